@@ -1,0 +1,1 @@
+"""The composed corpus: theory → styles (tables) → arrangement → rendering → degradation → captions → a folder."""

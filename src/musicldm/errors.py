@@ -1,0 +1,46 @@
+"""Every mistake a user can make ends in one of these.
+
+MusicLDMError
+├── InvalidInputError       an argument has no meaning here (also a ValueError)
+├── CheckpointError         a model folder is missing, incomplete or corrupt (also an OSError)
+├── DataError               a corpus or an audio file cannot be used (also a ValueError)
+├── TrainingError           a training cannot go on (also a RuntimeError)
+└── MissingDependencyError  an extra is not installed (also an ImportError)
+
+A message is one line that gives the value and what would be valid.
+"""
+
+from collections.abc import Iterable
+
+
+class MusicLDMError(Exception):
+    """Base of all errors that musicldm raises on purpose."""
+
+
+class InvalidInputError(MusicLDMError, ValueError):
+    """An argument has no meaning here."""
+
+
+class CheckpointError(MusicLDMError, OSError):
+    """A model folder or file is missing, incomplete or corrupt."""
+
+
+class DataError(MusicLDMError, ValueError):
+    """A corpus, a prepared folder or an audio file cannot be used."""
+
+
+class TrainingError(MusicLDMError, RuntimeError):
+    """A training cannot go on; the last good checkpoint is kept."""
+
+
+class MissingDependencyError(MusicLDMError, ImportError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed: pip install 'musicldm[{extra}]'")
+
+
+def unknown_choice(what: str, value: object, choices: Iterable[object]) -> InvalidInputError:
+    """The error for a value that is none of the valid ones: names the value and lists the choices."""
+    listed = ", ".join(str(choice) for choice in choices)
+    return InvalidInputError(f"unknown {what} {value!r}: choose one of {listed}")
