@@ -1,0 +1,261 @@
+"""The truth of a clip → what people would write about it, and prompts that no training caption contains."""
+
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from musicldm.corpus.lexicon import Lexicon
+from musicldm.corpus.phrases import Phrases, has_article, starts_with_preposition, table, with_article
+from musicldm.corpus.styles import INSTRUMENTS, STYLES, Style
+from musicldm.corpus.truth import GENRES, KEYS, Part, Truth
+from musicldm.errors import InvalidInputError
+
+MIN_WORDS, MAX_WORDS = 2, 40
+# How often a training caption names each attribute; the rest are left to the listener.
+_SHARES = MappingProxyType(
+    {
+        "genre": 0.8,
+        "bpm": 0.375,
+        "tempo": 0.25,
+        "lead": 0.45,
+        "others": 0.2,
+        "mood": 0.35,
+        "energy": 0.25,
+        "mode": 0.12,
+        "drums": 0.25,
+    }
+)
+_METER_SHARES = MappingProxyType({"4/4": 0.05, "3/4": 0.4, "6/8": 0.4})
+_CLEAN_SHARE, _DEGRADED_SHARE = 0.25, 0.75
+_ADJECTIVES = ("mood", "energy", "tempo")
+
+Frames = Mapping[str, list[str]]
+
+
+@dataclass(frozen=True)
+class EvaluationPrompt:
+    """A prompt and what it asks for; None: not said. `lead_name` is None where only the family is named."""
+
+    text: str
+    genre: str
+    lead_family: str | None
+    lead_name: str | None
+    bpm: int | None
+    drums: bool | None
+    quality: str | None
+
+
+def frames(kind: str) -> Frames:
+    """The sentence frames of "training" or "evaluation"."""
+    return table("frames")[kind]  # type: ignore[no-any-return]
+
+
+def caption(truth: Truth, rng: random.Random, lexicon: Lexicon | None = None, held_out: bool = False) -> str:
+    """One caption of a clip, of 2 to 40 words, true to it.
+
+    `held_out`: an evaluation sentence, with a held-out genre expression and in frames that training never uses;
+    otherwise no held-out expression of any attribute occurs in it.
+    """
+    lexicon = lexicon or Lexicon.load()
+    phrases = Phrases(truth, rng, lexicon)
+    while True:
+        text = (
+            _evaluation_text(phrases, _chosen(truth, rng) | {"genre"}, held_out=True)
+            if held_out
+            else _training_text(phrases)
+        )
+        if MIN_WORDS <= len(text.split()) <= MAX_WORDS and (held_out or not lexicon.gives_away(text)):
+            return text
+
+
+def captions(truth: Truth, seed: int, count: int) -> list[str]:
+    """`count` different training captions of a clip, the same for the same seed. Raises InvalidInputError below 1."""
+    if count < 1:
+        raise InvalidInputError(f"caption count {count}: choose 1 or more")
+    rng = random.Random(seed)
+    found: dict[str, None] = {}
+    while len(found) < count:
+        found.setdefault(caption(truth, rng))
+    return list(found)
+
+
+def _chosen(truth: Truth, rng: random.Random) -> set[str]:
+    """The attributes that a caption names."""
+    shares = dict(
+        _SHARES, meter=_METER_SHARES[truth.meter], quality=_CLEAN_SHARE if truth.quality == "clean" else _DEGRADED_SHARE
+    )
+    chosen = {attribute for attribute, share in shares.items() if rng.random() < share}
+    if truth.lead is None:
+        chosen.discard("lead")
+    if not any(part.role not in ("lead", "drums") for part in truth.instruments):
+        chosen.discard("others")
+    return chosen
+
+
+def _training_text(phrases: Phrases) -> str:
+    """Tags, bare keywords or a sentence, then the small liberties of casing and punctuation."""
+    chosen, rng = _chosen(phrases.truth, phrases.rng), phrases.rng
+    if not chosen:
+        return ""
+    roll = rng.random()
+    if roll < 0.24:
+        return _cased(_tags(phrases, chosen), rng)
+    if roll < 0.34:
+        return _cased(_keywords(phrases, chosen), rng)
+    return _cased(_sentence(phrases, chosen, frames("training"), phrases.genre()), rng)
+
+
+def _evaluation_text(phrases: Phrases, chosen: set[str], *, held_out: bool) -> str:
+    return _sentence(phrases, chosen, frames("evaluation"), phrases.genre(held_out=held_out))
+
+
+def _tags(phrases: Phrases, chosen: set[str]) -> str:
+    """A list of tags; the genre stands first more often than not."""
+    tags = [_tag(phrases, attribute) for attribute in sorted(chosen - {"genre"})]
+    phrases.rng.shuffle(tags)
+    if "genre" in chosen:
+        tags.insert(0 if phrases.rng.random() < 0.7 else phrases.rng.randrange(len(tags) + 1), phrases.genre())
+    return phrases.rng.choice((", ", ", ", ", ", ", ", " / ", "; ", " - ", " | ")).join(tags)
+
+
+def _tag(phrases: Phrases, attribute: str) -> str:
+    return phrases.lead(short=True) if attribute == "lead" else str(getattr(phrases, attribute)())
+
+
+def _keywords(phrases: Phrases, chosen: set[str]) -> str:
+    """Plain values without commas: "dark techno 128 bpm saw lead"."""
+    adjectives = [
+        word for a in sorted(chosen & {"mood", "tempo"}) if not starts_with_preposition(word := _tag(phrases, a))
+    ]
+    genre = [phrases.truth.genre] if "genre" in chosen else []
+    rest = [_tag(phrases, a) for a in sorted(chosen & {"bpm", "lead", "drums", "quality"})]
+    return " ".join(adjectives + genre + rest).replace(",", "")
+
+
+def _sentence(phrases: Phrases, chosen: set[str], use: Frames, genre: str) -> str:
+    """A statement, request or question; now and then with the details in a second sentence."""
+    rng = phrases.rng
+    adjectives = [_tag(phrases, a) for a in rng.sample(_ADJECTIVES, k=3) if a in chosen]
+    clauses = [_tag(phrases, a) for a in ("bpm", "others", "drums", "meter", "mode") if a in chosen]
+    clauses += [phrases.lead()] if "lead" in chosen else []
+    rng.shuffle(clauses)
+    if "quality" in chosen:
+        clauses.insert(len(clauses) if rng.random() < 0.7 else 0, phrases.quality())
+    core, late = _core(genre if "genre" in chosen else None, adjectives, use, phrases)
+    clauses = late + clauses
+    split = len(clauses) if rng.random() < 0.8 else rng.randrange(len(clauses) + 1)
+    what = _joined(core, clauses[:split])
+    frame = rng.choice(use[rng.choices(("statements", "requests", "questions"), (0.5, 0.32, 0.18))[0]])
+    text = frame.format(what=what)
+    if clauses[split:]:
+        second = ", ".join(clauses[split:])
+        return f"{text if text.endswith('?') else text + '.'} {second[0].upper()}{second[1:]}"
+    return text
+
+
+def _core(genre: str | None, adjectives: list[str], use: Frames, phrases: Phrases) -> tuple[str, list[str]]:
+    """The noun with the adjectives that can stand before it, and those that must follow."""
+    rng = phrases.rng
+    before = [a for a in adjectives if len(a.split()) == 1 and not starts_with_preposition(a)]
+    if genre and genre not in phrases.lexicon.direct[phrases.truth.genre]:
+        return rng.choice(use["scenes"]).format(core=genre), adjectives
+    noun = genre or rng.choice(use["heads"])
+    if noun == "something":
+        return " ".join(["something", " and ".join(adjectives)]).strip(), []
+    if not before:
+        return noun, adjectives
+    after = [a for a in adjectives if a not in before]
+    front = ", ".join(before)
+    if has_article(noun):
+        article, noun = noun.split(" ", 1)
+        front = with_article(front) if article in ("a", "an") else f"{article} {front}"
+    return f"{front} {noun}", after
+
+
+def _joined(core: str, clauses: list[str]) -> str:
+    """Clauses after a noun: those with a preposition directly, others after a comma."""
+    return core + "".join(f" {c}" if starts_with_preposition(c) else f", {c}" for c in clauses)
+
+
+def _cased(text: str, rng: random.Random) -> str:
+    """Lower case, a capital at the start, Title Case or capitals; with or without a mark at the end."""
+    roll = rng.random()
+    if roll < 0.5:
+        text = text[:1].upper() + text[1:]
+    elif roll < 0.53:
+        text = text.upper()
+    elif roll < 0.56:
+        text = text.title()
+    elif roll < 0.85:
+        text = text.lower()
+    return text if text.endswith("?") else text + rng.choices(("", ".", "!"), (0.66, 0.3, 0.04))[0]
+
+
+def _weighted(weights: Mapping[str, float], rng: random.Random) -> str:
+    return rng.choices(list(weights), list(weights.values()))[0]
+
+
+def _wish(style: Style, rng: random.Random) -> Truth:
+    """A clip as somebody might wish it: attributes within the genre's tables, without beats."""
+    drums = rng.random() < style.presence.get("drums", 1.0)
+    lead = INSTRUMENTS[_weighted(style.leads, rng)]
+    kit = INSTRUMENTS[_weighted(style.kits, rng)]
+    parts = (Part(lead.name, lead.family, "lead"),) + ((Part(kit.name, "drums", "drums"),) if drums else ())
+    return Truth(
+        genre=style.name,
+        bpm=float(rng.randint(*(round(limit) for limit in style.tempo))),
+        meter="4/4" if "4/4" in style.meters else next(iter(style.meters)),
+        key=rng.choice(KEYS),
+        mode=_weighted(style.modes, rng),
+        drums=drums,
+        instruments=parts,
+        mood=_weighted(style.moods, rng),
+        energy="medium",
+        quality="clean",
+        beats=(),
+        downbeats=(),
+        duration=0.0,
+        seed=0,
+    )
+
+
+def _wishes(seed: int) -> Iterator[tuple[Truth, random.Random]]:
+    """Genres in turn, so that any number of prompts covers them evenly."""
+    rng = random.Random(seed)
+    while True:
+        for genre in rng.sample(GENRES, k=len(GENRES)):
+            yield _wish(STYLES[genre], rng), rng
+
+
+def evaluation_prompts(seed: int, count: int, *, held_out: bool) -> list[EvaluationPrompt]:
+    """Prompts that are no training captions, with known or held-out genre expressions, over the genres evenly.
+
+    The genre is always named; the tempo as BPM in half of them, the lead in 60 %, drums or their absence in 30 %,
+    high quality in 15 %. What is asked for lies within the genre's tables. Raises InvalidInputError below 1.
+    """
+    if count < 1:
+        raise InvalidInputError(f"prompt count {count}: choose 1 or more")
+    wishes = _wishes(seed)
+    found: dict[str, EvaluationPrompt] = {}
+    while len(found) < count:
+        truth, rng = next(wishes)
+        prompt = _prompt(truth, rng, held_out)
+        found.setdefault(prompt.text, prompt)
+    return list(found.values())
+
+
+def _prompt(truth: Truth, rng: random.Random, held_out: bool) -> EvaluationPrompt:
+    shares = {"bpm": 0.5, "lead": 0.6, "drums": 0.3, "quality": 0.15}
+    chosen = {attribute for attribute, share in shares.items() if rng.random() < share}
+    text = _evaluation_text(Phrases(truth, rng, Lexicon.load()), chosen | {"genre"}, held_out=held_out)
+    lead = truth.lead if "lead" in chosen else None
+    return EvaluationPrompt(
+        text=text,
+        genre=truth.genre,
+        lead_family=lead.family if lead else None,
+        lead_name=lead.name if lead else None,
+        bpm=round(truth.bpm) if "bpm" in chosen else None,
+        drums=truth.drums if "drums" in chosen else None,
+        quality=truth.quality if "quality" in chosen else None,
+    )

@@ -1,0 +1,226 @@
+import random
+import re
+from dataclasses import replace
+
+import pytest
+
+from musicldm.corpus.captions import caption, captions, evaluation_prompts, frames
+from musicldm.corpus.lexicon import Lexicon, words
+from musicldm.corpus.phrases import fits, with_article
+from musicldm.corpus.styles import INSTRUMENTS, STYLES
+from musicldm.corpus.truth import GENRES, KEYS, QUALITIES, Part, Truth
+from musicldm.errors import InvalidInputError
+
+LEXICON = Lexicon.load()
+BPM = re.compile(r"(\d+) ?(?:bpm|beats per minute)|(?:tempo:?|bpm) (\d+)", re.IGNORECASE)
+
+
+def part(name, role):
+    return Part(name, INSTRUMENTS[name].family, role)
+
+
+def truths(count):
+    """Clips of all genres with attributes drawn from their tables, half of them degraded."""
+    rng = random.Random(7)
+    for number in range(count):
+        style = STYLES[GENRES[number % len(GENRES)]]
+        drums = rng.random() < 0.5
+        names = [
+            (rng.choice(list(style.leads)), "lead"),
+            (rng.choice(list(style.basses)), "bass"),
+            (rng.choice(list(style.keys)), "chords"),
+        ]
+        parts = [part(name, role) for name, role in names if rng.random() < 0.85]
+        parts += [part(rng.choice(list(style.kits)), "drums")] if drums else []
+        yield Truth(
+            genre=style.name,
+            bpm=rng.uniform(*style.tempo),
+            meter=rng.choice(list(style.meters)),
+            key=rng.choice(KEYS),
+            mode=rng.choice(list(style.modes)),
+            drums=drums,
+            instruments=tuple(parts),
+            mood=rng.choice(list(style.moods)),
+            energy=rng.choice(("low", "medium", "high")),
+            quality="clean" if number % 2 else rng.choice(QUALITIES[1:]),
+            beats=(),
+            downbeats=(),
+            duration=10.24,
+            seed=number,
+        )
+
+
+@pytest.fixture(scope="module")
+def written():
+    """5,000 training captions with their truths."""
+    return [(truth, text) for truth in truths(1000) for text in captions(truth, truth.seed, 5)]
+
+
+def contains(text, expressions):
+    """The expressions that occur in a text as runs of whole words, ignoring commas and casing."""
+    spaced = f" {' '.join(words(text))} "
+    return [e for e in expressions if f" {' '.join(words(e))} " in spaced]
+
+
+def share(rows):
+    rows = list(rows)
+    return sum(rows) / len(rows)
+
+
+def test_no_held_out_expression_occurs_in_five_thousand_training_captions(written):
+    text = " \n ".join(" ".join(words(text)) for _, text in written)
+    for attribute in ("genre", "instrument", "mood", "energy", "quality", "tempo", "meter", "mode", "drums"):
+        for value in LEXICON.values(attribute):
+            for expression in LEXICON.held_out(attribute, value):
+                assert f" {' '.join(words(expression))} " not in f" {text} ", (attribute, value, expression)
+
+
+def test_every_number_of_beats_is_the_rounded_truth(written):
+    numbers = [(int(a or b), truth.bpm) for truth, text in written for a, b in BPM.findall(text)]
+    assert len(numbers) > 1500
+    assert all(number == round(bpm) for number, bpm in numbers)
+
+
+def test_an_indirect_genre_expression_belongs_to_the_clips_genre(written):
+    owner = {e: genre for genre in GENRES for e in LEXICON.known("genre", genre) if len(words(e)) >= 4}
+    found = [(owner[e], truth.genre) for truth, text in written[:2500] for e in contains(text, owner)]
+    assert len(found) > 500
+    assert all(genre == truth for genre, truth in found)
+
+
+def vocabulary(attribute, values):
+    return {word for value in values for e in (value, *LEXICON.known(attribute, value)) for word in words(e)}
+
+
+def test_no_genre_word_but_the_clips_own_or_its_expressions_words_is_heard(written):
+    genre_words = {genre for genre in GENRES if " " not in genre} - vocabulary("instrument", INSTRUMENTS)
+    strange = {genre: genre_words - vocabulary("genre", [genre]) for genre in GENRES}
+    assert len(strange["bossa nova"]) > 8
+    for truth, text in written:
+        assert not set(words(text)) & strange[truth.genre], (truth.genre, text)
+
+
+def test_drums_are_named_only_where_they_are_and_denied_only_where_they_are_not(written):
+    denied = LEXICON.known("drums", "without drums")
+    named = [e for e in LEXICON.known("drums", "with drums") if len(words(e)) > 1]
+    for truth, text in written:
+        assert not (truth.drums and contains(text, denied)), text
+        assert not (not truth.drums and contains(text, named) and not contains(text, denied)), text
+
+
+def test_quality_words_follow_the_truth(written):
+    for truth, text in written:
+        if truth.quality == "clean":
+            assert not contains(text, ["low quality", "poor quality", "bad quality"]), text
+        else:
+            assert not contains(text, LEXICON.known("quality", "clean")), text
+
+
+def test_a_lead_is_never_an_instrument_that_another_part_or_nobody_plays(written):
+    plain = {name.lower() for name in INSTRUMENTS if "lead" not in name}
+    for truth, text in written:
+        claimed = {name for name in plain if re.search(rf"\b{name} (lead|solo)\b(?!:)|\blead {name}\b", text, re.I)}
+        lead = truth.lead
+        for name in claimed:
+            expressions = LEXICON.known("instrument", lead.name) if lead else ()
+            assert lead, text
+            assert lead.name.lower() == name or contains(" ".join(expressions), [name]), text
+
+
+def test_captions_have_two_to_forty_words(written):
+    lengths = [len(text.split()) for _, text in written]
+    assert min(lengths) >= 2
+    assert max(lengths) <= 40
+
+
+def test_shares_of_what_is_named_are_as_stated(written):
+    assert 0.34 <= share(bool(BPM.search(text)) for _, text in written) <= 0.43
+    genre = share(bool(contains(text, LEXICON.known("genre", truth.genre))) for truth, text in written)
+    assert 0.76 <= genre <= 0.86
+    dull = [(t, x) for t, x in written if t.quality != "clean"]
+    assert (
+        0.7 <= share(bool(contains(x, (*LEXICON.known("quality", t.quality), "low quality"))) for t, x in dull) <= 0.85
+    )
+    clean = [(t, x) for t, x in written if t.quality == "clean"]
+    assert 0.2 <= share(bool(contains(x, LEXICON.known("quality", "clean"))) for _, x in clean) <= 0.3
+
+
+def test_captions_are_varied_and_the_same_for_the_same_seed(written):
+    assert len({text for _, text in written}) > 4900
+    truth = written[0][0]
+    assert captions(truth, 3, 6) == captions(truth, 3, 6)
+    assert captions(truth, 3, 6) != captions(truth, 4, 6)
+    assert len(set(captions(truth, 3, 40))) == 40
+
+
+def test_fewer_than_one_caption_or_prompt_is_an_error(written):
+    with pytest.raises(InvalidInputError, match="caption count 0"):
+        captions(written[0][0], 0, 0)
+    with pytest.raises(InvalidInputError, match="prompt count 0"):
+        evaluation_prompts(0, 0, held_out=True)
+
+
+def test_an_expression_that_contradicts_the_clip_does_not_fit():
+    base = next(truths(1))
+    techno = replace(base, genre="techno", drums=True, meter="4/4", bpm=130.0, mood="dark", energy="high")
+    assert fits("a pounding kick in a concrete bunker", techno)
+    assert not fits("a pounding kick in a concrete bunker", replace(techno, drums=False))
+    assert not fits("a waltz for orchestra", techno)
+    assert not fits("a jazz waltz", replace(techno, meter="6/8"))
+    assert fits("a jazz waltz", replace(techno, meter="3/4"))
+    trio = replace(techno, instruments=(part("trumpet", "lead"),))
+    assert not fits("sheets of sound from a saxophone", trio)
+    assert fits("sheets of sound from a saxophone", replace(trio, instruments=(part("tenor sax", "lead"),)))
+
+
+def test_held_out_captions_name_a_held_out_genre_expression():
+    for truth in truths(200):
+        text = caption(truth, random.Random(truth.seed), held_out=True)
+        hidden = [e for e in LEXICON.held_out("genre", truth.genre) if fits(e, truth)]
+        bare = [e.removeprefix("a ").removeprefix("an ") for e in hidden]
+        assert contains(text, bare or [truth.genre]), text
+
+
+def test_training_and_evaluation_share_no_frame(written):
+    for kind in ("requests", "questions"):
+        training = [frame.split("{what}")[0].lower() for frame in frames("training")[kind]]
+        evaluation = [frame.split("{what}")[0].lower() for frame in frames("evaluation")[kind]]
+        assert not set(training) & set(evaluation)
+        for _, text in written[:1500]:
+            assert not text.lower().startswith(tuple(evaluation)), text
+
+
+@pytest.mark.parametrize("held_out", [False, True])
+def test_evaluation_prompts_are_even_plausible_and_new(held_out, written):
+    prompts = evaluation_prompts(11, 720, held_out=held_out)
+    seen = {text.lower().strip(".!") for _, text in written}
+    assert len({p.text for p in prompts}) == 720
+    assert share(p.text.lower() in seen for p in prompts) < 0.02
+    for genre in GENRES:
+        assert sum(p.genre == genre for p in prompts) >= 20
+    for prompt in prompts:
+        style = STYLES[prompt.genre]
+        expressions = LEXICON.held_out("genre", prompt.genre) if held_out else LEXICON.known("genre", prompt.genre)
+        assert contains(prompt.text, expressions), prompt
+        assert prompt.lead_name is None or prompt.lead_name in style.leads
+        assert prompt.bpm is None or style.tempo[0] - 1 <= prompt.bpm <= style.tempo[1] + 1
+        assert (prompt.bpm is not None) == bool(BPM.search(prompt.text))
+    assert 0.45 <= share(p.bpm is not None for p in prompts) <= 0.55
+    assert 0.55 <= share(p.lead_family is not None for p in prompts) <= 0.65
+    assert 0.25 <= share(p.drums is not None for p in prompts) <= 0.35
+
+
+@pytest.mark.parametrize(
+    ("noun", "expected"),
+    [
+        ("saw lead", "a saw lead"),
+        ("electric piano", "an electric piano"),
+        ("FM electric piano", "an FM electric piano"),
+        ("a rhodes", "a rhodes"),
+        ("strings", "strings"),
+        ("upright bass", "an upright bass"),
+        ("808 drum machine", "an 808 drum machine"),
+    ],
+)
+def test_the_article_suits_the_noun(noun, expected):
+    assert with_article(noun) == expected
