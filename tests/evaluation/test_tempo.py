@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from musicldm.errors import InvalidInputError
+from musicldm.evaluation.tempo import tempo_error, tempo_met, tempo_of
+
+RATE = 16000
+
+
+def clicks(bpm: float, *, accent: int = 1, seconds: float = 10.24, offset: float = 0.1) -> np.ndarray:
+    """Short noise bursts on every beat, softer ones on the halves; every `accent`-th beat is louder."""
+    rng = np.random.default_rng(0)
+    wave = 0.001 * rng.standard_normal(int(seconds * RATE))
+    for index, time in enumerate(np.arange(offset, seconds - 0.1, 30 / bpm)):
+        level = 0.15 if index % 2 else (0.8 if index // 2 % accent == 0 else 0.6)
+        burst = level * rng.standard_normal(800) * np.exp(-np.arange(800) / 120)
+        wave[int(time * RATE) : int(time * RATE) + 800] += burst
+    return wave.astype(np.float32)
+
+
+@pytest.mark.parametrize("bpm", [72.0, 89.3, 104.0, 120.0, 128.0, 143.7])
+def test_the_tempo_of_clicks_is_found_within_one_percent(bpm):
+    assert tempo_of(clicks(bpm), RATE) == pytest.approx(bpm, rel=0.01)
+
+
+@pytest.mark.parametrize("bpm", [60.0, 174.0])
+def test_extreme_tempi_are_found_up_to_an_octave(bpm):
+    assert tempo_error(tempo_of(clicks(bpm), RATE), bpm, folded=True) < 0.01
+
+
+def test_the_level_and_the_sample_rate_do_not_change_the_tempo():
+    wave = clicks(110.0)
+    quiet = tempo_of(0.01 * wave, RATE)
+    assert quiet == pytest.approx(110.0, rel=0.01)
+    assert tempo_of(np.repeat(wave, 2), 2 * RATE) == pytest.approx(110.0, rel=0.01)
+
+
+def test_silence_has_no_tempo():
+    assert np.isnan(tempo_of(np.zeros(5 * RATE, dtype=np.float32), RATE))
+
+
+def test_strict_and_folded_errors_in_closed_form():
+    assert tempo_error(126.0, 120.0) == pytest.approx(0.05)
+    assert tempo_error(60.0, 120.0) == pytest.approx(0.5)
+    for fold in (0.5, 2.0, 2 / 3, 3 / 2):
+        assert tempo_error(120.0 * fold * 1.01, 120.0, folded=True) == pytest.approx(0.01)
+    assert tempo_error(160.0, 120.0, folded=True) == pytest.approx(1 / 9)
+
+
+def test_four_percent_is_met_and_a_little_more_is_not():
+    assert tempo_met(124.79, 120.0)
+    assert not tempo_met(124.81, 120.0)
+    assert not tempo_met(60.0, 120.0)
+    assert tempo_met(60.0, 120.0, folded=True)
+
+
+@pytest.mark.parametrize(("estimated", "named"), [(0.0, 120.0), (120.0, -1.0), (float("nan"), 120.0)])
+def test_tempi_that_are_none_are_refused(estimated, named):
+    with pytest.raises(InvalidInputError, match="above 0"):
+        tempo_error(estimated, named)
+
+
+@pytest.mark.parametrize("wave", [np.zeros(RATE, dtype=np.float32), np.zeros((1, 5 * RATE), dtype=np.float32)])
+def test_waves_without_a_tempo_to_find_are_refused(wave):
+    with pytest.raises(InvalidInputError, match="at least 3 s"):
+        tempo_of(wave, RATE)
