@@ -1,0 +1,162 @@
+"""Bass, chords, pad and counter-melody: patterns of the table laid over the chords."""
+
+import numpy as np
+
+from musicldm.corpus.instruments import Instrument
+from musicldm.corpus.melody import Tone, chord_at, parse_cell
+from musicldm.corpus.plan import Plan
+from musicldm.corpus.theory import SCALES, Chord, nearest, scale_pitches, voice_chord
+
+_CHORD_CENTRES = {"close": 58.0, "open": 56.0, "power": 46.0}
+
+
+def pick_pattern(rng: np.random.Generator, patterns: tuple[str, ...]) -> str:
+    return patterns[int(rng.integers(len(patterns)))]
+
+
+def write_bass(rng: np.random.Generator, plan: Plan, player: Instrument, bars: range) -> list[Tone]:
+    """One figure for the clip, with an answer in every fourth bar."""
+    patterns = plan.style.bass[plan.grid.meter]
+    figure, answer = pick_pattern(rng, patterns), pick_pattern(rng, patterns)
+    centre = (player.low + player.high) / 2 - 3
+    tones: list[Tone] = []
+    for bar in bars:
+        pattern = answer if bar % 4 == 3 else figure
+        for step, length in parse_cell(pattern):
+            chord = chord_at(plan, bar, step)
+            root = _in_range(nearest(chord.root, centre), player)
+            pitch = _bass_pitch(rng, pattern[step], plan, chord, root, bar, step, tones)
+            tones.append(Tone(bar, step, length * 0.95, pitch, 1.0 if step % plan.grid.steps_per_beat == 0 else 0.85))
+    return tones
+
+
+def _in_range(pitch: int, player: Instrument) -> int:
+    while pitch < player.low:
+        pitch += 12
+    while pitch > player.high - 8:
+        pitch -= 12
+    return pitch
+
+
+def _bass_pitch(
+    rng: np.random.Generator, mark: str, plan: Plan, chord: Chord, root: int, bar: int, step: int, tones: list[Tone]
+) -> int:
+    if mark == "W":
+        return _walk(rng, plan, chord, root, bar, step, tones)
+    if mark == "a":
+        coming = nearest(plan.next_chord(bar).root, root)
+        return coming + int(rng.choice([-1, 1, -2]))
+    seventh = 10 if 10 in chord.intervals or 11 not in chord.intervals else 11
+    offsets = {"R": 0, "3": chord.third, "5": chord.fifth, "7": seventh, "8": 12, "L": chord.fifth - 12}
+    return root + offsets[mark]
+
+
+def _walk(
+    rng: np.random.Generator, plan: Plan, chord: Chord, root: int, bar: int, step: int, tones: list[Tone]
+) -> int:
+    """A walking line: the root on the chord's first beat, a semitone into the next chord on its last, steps between."""
+    share = plan.grid.steps // len(plan.chords[bar])
+    inside = step % share
+    if inside == 0 or not tones:
+        return root
+    if inside >= share - plan.grid.steps_per_beat:
+        later = plan.chords[bar][1] if step < share and len(plan.chords[bar]) > 1 else plan.next_chord(bar)
+        return nearest(later.root, tones[-1].pitch) + int(rng.choice([-1, 1]))
+    ladder = scale_pitches(chord.root, (0, 2, chord.third, 5, chord.fifth, 9, 10), root - 5, root + 12)
+    place = min(range(len(ladder)), key=lambda i: abs(ladder[i] - tones[-1].pitch))
+    return ladder[int(np.clip(place + rng.choice([-2, -1, 1, 1, 2]), 0, len(ladder) - 1))]
+
+
+def write_chords(rng: np.random.Generator, plan: Plan, player: Instrument, bars: range) -> list[Tone]:
+    """One comping pattern for the clip, with another every fourth bar; voicings lead smoothly from chord to chord."""
+    patterns = plan.style.comping[plan.grid.meter]
+    figure, answer = pick_pattern(rng, patterns), pick_pattern(rng, patterns)
+    if player.sustain and player.family in ("strings", "synth pad", "organ") and rng.random() < 0.5:
+        figure = answer = min(patterns, key=lambda p: len(parse_cell(p)))
+    centre = _CHORD_CENTRES[plan.style.voicing] + plan.character.register * 0.3 + (3 if player.family == "guitar" else 0)
+    voicing: tuple[int, ...] = ()
+    last: Chord | None = None
+    tones: list[Tone] = []
+    for bar in bars:
+        pattern = answer if bar % 4 == 3 and rng.random() < 0.5 else figure
+        for step, length in parse_cell(pattern):
+            for at, long in _split(plan, step, length, bar):
+                chord = chord_at(plan, bar, at)
+                if chord != last:
+                    voicing, last = _voice(plan, chord, centre, voicing), chord
+                tones += _strike(plan, pattern[step], voicing, bar, at, long)
+    return tones
+
+
+def _split(plan: Plan, step: int, length: int, bar: int) -> list[tuple[int, int]]:
+    """A held chord is struck again where the harmony changes inside it."""
+    half = plan.grid.steps // 2
+    if len(plan.chords[bar]) == 2 and step < half < step + length:
+        return [(step, half - step), (half, step + length - half)]
+    return [(step, length)]
+
+
+def _voice(plan: Plan, chord: Chord, centre: float, previous: tuple[int, ...]) -> tuple[int, ...]:
+    if plan.style.voicing == "power":
+        root = nearest(chord.root, centre)
+        return (root, root + 7, root + 12) if chord.third == 7 else (root, root + chord.fifth, root + 12 + chord.third)
+    voiced = voice_chord(chord, centre, previous)
+    if plan.style.voicing == "open" and len(voiced) >= 3:
+        return (voiced[0], voiced[2], voiced[1] + 12, *(p + 12 for p in voiced[3:]))
+    return voiced
+
+
+def _strike(plan: Plan, mark: str, voicing: tuple[int, ...], bar: int, step: int, length: int) -> list[Tone]:
+    beat = plan.grid.steps_per_beat
+    weight = (1.0 if step % beat == 0 else 0.9) * (0.72 if mark == "u" else 1.0)
+    if mark.isdigit():
+        rank = int(mark) - 1
+        octave, place = divmod(rank, len(voicing))
+        return [Tone(bar, step, length + 0.5, sorted(voicing)[place] + 12 * octave, weight)]
+    gate = 0.95 if length > 1 else 0.7
+    return [Tone(bar, step, length * gate, pitch, weight) for pitch in voicing]
+
+
+def write_pad(plan: Plan, player: Instrument, bars: range) -> list[Tone]:
+    """Held chords, an octave above the middle where the instrument is high."""
+    centre = 64.0 if player.low >= 57 else 56.0
+    voicing: tuple[int, ...] = ()
+    tones: list[Tone] = []
+    for bar in bars:
+        for index, chord in enumerate(plan.chords[bar]):
+            same = bar > bars.start and chord == plan.chords[bar - 1][-1] and index == 0
+            share = plan.grid.steps / len(plan.chords[bar])
+            voicing = voice_chord(chord, centre, voicing)[:3]
+            if same:
+                tones = _extend(tones, share, len(voicing))
+                continue
+            tones += [Tone(bar, index * share, share, pitch, 0.8) for pitch in voicing]
+    return tones
+
+
+def _extend(tones: list[Tone], steps: float, count: int) -> list[Tone]:
+    held = [Tone(t.bar, t.step, t.length + steps, t.pitch, t.weight) for t in tones[-count:]]
+    return tones[:-count] + held
+
+
+def write_counter(rng: np.random.Generator, plan: Plan, player: Instrument, bars: range) -> list[Tone]:
+    """A quiet second line of long chord tones that moves by step, or broken chords on instruments that die away."""
+    steps = plan.grid.steps
+    centre = int(np.clip((player.low + player.high) / 2 - 5, 48, 74))
+    ladder = scale_pitches(plan.tonic, SCALES[plan.mode], centre - 9, centre + 9)
+    place = len(ladder) // 2
+    tones: list[Tone] = []
+    every = steps // 2 if player.sustain else max(2, steps // 8)
+    for bar in bars:
+        for step in range(0, steps, every):
+            chord = chord_at(plan, bar, step)
+            if player.sustain:
+                place = int(np.clip(place + rng.choice([-1, 0, 1]), 0, len(ladder) - 1))
+                near = sorted(ladder, key=lambda p: (p % 12 not in chord.pitch_classes[:3], abs(p - ladder[place])))
+                tones.append(Tone(bar, step, every, near[0], 0.8))
+                continue
+            voicing = voice_chord(chord, centre)
+            turn = (step // every) % (2 * len(voicing) - 2 or 1)
+            rank = turn if turn < len(voicing) else 2 * len(voicing) - 2 - turn
+            tones.append(Tone(bar, step, every * 1.2, voicing[rank], 0.8))
+    return tones

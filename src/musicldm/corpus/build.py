@@ -1,0 +1,212 @@
+"""Composed clips as a folder: audio files and `metadata.jsonl`.
+
+Clip k of a corpus has the seed `corpus seed × 10⁸ + k`, which decides everything about it, the sound font among what
+is given included; so neither the number of workers nor of clips changes a clip's bytes (same fonts, libraries and
+kind of machine). Finished clips are listed in `metadata.partial.jsonl` until all are done; a run that was stopped
+goes on from there.
+"""
+
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from musicldm.corpus.arrangement import compose
+from musicldm.corpus.captions import captions
+from musicldm.corpus.degradation import degrade
+from musicldm.corpus.rendering import SoundFont, Wave, render
+from musicldm.corpus.truth import Truth
+from musicldm.errors import DataError, InvalidInputError, unknown_choice
+
+FONT_PATHS = (
+    Path("/usr/share/sounds/sf3/FluidR3Mono_GM.sf3"),
+    Path("/usr/share/sounds/sf2/FluidR3_GM.sf2"),
+)
+FONT_PACKAGES = "fluidr3mono-gm-soundfont fluid-soundfont-gm"
+FIRST_FONT_SHARE = 0.75
+FORMATS = ("flac", "wav")
+CAPTIONS_PER_CLIP = 8
+SEEDS_PER_CORPUS = 10**8
+
+
+@dataclass(frozen=True)
+class ClipSettings:
+    """What every clip of a corpus has in common."""
+
+    seed: int
+    seconds: float
+    sample_rate: int
+    audio_format: str
+    fonts: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise InvalidInputError(f"seed {self.seed}: a whole number from 0 up")
+        if not 1 <= self.seconds <= 600:
+            raise InvalidInputError(f"seconds {self.seconds}: from 1 to 600")
+        if not 8000 <= self.sample_rate <= 48000:
+            raise InvalidInputError(f"sample rate {self.sample_rate}: from 8000 to 48000 Hz")
+        if self.audio_format not in FORMATS:
+            raise unknown_choice("audio format", self.audio_format, FORMATS)
+
+
+def find_soundfonts() -> tuple[Path, ...]:
+    """The MIT-licensed fonts that Debian installs. Raises DataError naming the packages if there is none."""
+    found = tuple(path for path in FONT_PATHS if path.is_file())
+    if not found:
+        raise DataError(f"no sound font found: apt-get install {FONT_PACKAGES}, or name an .sf2 or .sf3 file")
+    return found
+
+
+def build_corpus(
+    out: Path,
+    *,
+    clips: int,
+    seed: int = 0,
+    seconds: float = 10.24,
+    sample_rate: int = 16000,
+    workers: int | None = None,
+    audio_format: str = "flac",
+    soundfonts: Sequence[Path] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Writes `clips` clips and `metadata.jsonl` to `out`, or what is missing of them.
+
+    seconds: 1 to 600; sample_rate: 8000 to 48000 Hz; workers: processes, by default one a core; audio_format: "flac"
+    or "wav"; soundfonts: by default those of `find_soundfonts`; progress: called with (done, clips).
+    Raises DataError if `out` holds a corpus of other settings, InvalidInputError for a value outside these.
+    """
+    if clips < 1:
+        raise InvalidInputError(f"clips {clips}: at least 1")
+    fonts = tuple(str(path) for path in (soundfonts or find_soundfonts()))
+    settings = ClipSettings(seed, seconds, sample_rate, audio_format, fonts)
+    folder = Path(out)
+    (folder / "audio").mkdir(parents=True, exist_ok=True)
+    _check_settings(folder, settings)
+    final, partial = folder / "metadata.jsonl", folder / "metadata.partial.jsonl"
+    if final.is_file() and not partial.is_file():
+        os.replace(final, partial)
+    done = _keep_whole_lines(partial)
+    count = os.cpu_count() or 1 if workers is None else workers
+    with partial.open("a", encoding="utf-8") as rows:
+        for row in _make_rows(folder, settings, range(done, clips), max(1, count)):
+            rows.write(row + "\n")
+            rows.flush()
+            done += 1
+            if progress is not None:
+                progress(done, clips)
+    os.replace(partial, final)
+
+
+def _check_settings(folder: Path, settings: ClipSettings) -> None:
+    """Keeps the settings beside the clips, and refuses to mix two corpora."""
+    here = asdict(settings) | {"fonts": [_identity(Path(font)) for font in settings.fonts]}
+    path = folder / "corpus.json"
+    if path.is_file():
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        changed = [f"{name} {kept.get(name)!r} → {value!r}" for name, value in here.items() if kept.get(name) != value]
+        if changed:
+            raise DataError(f"{folder} holds a corpus of other settings ({'; '.join(changed)}); choose another folder")
+        return
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(here, indent=2) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def _identity(font: Path) -> str:
+    """File name and SHA-256 of a font. Raises DataError if it is not there."""
+    if not font.is_file():
+        raise DataError(f"sound font {font}: no such file; give an .sf2 or .sf3 file")
+    with font.open("rb") as file:
+        return f"{font.name} sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+def _keep_whole_lines(partial: Path) -> int:
+    """Drops a line that was cut off by a kill; returns the number of clips that are done."""
+    if not partial.is_file():
+        return 0
+    content = partial.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if len(whole) < len(content):
+        with partial.open("r+b") as file:
+            file.truncate(len(whole))
+    return whole.count(b"\n")
+
+
+def _make_rows(folder: Path, settings: ClipSettings, indices: range, workers: int) -> Iterator[str]:
+    """Rows of metadata in clip order, each given once its audio file is complete."""
+    if workers == 1 or len(indices) <= 1:
+        maker = ClipMaker(folder, settings)
+        yield from map(maker, indices)
+        return
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(min(workers, len(indices)), _start_worker, (folder, settings)) as pool:
+        yield from pool.imap(_work, indices, chunksize=8)
+
+
+class ClipMaker:
+    """Clip index → audio file and its row of metadata. Holds the sound fonts."""
+
+    def __init__(self, folder: Path, settings: ClipSettings) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.fonts = [SoundFont(Path(font)) for font in settings.fonts]
+
+    def __call__(self, index: int) -> str:
+        """Writes one clip; returns its line of `metadata.jsonl`."""
+        truth, wave = self.clip(index)
+        name = f"audio/{index:06d}.{self.settings.audio_format}"
+        _write_audio(self.folder / name, wave, self.settings.sample_rate)
+        return json.dumps(_row(name, truth, self.settings.sample_rate), ensure_ascii=False)
+
+    def clip(self, index: int) -> tuple[Truth, Wave]:
+        """The truth and the waveform (n_samples,) of clip `index`."""
+        seed = self.settings.seed * SEEDS_PER_CORPUS + index
+        score = compose(seed, seconds=self.settings.seconds)
+        rng = np.random.default_rng([seed, 3])
+        other = len(self.fonts) > 1 and rng.random() >= FIRST_FONT_SHARE
+        font = self.fonts[1 + int(rng.integers(len(self.fonts) - 1)) if other else 0]
+        wave = render(score, font, sample_rate=self.settings.sample_rate)
+        return score.truth, degrade(wave, score.truth.quality, self.settings.sample_rate, rng)
+
+
+_maker: ClipMaker | None = None
+
+
+def _start_worker(folder: Path, settings: ClipSettings) -> None:
+    global _maker
+    # Ctrl-C reaches the whole group; only the parent acts on it, between two rows.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _maker = ClipMaker(folder, settings)
+
+
+def _work(index: int) -> str:
+    assert _maker is not None
+    return _maker(index)
+
+
+def _write_audio(path: Path, wave: Wave, sample_rate: int) -> None:
+    import soundfile
+
+    temporary = path.with_name(path.name + ".tmp")
+    soundfile.write(temporary, wave, sample_rate, subtype="PCM_16", format=path.suffix[1:].upper())
+    os.replace(temporary, path)
+
+
+def _row(name: str, truth: Truth, sample_rate: int) -> dict[str, Any]:
+    texts = captions(truth, truth.seed, CAPTIONS_PER_CLIP)
+    return {
+        "file_name": name,
+        "text": texts[0],
+        "captions": texts,
+        **asdict(truth),
+        "sample_rate": sample_rate,
+        "split": "train",
+    }

@@ -1,0 +1,96 @@
+"""Drum patterns, their variations from bar to bar, and fills."""
+
+import numpy as np
+
+from musicldm.corpus.melody import Tone
+from musicldm.corpus.plan import Plan
+from musicldm.corpus.styles.style import DRUM_KEYS
+
+_WEIGHTS = {"X": 1.0, "x": 0.82, "o": 0.45}
+_QUIET_ROWS = "hopdmztvwCr"
+_LONG_ROWS = "yob"
+
+
+def parse_drums(pattern: str) -> dict[str, str]:
+    """Row letter → one-bar string."""
+    return dict(row.split(" ", 1) for row in pattern.split("|"))
+
+
+def write_drums(rng: np.random.Generator, plan: Plan, bars: range, accents: frozenset[int]) -> list[Tone]:
+    """The groove over `bars`. `accents` are bars before which a fill leads and on which a cymbal may crash."""
+    patterns = plan.style.drums[plan.grid.meter]
+    groove = parse_drums(patterns[int(rng.integers(len(patterns)))])
+    groove = _thin(rng, plan, groove)
+    fill = plan.style.fills[int(rng.integers(len(plan.style.fills)))]
+    tones: list[Tone] = []
+    for bar in bars:
+        rows = _vary(rng, plan, groove) if bar % 2 else groove
+        ends = bar + 1 in accents or (bar % 4 == 3 and rng.random() < 0.5)
+        start = plan.grid.steps - plan.grid.steps // 4 * (2 if plan.force > 0 else 1) if ends else plan.grid.steps
+        if fill == "none":
+            start = plan.grid.steps
+        tones += _play(rows, bar, start, keep_kick=fill not in ("break", "hat roll"))
+        tones += _play_fill(rng, fill, bar, start, plan.grid.steps)
+        if bar in accents and plan.force >= 0 and fill not in ("none", "rim") and rng.random() < 0.7:
+            tones.append(Tone(bar, 0, 4, DRUM_KEYS["y"], 0.8))
+    return tones
+
+
+def _thin(rng: np.random.Generator, plan: Plan, groove: dict[str, str]) -> dict[str, str]:
+    """Low energy loses ghost notes and every other hi-hat; high energy keeps all and doubles eighths now and then."""
+    if plan.force < 0:
+        thin = {row: marks.replace("o", ".") if row in "sc" else marks for row, marks in groove.items()}
+        for row in "h":
+            if thin.get(row, "").count("x") > 8:
+                thin[row] = "".join(m if i % 2 == 0 else "." for i, m in enumerate(thin[row]))
+        return {row: marks for row, marks in thin.items() if set(marks) != {"."}}
+    if plan.force > 0 and groove.get("h") == "x.x.x.x.x.x.x.x." and rng.random() < 0.3:
+        return {**groove, "h": "xoxoxoxoxoxoxoxo"}
+    return groove
+
+
+def _vary(rng: np.random.Generator, plan: Plan, groove: dict[str, str]) -> dict[str, str]:
+    """Now and then one more soft kick or a ghost on the snare; the beat itself stays."""
+    rows = dict(groove)
+    steady = rows.get("k", "").startswith("X...X...X...X") or plan.force < 0
+    for row, mark, chance in (("k", "x", 0.0 if steady else 0.25), ("s", "o", 0.2)):
+        if row in rows and rng.random() < chance:
+            free = [i for i, m in enumerate(rows[row]) if m == "." and i % plan.grid.steps_per_beat in (2, 3)]
+            if free:
+                at = free[int(rng.integers(len(free)))]
+                rows[row] = rows[row][:at] + mark + rows[row][at + 1 :]
+    return rows
+
+
+def _play(rows: dict[str, str], bar: int, until: int, *, keep_kick: bool) -> list[Tone]:
+    tones = []
+    for row, marks in rows.items():
+        for step, mark in enumerate(marks):
+            if mark == "." or (step >= until and not (row == "k" and keep_kick and step % 4 == 0)):
+                continue
+            pulse = 1.0 if step % 2 == 0 or row not in _QUIET_ROWS else 0.8
+            soft = 0.8 if row in _QUIET_ROWS else 1.0
+            length = 3.0 if row in _LONG_ROWS else 1.0
+            tones.append(Tone(bar, step, length, DRUM_KEYS[row], _WEIGHTS[mark] * pulse * soft))
+    return tones
+
+
+def _play_fill(rng: np.random.Generator, fill: str, bar: int, start: int, steps: int) -> list[Tone]:
+    """A run from `start` to the end of the bar; nothing where `start` is the end."""
+    span = range(start, steps)
+    if fill == "toms":
+        order = "1" * 2 + "2" * 2 + "3" * 8
+        return [
+            Tone(bar, s, 1, DRUM_KEYS[order[(s - start) * len(order[:6]) // max(len(span), 1)]], 0.85)
+            for s in span
+            if s % 2 == 0 or rng.random() < 0.6
+        ]
+    if fill in ("snare", "ghosts"):
+        return [Tone(bar, s, 1, DRUM_KEYS["s"], float(rng.choice([0.5, 0.8, 0.95]))) for s in span if rng.random() < 0.7]
+    if fill == "snare roll":
+        return [Tone(bar, s, 1, DRUM_KEYS["s"], 0.5 + 0.5 * (s - start) / len(span)) for s in span]
+    if fill == "hat roll":
+        return [Tone(bar, s + h, 0.5, DRUM_KEYS["h"], 0.55 + 0.2 * (h == 0)) for s in span for h in (0, 0.5)]
+    if fill == "rim":
+        return [Tone(bar, s, 1, DRUM_KEYS["r"], 0.7) for s in span if s % 3 == 0]
+    return []

@@ -1,0 +1,121 @@
+"""The General MIDI instruments in use. `low`/`high` bound the range in which a lead plays, as MIDI notes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+DRUM_BANK = 128
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """A musician's name, the General MIDI program (counted from 0), the family of `truth.FAMILIES` and how it plays.
+
+    `sustain`: notes last as long as they are held (winds, bows, organs), rather than die away (plucked, struck).
+    """
+
+    name: str
+    program: int
+    family: str
+    low: int = 60
+    high: int = 84
+    sustain: bool = False
+
+    @property
+    def bank(self) -> int:
+        return DRUM_BANK if self.family == "drums" else 0
+
+
+_PITCHED = (
+    ("acoustic piano", 0, "piano", 62, 88, False),
+    ("bright piano", 1, "piano", 62, 88, False),
+    ("honky-tonk piano", 3, "piano", 62, 86, False),
+    ("electric piano", 4, "piano", 60, 84, False),
+    ("FM electric piano", 5, "piano", 60, 84, False),
+    ("clavinet", 7, "piano", 55, 79, False),
+    ("celesta", 8, "mallets", 72, 96, False),
+    ("glockenspiel", 9, "mallets", 76, 98, False),
+    ("music box", 10, "mallets", 72, 94, False),
+    ("vibraphone", 11, "mallets", 62, 86, False),
+    ("marimba", 12, "mallets", 60, 86, False),
+    ("xylophone", 13, "mallets", 70, 94, False),
+    ("kalimba", 108, "mallets", 64, 86, False),
+    ("steel drums", 114, "mallets", 62, 84, False),
+    ("hammond organ", 16, "organ", 60, 84, True),
+    ("rock organ", 18, "organ", 60, 84, True),
+    ("church organ", 19, "organ", 60, 84, True),
+    ("accordion", 21, "reed", 62, 84, True),
+    ("harmonica", 22, "reed", 64, 86, True),
+    ("nylon guitar", 24, "guitar", 57, 81, False),
+    ("steel guitar", 25, "guitar", 57, 82, False),
+    ("jazz guitar", 26, "guitar", 57, 82, False),
+    ("clean guitar", 27, "guitar", 57, 83, False),
+    ("muted guitar", 28, "guitar", 52, 76, False),
+    ("overdriven guitar", 29, "guitar", 57, 83, True),
+    ("distorted guitar", 30, "guitar", 57, 85, True),
+    ("upright bass", 32, "bass", 28, 52, False),
+    ("electric bass", 33, "bass", 28, 52, False),
+    ("picked bass", 34, "bass", 28, 52, False),
+    ("fretless bass", 35, "bass", 28, 52, False),
+    ("slap bass", 36, "bass", 28, 52, False),
+    ("synth bass", 38, "bass", 28, 52, True),
+    ("sub bass", 39, "bass", 26, 48, True),
+    ("violin", 40, "strings", 64, 90, True),
+    ("cello", 42, "strings", 48, 72, True),
+    ("double bass section", 43, "bass", 28, 50, True),
+    ("tremolo strings", 44, "strings", 55, 82, True),
+    ("string section", 48, "strings", 60, 86, True),
+    ("slow strings", 49, "strings", 55, 82, True),
+    ("synth strings", 50, "strings", 55, 82, True),
+    ("fiddle", 110, "strings", 62, 88, True),
+    ("pizzicato strings", 45, "plucked", 60, 84, False),
+    ("harp", 46, "plucked", 60, 88, False),
+    ("harpsichord", 6, "plucked", 60, 84, False),
+    ("hammered dulcimer", 15, "plucked", 60, 84, False),
+    ("sitar", 104, "plucked", 57, 79, False),
+    ("banjo", 105, "plucked", 57, 80, False),
+    ("choir", 52, "voice", 60, 81, True),
+    ("voice oohs", 53, "voice", 60, 81, True),
+    ("synth voice", 54, "voice", 60, 82, True),
+    ("trumpet", 56, "brass", 60, 83, True),
+    ("trombone", 57, "brass", 48, 70, True),
+    ("muted trumpet", 59, "brass", 60, 83, True),
+    ("french horn", 60, "brass", 53, 76, True),
+    ("brass section", 61, "brass", 58, 80, True),
+    ("synth brass", 62, "brass", 57, 80, True),
+    ("soprano sax", 64, "reed", 62, 85, True),
+    ("alto sax", 65, "reed", 58, 81, True),
+    ("tenor sax", 66, "reed", 52, 76, True),
+    ("oboe", 68, "reed", 62, 86, True),
+    ("clarinet", 71, "reed", 58, 84, True),
+    ("bagpipes", 109, "reed", 62, 79, True),
+    ("piccolo", 72, "flute", 76, 98, True),
+    ("flute", 73, "flute", 67, 92, True),
+    ("recorder", 74, "flute", 69, 91, True),
+    ("pan flute", 75, "flute", 65, 88, True),
+    ("tin whistle", 78, "flute", 72, 93, True),
+    ("square lead", 80, "synth lead", 60, 86, True),
+    ("saw lead", 81, "synth lead", 60, 86, True),
+    ("fifths lead", 86, "synth lead", 57, 79, True),
+    ("charang lead", 84, "synth lead", 60, 84, True),
+    ("fantasia pad", 88, "synth pad", 60, 84, False),
+    ("warm pad", 89, "synth pad", 57, 81, True),
+    ("polysynth", 90, "synth pad", 57, 81, True),
+    ("glass pad", 92, "synth pad", 60, 84, True),
+    ("halo pad", 94, "synth pad", 57, 81, True),
+    ("sweep pad", 95, "synth pad", 57, 81, True),
+)
+_KITS = (
+    ("acoustic drum kit", 0),
+    ("room drum kit", 8),
+    ("power drum kit", 16),
+    ("electronic drum kit", 24),
+    ("808 drum machine", 25),
+    ("jazz drum kit", 32),
+    ("brush drum kit", 40),
+    ("orchestral percussion", 48),
+)
+
+INSTRUMENTS: Mapping[str, Instrument] = MappingProxyType(
+    {row[0]: Instrument(*row) for row in _PITCHED} | {name: Instrument(name, kit, "drums") for name, kit in _KITS}
+)

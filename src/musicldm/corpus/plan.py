@@ -1,0 +1,160 @@
+"""Everything about a clip that is decided before a note is written."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from musicldm.corpus.instruments import INSTRUMENTS, Instrument
+from musicldm.corpus.styles import STYLES
+from musicldm.corpus.styles.style import Style
+from musicldm.corpus.theory import DARK_MODES, Chord, parse_chord
+from musicldm.corpus.timing import Grid, swing_for
+from musicldm.corpus.truth import ENERGIES, GENRES, KEYS, QUALITIES
+
+CLEAN_SHARE = 0.72
+PRESENCE = {"lead": 0.86, "drums": 0.88, "bass": 0.94, "chords": 0.95, "pad": 0.0, "counter": 0.0}
+# How much a mood likes a mode from the dark side, and where it pulls tempo (of the range), lead register (semitones),
+# brightness (dB of treble), loudness of touch, note length and reverberation.
+_DARKNESS = {
+    "happy": 0.12, "playful": 0.3, "calm": 0.8, "dreamy": 1.0, "epic": 1.2, "sad": 5.0, "dark": 7.0, "tense": 5.0,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Character:
+    """What a mood does to the playing."""
+
+    tempo: float
+    register: int
+    tilt: float
+    touch: float
+    gate: float
+    room: float
+    density: float
+
+
+CHARACTERS = {
+    "happy": Character(0.12, 3, 1.5, 1.04, 0.95, 0.9, 0.1),
+    "playful": Character(0.1, 5, 1.5, 1.0, 0.62, 0.8, 0.15),
+    "calm": Character(-0.18, -1, -1.5, 0.84, 1.05, 1.15, -0.25),
+    "dreamy": Character(-0.1, 2, -0.5, 0.86, 1.1, 1.7, -0.15),
+    "sad": Character(-0.2, -4, -2.0, 0.86, 1.08, 1.2, -0.2),
+    "dark": Character(-0.05, -7, -3.5, 1.0, 1.0, 1.2, -0.05),
+    "tense": Character(0.08, 0, 0.0, 1.05, 0.7, 0.9, 0.15),
+    "epic": Character(0.05, 2, 1.0, 1.14, 1.05, 1.35, 0.05),
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A clip's attributes, instruments by role, bars and chords."""
+
+    style: Style
+    grid: Grid
+    tonic: int
+    mode: str
+    mood: str
+    energy: str
+    quality: str
+    players: Mapping[str, Instrument]
+    chords: tuple[tuple[Chord, ...], ...]
+    """Per bar its chords, each filling an equal share of the bar."""
+
+    @property
+    def key(self) -> str:
+        return KEYS[self.tonic]
+
+    @property
+    def character(self) -> Character:
+        return CHARACTERS[self.mood]
+
+    @property
+    def force(self) -> float:
+        """-1 low energy, 0 medium, 1 high."""
+        return ENERGIES.index(self.energy) - 1.0
+
+    def next_chord(self, bar: int) -> Chord:
+        """The chord with which the bar after `bar` begins."""
+        return self.chords[min(bar + 1, len(self.chords) - 1)][0]
+
+
+def pick(rng: np.random.Generator, weights: Mapping[str, float]) -> str:
+    """One name, drawn by weight."""
+    names = list(weights)
+    chances = np.array([weights[name] for name in names])
+    return names[int(rng.choice(len(names), p=chances / chances.sum()))]
+
+
+def draw_plan(rng: np.random.Generator, *, seconds: float, genre: str | None = None) -> Plan:
+    """Draws genre, mood, mode, key, energy, tempo, players and chords, in this order."""
+    style = STYLES[genre if genre is not None else GENRES[int(rng.integers(len(GENRES)))]]
+    mood = pick(rng, style.moods)
+    mode = pick(rng, {m: w * (_DARKNESS[mood] if m in DARK_MODES else 1.0) for m, w in style.modes.items()})
+    tonic = int(rng.integers(12))
+    energy = pick(rng, _energy_weights(style, mood))
+    meter = pick(rng, style.meters)
+    players = _draw_players(rng, style, energy, meter)
+    grid = _draw_grid(rng, style, meter, mood, energy, seconds)
+    quality = "clean" if rng.random() < CLEAN_SHARE else QUALITIES[1 + int(rng.integers(len(QUALITIES) - 1))]
+    chords = _draw_chords(rng, style, mode, tonic, grid.bars)
+    return Plan(style, grid, tonic, mode, mood, energy, quality, players, chords)
+
+
+def _energy_weights(style: Style, mood: str) -> dict[str, float]:
+    loud = {"happy": 0.1, "playful": 0.05, "calm": -0.9, "dreamy": -0.5, "sad": -0.4, "dark": 0.0, "tense": 0.4}
+    bias = loud.get(mood, 0.7) + style.energy_bias
+    return {"low": float(np.exp(-bias)), "medium": 1.3, "high": float(np.exp(bias))}
+
+
+def _draw_grid(
+    rng: np.random.Generator, style: Style, meter: str, mood: str, energy: str, seconds: float
+) -> Grid:
+    low, high = style.tempo_68 if meter == "6/8" and style.tempo_68 else style.tempo
+    place = 0.5 + 0.17 * (ENERGIES.index(energy) - 1) + CHARACTERS[mood].tempo + rng.uniform(-0.33, 0.33)
+    bpm = round(low + (high - low) * float(np.clip(place, 0, 1)), 2)
+    swing, unit = swing_for(style.swing, float(rng.random()))
+    bar = Grid(meter, bpm, 0.0, seconds).bar_seconds
+    origin = -float(rng.uniform(0, bar)) if rng.random() < 0.6 else 0.0
+    # A clip may also begin a moment before the first downbeat; the bar before it is then silent.
+    return Grid(meter, bpm, round(origin, 6), seconds, swing, unit)
+
+
+def _draw_players(rng: np.random.Generator, style: Style, energy: str, meter: str) -> dict[str, Instrument]:
+    tables = {
+        "lead": style.leads,
+        "chords": style.keys,
+        "bass": style.basses,
+        "pad": style.pads,
+        "counter": style.counters,
+        "drums": style.kits if meter in style.drums else {},
+    }
+    extra = {"low": 0.7, "medium": 1.0, "high": 1.35}[energy]
+    players: dict[str, Instrument] = {}
+    for role, table in tables.items():
+        chance = style.presence.get(role, PRESENCE[role]) * (extra if role in ("pad", "counter") else 1.0)
+        here = rng.random() < chance
+        free = {name: w for name, w in table.items() if name not in {p.name for p in players.values()}}
+        # A metal guitar may carry both the riff and the melody; elsewhere the accompaniment must leave the lead alone.
+        choice = pick(rng, free or table) if table else None
+        if here and choice is not None:
+            players[role] = INSTRUMENTS[choice]
+    if "lead" not in players and "chords" not in players and style.keys:
+        players["chords"] = INSTRUMENTS[pick(rng, style.keys)]
+    return players
+
+
+def _draw_chords(
+    rng: np.random.Generator, style: Style, mode: str, tonic: int, bars: int
+) -> tuple[tuple[Chord, ...], ...]:
+    lines = style.progressions[mode]
+    line = lines[int(rng.integers(len(lines)))].split()
+    length = style.chord_bars[int(rng.integers(len(style.chord_bars)))]
+    start = int(rng.integers(len(line))) if rng.random() < 0.2 else 0
+    chords = [parse_chord(symbol, tonic) for symbol in line]
+    if length == 0.5:
+        return tuple(
+            (chords[(start + 2 * bar) % len(chords)], chords[(start + 2 * bar + 1) % len(chords)])
+            for bar in range(bars)
+        )
+    return tuple((chords[(start + int(bar / length)) % len(chords)],) for bar in range(bars))

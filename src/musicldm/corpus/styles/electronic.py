@@ -1,0 +1,234 @@
+"""Drum and bass, hip hop, house, lo-fi, synthwave, techno."""
+
+from musicldm.corpus.styles.style import Sound, Style, Swing
+from musicldm.corpus.theory import MINOR_PENTATONIC
+
+DRUM_AND_BASS = Style(
+    name="drum and bass",
+    tempo=(166, 180),
+    modes={"minor": 0.75, "dorian": 0.25},
+    progressions={
+        "minor": ("i7 i7 bVImaj7 bVImaj7", "i9 i9 bVII bVI", "i7 i7 iv7 iv7", "i i i i"),
+        "dorian": ("i9 i9 IV IV", "i7 i7 bVII bVII"),
+    },
+    moods={"dark": 0.36, "tense": 0.3, "dreamy": 0.18, "epic": 0.16},
+    leads={
+        "saw lead": 0.3,
+        "square lead": 0.2,
+        "synth voice": 0.2,
+        "electric piano": 0.16,
+        "charang lead": 0.14,
+    },
+    basses={"sub bass": 0.5, "synth bass": 0.5},
+    keys={"polysynth": 0.4, "electric piano": 0.25, "synth strings": 0.35},
+    pads={"sweep pad": 0.4, "warm pad": 0.3, "halo pad": 0.3},
+    kits={"electronic drum kit": 0.5, "power drum kit": 0.5},
+    presence={"drums": 0.93, "pad": 0.4, "chords": 0.75},
+    drums={
+        "4/4": (
+            "k X.........x.....|s ....X.......X...|h x.x.x.x.x.x.x.x.",
+            "k X.x.......x.....|s ....X..o.o..X..o|h x.xxx.x.x.xxx.x.",
+            "k X.........x..x..|s ....X..o....X.oo|h xxxxxxxxxxxxxxxx",
+            "k X..x......x.....|s ....X.o..o..X...|d x.x.x.x.x.x.x.x.",
+        )
+    },
+    bass={"4/4": ("R-------..R-----", "R---..R-----R-..", "R-----R.8---5---", "R-.R-.R---.R7-8-")},
+    comping={"4/4": ("x---------------", "x--x--..x--x--..", "x.....x.....x...", "....x-......x-..")},
+    melody_scale={"minor": MINOR_PENTATONIC, "dorian": MINOR_PENTATONIC},
+    feels={"synth": 0.6, "sparse": 0.4},
+    fills=("snare roll", "break"),
+    human=1.5,
+    sound=Sound(room=(0.5, 1.4), wet=0.13, duck=0.25, levels={"drums": 2.0, "bass": 3.0}),
+)
+
+HIP_HOP = Style(
+    name="hip hop",
+    tempo=(82, 100),
+    modes={"minor": 0.7, "dorian": 0.2, "phrygian": 0.1},
+    progressions={
+        "minor": ("i bVI i bVI", "i i iv V", "i bVII bVI V", "i i bVI bVII"),
+        "dorian": ("i IV i IV", "i7 i7 IV7 IV7"),
+        "phrygian": ("i bII i bII", "i i bII i"),
+    },
+    moods={"dark": 0.34, "tense": 0.2, "sad": 0.14, "playful": 0.18, "epic": 0.14},
+    leads={
+        "pizzicato strings": 0.18,
+        "square lead": 0.18,
+        "flute": 0.12,
+        "brass section": 0.14,
+        "bright piano": 0.16,
+        "sitar": 0.1,
+        "glockenspiel": 0.12,
+    },
+    basses={"sub bass": 0.8, "electric bass": 0.2},
+    keys={"bright piano": 0.35, "string section": 0.35, "clavinet": 0.1, "synth strings": 0.2},
+    pads={"choir": 0.4, "slow strings": 0.6},
+    kits={"808 drum machine": 0.75, "electronic drum kit": 0.25},
+    presence={"drums": 0.92, "pad": 0.25},
+    chord_bars=(1.0, 0.5),
+    drums={
+        "4/4": (
+            "k X......x..x.....|s ....X.......X...|c ....X.......X...|h x.x.x.x.x.x.x.x.",
+            "k X..x......x..x..|c ....X.......X...|h x.x.x.xxx.x.xxx.",
+            "k X.x....x.xx.....|s ....X.......X...|h xxxxx.xxxxxxx.xx",
+            "k X.....x...x.x...|c ....X.......X..x|h x.xxx.x.xxx.x.xx|o ......x.........",
+        )
+    },
+    bass={"4/4": ("R------R--R-----", "R--R------R--5--", "R-----..R-R-....", "R-----R---R-a---")},
+    comping={"4/4": ("x---....x---....", "x.x.x.x.x.x.x.x.", "x---------------", "x..x..x.x..x..x.")},
+    melody_scale={"minor": MINOR_PENTATONIC},
+    feels={"loop": 0.8, "sparse": 0.2},
+    fills=("hat roll", "break"),
+    swing=Swing(16, 0.54, 0.6),
+    human=3.0,
+    sound=Sound(room=(0.3, 0.8), wet=0.09, levels={"drums": 2.5, "bass": 4.0}),
+)
+
+HOUSE = Style(
+    name="house",
+    tempo=(119, 129),
+    modes={"minor": 0.6, "dorian": 0.2, "major": 0.2},
+    progressions={
+        "minor": ("i7 bVImaj7 bIIImaj7 bVII", "i9 iv9 i9 v7", "i7 bVII bVImaj7 bVII"),
+        "dorian": ("i9 IV7 i9 IV7", "i7 i7 IV9 IV9"),
+        "major": ("Imaj7 vi7 IVmaj7 V", "IVmaj7 V iii7 vi7"),
+    },
+    moods={"happy": 0.46, "playful": 0.24, "dreamy": 0.16, "epic": 0.14},
+    leads={
+        "bright piano": 0.24,
+        "saw lead": 0.22,
+        "voice oohs": 0.14,
+        "alto sax": 0.12,
+        "hammond organ": 0.14,
+        "steel drums": 0.06,
+        "square lead": 0.08,
+    },
+    basses={"synth bass": 0.8, "electric bass": 0.2},
+    keys={"bright piano": 0.5, "hammond organ": 0.25, "polysynth": 0.25},
+    pads={"synth strings": 0.6, "warm pad": 0.4},
+    kits={"electronic drum kit": 0.75, "808 drum machine": 0.25},
+    presence={"drums": 0.92, "pad": 0.35},
+    drums={
+        "4/4": (
+            "k X...X...X...X...|c ....X.......X...|o ..X...X...X...X.|h x...x...x...x...",
+            "k X...X...X...X...|c ....X.......X...|o ..X...X...X...X.|z xoxoxoxoxoxoxoxo",
+            "k X...X...X...X..x|s ....X..o....X...|o ..X...X...X...X.|h x.xxx.xxx.xxx.xx",
+            "k X...X...X...X...|c ....X.......X..x|o ..X...X...X...X.|C ...x..x....x..x.",
+        )
+    },
+    bass={"4/4": ("..R-..R-..R-..R-", "R..R..8.R..R..8.", "..R.R.8...R.R.8.", "R.8.R.8.R.8.R.8.")},
+    comping={"4/4": ("x..x..x...x..x..", "..x-..x-..x-..x-", "x--x--x-x--x--x-", "x..x..x..x..x.x.")},
+    feels={"synth": 0.4, "song": 0.4, "stab": 0.2},
+    fills=("snare roll", "break", "hat roll"),
+    swing=Swing(16, 0.5, 0.56),
+    human=1.5,
+    sound=Sound(room=(0.4, 1.0), wet=0.12, duck=0.5, levels={"drums": 1.0, "chords": 2.0, "bass": 1.0}),
+)
+
+LOFI = Style(
+    name="lo-fi",
+    tempo=(66, 86),
+    modes={"major": 0.4, "dorian": 0.35, "minor": 0.25},
+    progressions={
+        "major": ("IVmaj9 iii7 vi9 V", "ii9 V13 Imaj9 vi9", "Imaj9 iii7 IVmaj9 iv6", "IVmaj7 iii7 ii9 Imaj9"),
+        "dorian": ("i9 IV13 i9 IV13", "i9 ii7 i9 bVIImaj7"),
+        "minor": ("bVImaj9 v7 i9 i9", "iv9 bVII13 bIIImaj9 bVImaj9", "i9 iv9 bVImaj7 v7"),
+    },
+    moods={"calm": 0.4, "dreamy": 0.3, "sad": 0.3},
+    leads={
+        "jazz guitar": 0.2,
+        "vibraphone": 0.16,
+        "muted trumpet": 0.14,
+        "electric piano": 0.14,
+        "music box": 0.12,
+        "kalimba": 0.1,
+        "flute": 0.14,
+    },
+    basses={"electric bass": 0.5, "upright bass": 0.35, "fretless bass": 0.15},
+    keys={"electric piano": 0.65, "FM electric piano": 0.15, "nylon guitar": 0.2},
+    pads={"warm pad": 1.0},
+    kits={"acoustic drum kit": 0.5, "room drum kit": 0.2, "808 drum machine": 0.3},
+    presence={"drums": 0.88, "pad": 0.2},
+    chord_bars=(1.0, 0.5),
+    drums={
+        "4/4": (
+            "k x......x..x.....|s ....x.......x...|h x.x.x.x.x.x.x.x.",
+            "k x.....x..x......|r ....x.......x...|h x.x.x.xox.x.x.x.",
+            "k x..x.......x....|s ....x.......x..o|h x.x.x.x.x.x.xox.",
+        )
+    },
+    bass={"4/4": ("R-----..R---..a-", "R---..5-R-------", "R------R--5-..a-")},
+    comping={"4/4": ("x-------..x-----", "x---------------", "x-----u-....x---", "1-2-3-4-x-------")},
+    feels={"sparse": 0.6, "song": 0.4},
+    fills=("none", "break"),
+    swing=Swing(16, 0.57, 0.64),
+    human=10.0,
+    sound=Sound(room=(0.4, 0.9), wet=0.14, top=(3200, 4600), crackle=1.0, levels={"drums": -1.0, "chords": 2.0}),
+)
+
+SYNTHWAVE = Style(
+    name="synthwave",
+    tempo=(84, 116),
+    modes={"minor": 0.7, "dorian": 0.15, "major": 0.15},
+    progressions={
+        "minor": ("i bVI bIII bVII", "i bVII bVI bVII", "bVI bVII i i", "i iv bVI V"),
+        "dorian": ("i bIII bVII IV", "i IV bVII i"),
+        "major": ("I V vi IV", "vi IV I V"),
+    },
+    moods={"dreamy": 0.3, "epic": 0.26, "dark": 0.2, "sad": 0.1, "happy": 0.14},
+    leads={"saw lead": 0.36, "square lead": 0.2, "synth brass": 0.16, "fifths lead": 0.12, "glass pad": 0.08, "alto sax": 0.08},
+    basses={"synth bass": 1.0},
+    keys={"polysynth": 0.5, "synth brass": 0.25, "synth strings": 0.25},
+    pads={"warm pad": 0.4, "synth strings": 0.3, "halo pad": 0.3},
+    counters={"FM electric piano": 0.5, "square lead": 0.5},
+    kits={"electronic drum kit": 0.6, "power drum kit": 0.4},
+    presence={"drums": 0.9, "pad": 0.5, "counter": 0.4},
+    drums={
+        "4/4": (
+            "k X.......X.......|s ....X.......X...|h x.x.x.x.x.x.x.x.",
+            "k X.......X.x.....|s ....X.......X...|h xxxxxxxxxxxxxxxx",
+            "k X...X...X...X...|s ....X.......X...|h ..x...x...x...x.",
+            "k X.....x.X.......|s ....X.......X...|m x.x.x.x.x.x.x.x.",
+        )
+    },
+    bass={"4/4": ("R.R.R.R.R.R.R.R.", "RRRRRRRRRRRRRRRR", "R.8.R.8.R.8.R.8.", "R.RRR.RRR.RRR.RR")},
+    comping={"4/4": ("x---------------", "1.3.4.5.4.3.4.5.", "123454321234543.", "x.....x.....x...")},
+    feels={"long": 0.4, "synth": 0.6},
+    fills=("toms", "snare roll"),
+    human=1.0,
+    sound=Sound(room=(1.2, 2.2), wet=0.24, duck=0.3, levels={"pad": 2.0, "drums": 0.5}),
+)
+
+TECHNO = Style(
+    name="techno",
+    tempo=(127, 142),
+    modes={"minor": 0.55, "phrygian": 0.45},
+    progressions={
+        "minor": ("i i i i", "i i i bVI", "i i bVII i"),
+        "phrygian": ("i i i i", "i i bII i", "i bII i i"),
+    },
+    moods={"dark": 0.44, "tense": 0.4, "dreamy": 0.16},
+    leads={"square lead": 0.26, "saw lead": 0.28, "fifths lead": 0.14, "synth voice": 0.12, "marimba": 0.1, "glass pad": 0.1},
+    basses={"synth bass": 0.6, "sub bass": 0.4},
+    keys={"polysynth": 0.55, "fifths lead": 0.2, "charang lead": 0.25},
+    pads={"sweep pad": 0.5, "synth strings": 0.3, "synth voice": 0.2},
+    kits={"electronic drum kit": 0.5, "808 drum machine": 0.5},
+    presence={"drums": 0.94, "pad": 0.3, "chords": 0.6, "lead": 0.8},
+    chord_bars=(1.0, 2.0),
+    drums={
+        "4/4": (
+            "k X...X...X...X...|h ..x...x...x...x.|c ............x...",
+            "k X...X...X...X...|h xxxxxxxxxxxxxxxx|r ...x..x....x..x.",
+            "k X...X...X...X...|o ..x...x...x...x.|h xoxoxoxoxoxoxoxo|r ......x..x......",
+            "k X...X...X...X...|h ..xx..xx..xx..xx|2 ...x.....x....x.|w ......o.......o.",
+        )
+    },
+    bass={"4/4": (".RRR.RRR.RRR.RRR", "..R...R...R...R.", ".R.R.R.R.R.R.R.R", "RR.RRR.RRR.RRR.R")},
+    comping={"4/4": ("..x.....x.......", "...x..x....x..x.", "x.....x.........", "......x.......x.")},
+    feels={"acid": 0.8, "loop": 0.2},
+    fills=("hat roll", "break", "snare roll"),
+    human=0.6,
+    sound=Sound(room=(0.6, 1.8), wet=0.16, duck=0.45, levels={"drums": 3.5, "bass": 1.0, "lead": -1.0}),
+)
+
+ELECTRONIC = (DRUM_AND_BASS, HIP_HOP, HOUSE, LOFI, SYNTHWAVE, TECHNO)
