@@ -1,0 +1,73 @@
+"""SHA256SUMS: the hashes of a model folder's files, in the format of sha256sum."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+
+from musicldm.errors import CheckpointError
+
+FILE_NAME = "SHA256SUMS"
+_LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
+
+
+def sha256(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file as 64 hexadecimal digits."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_sums(folder: str | os.PathLike[str]) -> dict[str, str]:
+    """The list in a model folder: relative path with slashes to hash; empty where there is no list.
+
+    Raises:
+        CheckpointError: a line that sha256sum would not write, or a path that leaves the folder.
+    """
+    path = Path(folder) / FILE_NAME
+    if not path.is_file():
+        return {}
+    sums: dict[str, str] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise CheckpointError(f"{path}: line {number} is {line!r}: '<64 hexadecimal digits>  <file>' is expected")
+        name = match[2].removeprefix("./")
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise CheckpointError(f"{path}: line {number} names {name!r}, which lies outside the model folder")
+        sums[name] = match[1]
+    return sums
+
+
+def write_sums(folder: str | os.PathLike[str]) -> None:
+    """Hashes every file under a folder, but for hidden ones and the list itself, and writes the list."""
+    folder = Path(folder)
+    names = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    kept = [name.as_posix() for name in names if name.name != FILE_NAME and not name.as_posix().startswith(".")]
+    lines = [f"{sha256(folder / name)}  {name}\n" for name in kept]
+    (folder / FILE_NAME).write_text("".join(lines), encoding="utf-8")
+
+
+def verify(folder: str | os.PathLike[str], *, partial: bool = False) -> None:
+    """Compares every listed file with its hash; a folder without a list passes.
+
+    Args:
+        folder: the model folder.
+        partial: only some of the files were fetched, so a missing one is no error.
+
+    Raises:
+        CheckpointError: a listed file is missing or has other bytes.
+    """
+    for name, expected in read_sums(folder).items():
+        path = Path(folder) / name
+        if not path.is_file():
+            if partial:
+                continue
+            raise CheckpointError(f"{path}: the file is missing, but {FILE_NAME} lists it; fetch the model again")
+        found = sha256(path)
+        if found != expected:
+            raise CheckpointError(
+                f"{path}: the file is corrupt or was changed (SHA-256 {found[:12]}…, {FILE_NAME} says "
+                f"{expected[:12]}…); fetch the model again, or pass verify=False if the change is yours"
+            )

@@ -1,0 +1,118 @@
+"""A model's name to its folder: "default", a folder, or a hub id; and whether a folder is a MusicLDM."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from musicldm.checkpoints import integrity
+from musicldm.errors import CheckpointError
+
+DEFAULT = "default"
+DEFAULT_FOLDER = Path(__file__).resolve().parent.parent / "default_model"
+PIPELINE_CLASS = "MusicLDMPipeline"
+INDEX = "model_index.json"
+
+COMPONENTS = {
+    "vae": "config.json",
+    "text_encoder": "config.json",
+    "tokenizer": "tokenizer_config.json",
+    "unet": "config.json",
+    "scheduler": "scheduler_config.json",
+    "vocoder": "config.json",
+}
+"""The parts a MusicLDM cannot do without, each with the file that its folder must hold."""
+
+WEIGHTED = ("vae", "text_encoder", "unet", "vocoder")
+_WEIGHT_SUFFIXES = (".safetensors", ".bin")
+
+
+def resolve(
+    model: str | os.PathLike[str],
+    *,
+    download: Callable[[str], str | os.PathLike[str]] | None = None,
+    verify: bool = True,
+    passed: frozenset[str] = frozenset(),
+) -> Path:
+    """A model's name to a checked folder.
+
+    Args:
+        model: "default", a folder, or a hub id `owner/name`.
+        download: fetches a hub id and gives its local folder; None where only folders are wanted.
+        verify: whether the files are compared with SHA256SUMS where the folder has it.
+        passed: components that the caller brings itself, so that the folder need not hold them.
+
+    Raises:
+        CheckpointError: no such model, no MusicLDM, or a file that is missing or corrupt.
+    """
+    name = os.fspath(model)
+    if name == DEFAULT:
+        if not (DEFAULT_FOLDER / INDEX).is_file():
+            raise CheckpointError(
+                "the default model is not part of this installation of musicldm: "
+                "install a released package, or name a model folder or a hub id such as ucsd-reach/musicldm"
+            )
+        path, fetched = DEFAULT_FOLDER, False
+    elif Path(name).is_dir():
+        path, fetched = Path(name), False
+    elif download is not None and is_hub_id(name):
+        path, fetched = Path(download(name)), True
+    else:
+        raise CheckpointError(f"no model {name!r}: choose {DEFAULT!r}, an existing model folder, or a hub id owner/name")
+    validate(path, passed)
+    if verify:
+        integrity.verify(path, partial=fetched)
+    return path
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a name has the form of a hub id, `owner/name`, and not that of a path."""
+    parts = name.split("/")
+    return len(parts) == 2 and all(part and part.strip(".~") == part for part in parts) and "\\" not in name
+
+
+def read_index(folder: Path) -> dict[str, Any]:
+    """model_index.json of a folder.
+
+    Raises:
+        CheckpointError: there is none, or it is no JSON object.
+    """
+    path = folder / INDEX
+    if not path.is_file():
+        raise CheckpointError(f"{folder} is not a MusicLDM: it has no {INDEX}")
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{path}: not valid JSON ({error})") from error
+    if not isinstance(index, dict):
+        raise CheckpointError(f"{path}: a JSON object is expected, not {type(index).__name__}")
+    return index
+
+
+def validate(folder: Path, passed: frozenset[str] = frozenset()) -> None:
+    """Checks that a folder is a whole MusicLDM, without loading a weight.
+
+    Raises:
+        CheckpointError: another pipeline's folder, or a part that is missing.
+    """
+    index = read_index(folder)
+    kind = index.get("_class_name")
+    if kind != PIPELINE_CLASS:
+        raise CheckpointError(f"{folder} is not a MusicLDM: its {INDEX} says {kind!r}, not {PIPELINE_CLASS!r}")
+    for component, config in COMPONENTS.items():
+        if component in passed:
+            continue
+        entry = index.get(component)
+        if not isinstance(entry, list) or len(entry) != 2 or None in entry:
+            raise CheckpointError(f"{folder / INDEX}: it names no {component}, and a MusicLDM needs one")
+        if not (folder / component / config).is_file():
+            raise CheckpointError(f"{folder / component / config}: the file is missing")
+        if component in WEIGHTED and not _has_weights(folder / component):
+            raise CheckpointError(f"{folder / component}: no weights there (*.safetensors or *.bin)")
+
+
+def _has_weights(folder: Path) -> bool:
+    return any(path.suffix in _WEIGHT_SUFFIXES for path in folder.iterdir())

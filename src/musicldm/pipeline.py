@@ -1,0 +1,436 @@
+"""Text to music: the numbered steps from a prompt to ranked waves, on the parts of a MusicLDM checkpoint."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, DiffusionPipeline, UNet2DConditionModel
+from diffusers.pipelines.pipeline_utils import StableDiffusionMixin
+from diffusers.schedulers import KarrasDiffusionSchedulers
+from diffusers.utils import BaseOutput
+from transformers import (
+    ClapFeatureExtractor,
+    ClapModel,
+    ClapTextModelWithProjection,
+    PreTrainedTokenizerBase,
+    SpeechT5HifiGan,
+)
+
+from musicldm.checkpoints import integrity, loading, resolve
+from musicldm.checkpoints.defaults import GenerationDefaults
+from musicldm.errors import InvalidInputError
+from musicldm.sampling import inputs, scoring
+from musicldm.sampling.conditioning import EmptyPromptCache, encode_texts
+from musicldm.sampling.decoding import decode
+from musicldm.sampling.denoising import denoise, ends_step, guide, step_options
+from musicldm.sampling.geometry import AudioGeometry
+from musicldm.sampling.noise import first_latents, settle_randomness
+from musicldm.sampling.request import Request, check_request
+from musicldm.sampling.schedulers import make_scheduler, set_timesteps, short_name
+
+
+@dataclass
+class MusicLDMOutput(BaseOutput):  # type: ignore[misc]
+    """What a call gives: one entry an audio, grouped by prompt, best first within each.
+
+    Args:
+        audios: waves (n, samples), float32, full scale ±1, as NumPy array or as tensor on the CPU; with
+            `output_type="latent"` the latents (n, channels, frames, bins), in the order they were made.
+        scores: cosine of the CLAP embeddings of audio and condition; None where the checkpoint cannot score.
+        seeds: initial seed of the generator that each audio came from.
+    """
+
+    audios: np.ndarray[Any, Any] | torch.Tensor
+    scores: list[float] | None = None
+    seeds: list[int] | None = None
+
+
+@dataclass
+class _Conditions:
+    """The embeddings (n, width) that the denoiser sees; a callback may change them between steps."""
+
+    positive: torch.Tensor
+    negative: torch.Tensor | None
+
+
+class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin):  # type: ignore[misc]
+    """Generates music from text with a MusicLDM (arXiv 2308.01546).
+
+    Args:
+        vae: mel spectrograms to latents and back.
+        text_encoder: CLAP; with its audio tower it also ranks the results.
+        tokenizer: of the text tower.
+        feature_extractor: of the audio tower; None where results are not to be scored.
+        unet: the denoiser, with the text embedding as class label.
+        scheduler: any of diffusers' Karras schedulers.
+        vocoder: log-mel spectrograms to waves.
+        generation_defaults: what a call uses where the caller says nothing; upstream's values where None.
+    """
+
+    model_cpu_offload_seq = "text_encoder->unet->vae->vocoder"
+    _optional_components = ["feature_extractor"]  # noqa: RUF012 (diffusers reads it as a class attribute)
+    _callback_tensor_inputs = ["latents", "prompt_embeds", "negative_prompt_embeds"]  # noqa: RUF012
+
+    def __init__(
+        self,
+        vae: AutoencoderKL,
+        text_encoder: ClapModel | ClapTextModelWithProjection,
+        tokenizer: PreTrainedTokenizerBase,
+        feature_extractor: ClapFeatureExtractor | None,
+        unet: UNet2DConditionModel,
+        scheduler: KarrasDiffusionSchedulers,
+        vocoder: SpeechT5HifiGan,
+        generation_defaults: GenerationDefaults | None = None,
+    ) -> None:
+        super().__init__()
+        self.register_modules(
+            vae=vae,
+            text_encoder=text_encoder,
+            tokenizer=tokenizer,
+            feature_extractor=feature_extractor,
+            unet=unet,
+            scheduler=scheduler,
+            vocoder=vocoder,
+        )
+        self.generation_defaults = generation_defaults or GenerationDefaults()
+        self._empty_prompt = EmptyPromptCache()
+        self._guidance_scale = self.generation_defaults.guidance_scale
+        self._interrupt = False
+        self._num_timesteps = 0
+
+    # Loading and saving
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | os.PathLike[str] = resolve.DEFAULT,
+        *,
+        verify: bool = True,
+        **kwargs: Any,
+    ) -> Self:
+        """Loads a MusicLDM in float32, or in the `dtype` that is given.
+
+        Args:
+            pretrained_model_name_or_path: "default" for the model that ships with musicldm, a folder, or a hub id.
+            verify: whether the files are compared with the folder's SHA256SUMS, where it has them.
+            kwargs: those of `DiffusionPipeline.from_pretrained`; `scheduler` may also be a short name.
+
+        Raises:
+            CheckpointError: no such model, no MusicLDM, or a file that is missing or corrupt.
+            InvalidInputError: an unknown scheduler.
+        """
+        name = kwargs.pop("scheduler") if isinstance(kwargs.get("scheduler"), str) else None
+        if kwargs.get("dtype") is None and kwargs.get("torch_dtype") is None:
+            kwargs["dtype"] = torch.float32
+        passed = frozenset(key for key, value in kwargs.items() if key in resolve.COMPONENTS and value is not None)
+        folder = resolve.resolve(
+            pretrained_model_name_or_path, download=partial(cls._fetch, **kwargs), verify=verify, passed=passed
+        )
+        defaults = kwargs.pop("generation_defaults", None) or GenerationDefaults.load(folder)
+        with loading.checkpoint_errors(f"{folder}: the model cannot be loaded"):
+            pipeline: Self = super().from_pretrained(str(folder), generation_defaults=defaults, **kwargs)
+        if name is None and "scheduler" not in passed:
+            name = defaults.scheduler
+        if name is not None:
+            pipeline.set_scheduler(name)
+        return pipeline
+
+    @classmethod
+    def _fetch(cls, hub_id: str, **kwargs: Any) -> Path:
+        """Downloads a model from the hub, or finds it in the cache, and gives its folder."""
+        with loading.checkpoint_errors(f"{hub_id}: the model cannot be fetched from the hub"):
+            folder = Path(cls.download(hub_id, **kwargs))
+            loading.fetch_extras(hub_id, kwargs)
+        return folder
+
+    def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
+        """Saves all parts and the generation settings, so that they travel with the model.
+
+        Args:
+            save_directory: a folder; it is made where it does not exist.
+            kwargs: those of `DiffusionPipeline.save_pretrained`.
+
+        Raises:
+            InvalidInputError: `save_directory` is a file.
+        """
+        folder = Path(save_directory)
+        if folder.exists() and not folder.is_dir():
+            raise InvalidInputError(f"save_directory {str(folder)!r} is a file: a folder is expected")
+        folder.mkdir(parents=True, exist_ok=True)
+        replace(self.generation_defaults, scheduler=short_name(self.scheduler)).save(folder)
+        super().save_pretrained(str(folder), **kwargs)
+        if (folder / integrity.FILE_NAME).exists():
+            integrity.write_sums(folder)
+
+    @property
+    def components(self) -> dict[str, Any]:
+        """All that a second pipeline on the same parts needs: `MusicLDMPipeline(**pipe.components)`."""
+        return {**super().components, "generation_defaults": self.generation_defaults}
+
+    # Settings
+
+    @property
+    def geometry(self) -> AudioGeometry:
+        """Sample rate, hop and latent shape of the parts as they are now."""
+        return AudioGeometry.of(self.unet, self.vae, self.vocoder)
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples a second of what the pipeline gives."""
+        return self.geometry.sample_rate
+
+    @property
+    def vae_scale_factor(self) -> int:
+        """Mel frames (and bins) a latent frame (and bin)."""
+        return self.geometry.vae_scale
+
+    @property
+    def guidance_scale(self) -> float:
+        """Weight of guidance in the running call; a callback may set `_guidance_scale`."""
+        return self._guidance_scale
+
+    @property
+    def num_timesteps(self) -> int:
+        """Evaluations of the denoiser in the running call."""
+        return self._num_timesteps
+
+    @property
+    def interrupt(self) -> bool:
+        """Set `_interrupt` in a callback to stop after the running step; what there is by then is decoded."""
+        return self._interrupt
+
+    def set_scheduler(self, scheduler: Any) -> None:
+        """Changes the scheduler, keeping the checkpoint's noise schedule and prediction type.
+
+        Args:
+            scheduler: a short name (see `musicldm.sampling.schedulers.SCHEDULERS`), a class, or a scheduler as it is.
+
+        Raises:
+            InvalidInputError: an unknown name.
+        """
+        self.scheduler = make_scheduler(scheduler, self.scheduler.config)
+
+    def enable_vae_slicing(self) -> None:
+        """Decodes the latents of a batch one at a time."""
+        self.vae.enable_slicing()
+
+    def disable_vae_slicing(self) -> None:
+        """Decodes the latents of a batch together again."""
+        self.vae.disable_slicing()
+
+    def enable_vae_tiling(self) -> None:
+        """Decodes long latents in overlapping tiles: less memory, a slightly different result."""
+        self.vae.enable_tiling()
+
+    def disable_vae_tiling(self) -> None:
+        """Decodes latents whole again."""
+        self.vae.disable_tiling()
+
+    # Generation
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        prompt: str | Sequence[str] | None = None,
+        audio_length_in_s: float | None = None,
+        num_inference_steps: int | None = None,
+        guidance_scale: float | None = None,
+        negative_prompt: str | Sequence[str] | None = None,
+        num_waveforms_per_prompt: int | None = 1,
+        eta: float = 0.0,
+        generator: torch.Generator | Sequence[torch.Generator] | None = None,
+        latents: torch.Tensor | None = None,
+        prompt_embeds: torch.Tensor | None = None,
+        negative_prompt_embeds: torch.Tensor | None = None,
+        return_dict: bool = True,
+        callback: Callable[[int, Any, torch.Tensor], None] | None = None,
+        callback_steps: int | None = 1,
+        cross_attention_kwargs: dict[str, Any] | None = None,
+        output_type: str = "np",
+        *,
+        scheduler: Any = None,
+        callback_on_step_end: Callable[..., dict[str, Any]] | None = None,
+        callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
+    ) -> MusicLDMOutput | tuple[Any]:
+        """Generates music.
+
+        Args:
+            prompt: a text or a list of texts; "" is unconditional. None where `prompt_embeds` are given.
+            audio_length_in_s: length in seconds; the checkpoint's own where None.
+            num_inference_steps: denoising steps; the checkpoint's own where None.
+            guidance_scale: how strongly the text is followed; off at 1 or less, the checkpoint's own where None.
+            negative_prompt: what it should not sound like: one text for all prompts, or one for each.
+            num_waveforms_per_prompt: waves for each prompt, best first.
+            eta: η of DDIM (arXiv 2010.02502, eq. 16) from 0 to 1; other schedulers do not use it.
+            generator: one for the batch, or one an audio; without, fresh seeds are drawn and reported.
+            latents: noise to begin with, (prompts x waveforms, channels, frames, bins).
+            prompt_embeds: embeddings (prompts, width) in place of `prompt`.
+            negative_prompt_embeds: embeddings (prompts, width) in place of `negative_prompt`.
+            return_dict: whether the result is a `MusicLDMOutput`, or else a tuple of its audios.
+            callback: called with step, timestep and latents.
+            callback_steps: how many steps apart `callback` is called.
+            cross_attention_kwargs: passed to the attention of the UNet.
+            output_type: "np", "pt", or "latent" for the latents alone.
+            scheduler: for this call only; what `set_scheduler` takes.
+            callback_on_step_end: called with pipeline, step, timestep and a dictionary of tensors; gives those it
+                changed. It may set `pipeline._interrupt`.
+            callback_on_step_end_tensor_inputs: which tensors, of "latents", "prompt_embeds", "negative_prompt_embeds".
+
+        Raises:
+            InvalidInputError: an argument that has no meaning here.
+        """
+        # 1. Check the arguments and fill in the checkpoint's settings
+        geometry = self.geometry
+        request = check_request(
+            prompt=prompt,
+            negative_prompt=negative_prompt,
+            prompt_embeds=prompt_embeds,
+            negative_prompt_embeds=negative_prompt_embeds,
+            num_waveforms_per_prompt=num_waveforms_per_prompt,
+            audio_length_in_s=audio_length_in_s,
+            num_inference_steps=num_inference_steps,
+            guidance_scale=guidance_scale,
+            eta=eta,
+            output_type=output_type,
+            callback_steps=callback_steps,
+            width=self.unet.config.projection_class_embeddings_input_dim,
+            defaults=self.generation_defaults,
+            geometry=geometry,
+        )
+        tensor_inputs = getattr(callback_on_step_end, "tensor_inputs", callback_on_step_end_tensor_inputs)
+        tensor_inputs = inputs.tensor_names(tensor_inputs, self._callback_tensor_inputs)
+        active = self.scheduler if scheduler is None else make_scheduler(scheduler, self.scheduler.config)
+        device = self._execution_device
+        randomness = settle_randomness(generator, request.batch_size)
+        shape = geometry.latent_shape(request.batch_size, request.seconds)
+        noise = first_latents(shape, randomness, device, latents)
+        self._guidance_scale, self._interrupt = request.guidance_scale, False
+
+        # 2. Prompts to embeddings
+        conditions = self._encode(request, device)
+        asked = conditions.positive
+
+        # 3. Noise to latents
+        timesteps = set_timesteps(active, request.steps, device)
+        self._num_timesteps = len(timesteps)
+        with self.progress_bar(total=request.steps) as progress:
+
+            def after_step(index: int, timestep: torch.Tensor, current: torch.Tensor) -> torch.Tensor | None:
+                if callback_on_step_end is not None:
+                    current = self._call_back(callback_on_step_end, tensor_inputs, conditions, index, timestep, current)
+                if ends_step(index, len(timesteps), request.steps, active.order):
+                    progress.update()
+                    if callback is not None and index % request.callback_steps == 0:
+                        callback(index // active.order, timestep, current)
+                return None if self._interrupt else current
+
+            latents = denoise(
+                partial(self._predict, conditions, cross_attention_kwargs),
+                active,
+                timesteps,
+                noise * active.init_noise_sigma,
+                step_options(active, request.eta, randomness.generator),
+                after_step,
+            )
+        if request.output_type == "latent":
+            self.maybe_free_model_hooks()
+            return _result(MusicLDMOutput(latents, None, randomness.seeds), return_dict)
+
+        # 4. Latents to waves
+        samples = geometry.samples(request.seconds)
+        audio = decode(self.vae, self.vocoder, latents, geometry, samples)
+
+        # 5. Best first within each prompt
+        scores, order = self._rank(audio, asked, request.per_prompt, device)
+        self.maybe_free_model_hooks()
+        seeds = [randomness.seeds[index] for index in order]
+        audio = audio[order]
+        return _result(
+            MusicLDMOutput(audio.numpy() if request.output_type == "np" else audio, scores, seeds), return_dict
+        )
+
+    def _encode(self, request: Request, device: torch.device) -> _Conditions:
+        """The embeddings of a request, each repeated for all the waves of its prompt."""
+        encode = partial(encode_texts, self.text_encoder, self.tokenizer, device=device)
+        positive = request.prompt_embeds if request.prompts is None else encode(request.prompts)
+        negative = None
+        if request.guidance_scale > 1:
+            negative = request.negative_prompt_embeds
+            if request.negative_prompts is not None:
+                negative = encode(request.negative_prompts)
+            elif negative is None:
+                empty = self._empty_prompt.get(self.text_encoder, self.tokenizer, device)
+                negative = empty.expand(request.prompt_count, -1)
+        return _Conditions(
+            positive=_repeat(positive, request.per_prompt, device),
+            negative=None if negative is None else _repeat(negative, request.per_prompt, device),
+        )
+
+    def _predict(
+        self,
+        conditions: _Conditions,
+        cross_attention_kwargs: dict[str, Any] | None,
+        latents: torch.Tensor,
+        timestep: torch.Tensor,
+    ) -> torch.Tensor:
+        """What the UNet predicts for latents (n, channels, frames, bins), with guidance where it is on; float32."""
+        guided = conditions.negative is not None and self._guidance_scale > 1
+        labels = [conditions.negative, conditions.positive] if guided else [conditions.positive]
+        prediction = self.unet(
+            torch.cat([latents] * len(labels)).to(self.unet.dtype),
+            timestep,
+            encoder_hidden_states=None,
+            class_labels=torch.cat(labels).to(self.unet.dtype),
+            cross_attention_kwargs=cross_attention_kwargs,
+            return_dict=False,
+        )[0].float()
+        return guide(*prediction.chunk(2), self._guidance_scale) if guided else prediction
+
+    def _call_back(
+        self,
+        callback: Callable[..., dict[str, Any] | None],
+        names: Sequence[str],
+        conditions: _Conditions,
+        index: int,
+        timestep: torch.Tensor,
+        latents: torch.Tensor,
+    ) -> torch.Tensor:
+        """Calls the user's function with the named tensors, and takes over those that it gives back."""
+        tensors = {
+            "latents": latents,
+            "prompt_embeds": conditions.positive,
+            "negative_prompt_embeds": conditions.negative,
+        }
+        changed = callback(self, index, timestep, {name: tensors[name] for name in names}) or {}
+        conditions.positive = changed.get("prompt_embeds", conditions.positive)
+        conditions.negative = changed.get("negative_prompt_embeds", conditions.negative)
+        return changed.get("latents", latents)
+
+    def _rank(
+        self, audio: torch.Tensor, asked: torch.Tensor, per_prompt: int, device: torch.device
+    ) -> tuple[list[float] | None, list[int]]:
+        """Scores of waves (n, samples), best first within each prompt, and the order that makes them so."""
+        if not scoring.can_score(self.text_encoder, self.feature_extractor):
+            return None, list(range(len(audio)))
+        embeddings = scoring.audio_embeddings(
+            self.text_encoder, self.feature_extractor, audio, self.sample_rate, device
+        )
+        scores = scoring.cosines(embeddings, asked)
+        order = scoring.order_within_prompts(scores, per_prompt)
+        return [scores[index] for index in order], order
+
+
+def _repeat(embeddings: torch.Tensor, times: int, device: torch.device) -> torch.Tensor:
+    """Embeddings (P, width) to (P x times, width) on a device, grouped by prompt."""
+    return embeddings.to(device).repeat_interleave(times, dim=0)
+
+
+def _result(output: MusicLDMOutput, return_dict: bool) -> MusicLDMOutput | tuple[Any]:
+    return output if return_dict else (output.audios,)

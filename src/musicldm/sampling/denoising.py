@@ -1,0 +1,60 @@
+"""The reverse diffusion: a scheduler's steps over any function that predicts from noisy latents."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+Predict = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+AfterStep = Callable[[int, torch.Tensor, torch.Tensor], "torch.Tensor | None"]
+
+
+def guide(unconditional: torch.Tensor, conditional: torch.Tensor, scale: float) -> torch.Tensor:
+    """Classifier-free guidance (arXiv 2207.12598): u + w (c - u), in the scale where w = 1 is no guidance."""
+    return unconditional + scale * (conditional - unconditional)
+
+
+def step_options(scheduler: Any, eta: float, generator: Any) -> dict[str, Any]:
+    """Those of `eta` and `generator` that a scheduler's step takes."""
+    accepted = inspect.signature(scheduler.step).parameters
+    return {key: value for key, value in {"eta": eta, "generator": generator}.items() if key in accepted}
+
+
+def denoise(
+    predict: Predict,
+    scheduler: Any,
+    timesteps: torch.Tensor,
+    latents: torch.Tensor,
+    options: dict[str, Any],
+    after_step: AfterStep,
+) -> torch.Tensor:
+    """Runs latents (batch, channels, frames, bins) through all timesteps.
+
+    Args:
+        predict: (scaled latents, timestep) to what the model predicts (noise, sample or velocity), of the same shape.
+        scheduler: of diffusers, with its timesteps set.
+        timesteps: those of the scheduler.
+        latents: noise at the scheduler's first level.
+        options: further arguments of the scheduler's step.
+        after_step: told index, timestep and new latents; gives the latents to go on with, or None to stop there.
+    """
+    for index, timestep in enumerate(timesteps):
+        prediction = predict(scheduler.scale_model_input(latents, timestep), timestep)
+        latents = scheduler.step(prediction, timestep, latents, **options, return_dict=False)[0]
+        changed = after_step(index, timestep, latents)
+        if changed is None:
+            break
+        latents = changed
+    return latents
+
+
+def ends_step(index: int, evaluations: int, steps: int, order: int) -> bool:
+    """Whether the evaluation at `index` is the last of one of the `steps` that were asked for.
+
+    A scheduler of second order evaluates twice a step, and others spend evaluations on warming up.
+    """
+    warm_up = evaluations - steps * order
+    return index == evaluations - 1 or (index + 1 > warm_up and (index + 1) % order == 0)
