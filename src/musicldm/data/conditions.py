@@ -1,0 +1,92 @@
+"""CLAP embeddings of a corpus: of every caption, of every clip's sound and of the empty string, cached beside it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from musicldm.data.clips import ClipStore
+from musicldm.data.latents import module_hash
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Unit-norm CLAP embeddings of a corpus, float16.
+
+    Attributes:
+        text: (sum of captions, D), the captions of all clips one after the other.
+        first: (N + 1,) where each clip's captions begin in `text`.
+        audio: (N, D).
+        empty: (D,) of the empty string.
+    """
+
+    text: npt.NDArray[np.float16]
+    first: npt.NDArray[np.int64]
+    audio: npt.NDArray[np.float16]
+    empty: npt.NDArray[np.float16]
+
+    def part(self, clips: slice) -> Conditions:
+        """Those of some of the clips, one after the other."""
+        start, stop, _ = clips.indices(len(self.audio))
+        return Conditions(self.text, self.first[start : stop + 1], self.audio[start:stop], self.empty)
+
+
+@torch.no_grad()
+def embed_texts(clap: Any, tokenizer: Any, texts: Sequence[str], batch_size: int = 64) -> npt.NDArray[np.float16]:
+    """Embeddings (len(texts), D), unit norm. Texts of like length share a batch, padded to the longest in it."""
+    device = next(clap.parameters()).device
+    order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
+    out = np.zeros((len(texts), clap.config.projection_dim), dtype=np.float16)
+    for start in range(0, len(order), batch_size):
+        chosen = order[start : start + batch_size]
+        tokens = tokenizer([texts[i] for i in chosen], padding=True, truncation=True, return_tensors="pt").to(device)
+        out[chosen] = _unit(clap.get_text_features(tokens["input_ids"], tokens["attention_mask"]).pooler_output)
+    return out
+
+
+@torch.no_grad()
+def embed_waves(
+    clap: Any,
+    extractor: Any,
+    store: ClipStore,
+    batch_size: int = 8,
+    progress: Callable[[int, int], None] | None = None,
+) -> npt.NDArray[np.float16]:
+    """Embeddings (N, D) of the sound of every clip, unit norm; the extractor has the store's sample rate."""
+    device = next(clap.parameters()).device
+    out = np.zeros((len(store), clap.config.projection_dim), dtype=np.float16)
+    for start in range(0, len(store), batch_size):
+        waves = [store.wave(i) for i in range(start, min(start + batch_size, len(store)))]
+        features = extractor(waves, sampling_rate=store.spec.sample_rate, return_tensors="pt")["input_features"]
+        out[start : start + len(waves)] = _unit(clap.get_audio_features(features.to(device)).pooler_output)
+        if progress is not None:
+            progress(start + len(waves), len(store))
+    return out
+
+
+def _unit(embeddings: torch.Tensor) -> npt.NDArray[np.float16]:
+    return torch.nn.functional.normalize(embeddings.float(), dim=-1).cpu().numpy().astype(np.float16)
+
+
+def cached_conditions(
+    store: ClipStore, clap: Any, tokenizer: Any, extractor: Any, progress: Callable[[int, int], None] | None = None
+) -> Conditions:
+    """Conditions of the whole corpus, made once for this CLAP and these captions."""
+    captions = [caption for row in store.rows for caption in row.captions]
+    first = np.cumsum([0, *(len(row.captions) for row in store.rows)])
+    digest = hashlib.sha256("\n".join(captions).encode()).hexdigest()[:16]
+    path = store.folder / f"conditions-{module_hash(clap)}-{digest}.npz"
+    if not path.is_file():
+        audio = embed_waves(clap, extractor, store, progress=progress)
+        text = embed_texts(clap, tokenizer, captions)
+        partial = path.with_suffix(".partial.npz")
+        np.savez(partial, text=text, audio=audio, empty=embed_texts(clap, tokenizer, [""])[0])
+        partial.replace(path)
+    with np.load(path) as arrays:
+        return Conditions(arrays["text"], first.astype(np.int64), arrays["audio"], arrays["empty"])

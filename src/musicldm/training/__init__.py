@@ -1,0 +1,1 @@
+"""The four trainings (vae, vocoder, clap, ldm): one recipe a file over one loop."""

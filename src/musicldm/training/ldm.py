@@ -1,0 +1,222 @@
+"""LDM: the UNet learns to denoise VAE latents under CLAP embeddings of the clip's audio or of one of its captions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from diffusers import DDPMScheduler, DPMSolverMultistepScheduler, UNet2DConditionModel
+from torch import Tensor, nn
+
+from musicldm.data.conditions import Conditions
+from musicldm.errors import InvalidInputError
+from musicldm.training.loop import Batch, Losses, Turn
+
+PREDICTIONS = ("v_prediction", "epsilon")
+
+
+@dataclass(frozen=True)
+class LdmRecipe:
+    """Sizes and settings of an LDM training; the defaults make the shipped model's.
+
+    Args:
+        channels: widths of the UNet; attention at all levels but the first.
+        prediction: "v_prediction" (arXiv 2202.00512) or "epsilon", as the published model.
+        crop_frames: latent frames of a training crop, at most those of a clip.
+        text_share: probability that the condition is a caption's embedding and not the audio's.
+        drop: probability that the condition is the embedding of the empty string (arXiv 2207.12598).
+    """
+
+    channels: tuple[int, ...] = (64, 128, 192)
+    layers: int = 1
+    groups: int = 32
+    head_channels: int = 32
+    condition_width: int = 512
+    prediction: Literal["v_prediction", "epsilon"] = "v_prediction"
+    beta_start: float = 0.0015
+    beta_end: float = 0.0195
+    train_timesteps: int = 1000
+    batch_size: int = 32
+    crop_frames: int = 64
+    learning_rate: float = 8e-4
+    weight_decay: float = 0.01
+    text_share: float = 0.8
+    drop: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.prediction not in PREDICTIONS:
+            raise InvalidInputError(f"unknown prediction {self.prediction!r}: choose one of {', '.join(PREDICTIONS)}")
+        for name in ("text_share", "drop"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InvalidInputError(f"{name} is {getattr(self, name)}: it must be between 0 and 1")
+
+
+RECIPES: Mapping[str, LdmRecipe] = {"default": LdmRecipe()}
+
+
+def build_unet(recipe: LdmRecipe, latent_channels: int) -> UNet2DConditionModel:
+    """A UNet with random weights whose class label is the CLAP embedding; without text tokens, as published."""
+    deeper = len(recipe.channels) - 1
+    return UNet2DConditionModel(
+        sample_size=(recipe.crop_frames, 8),
+        in_channels=latent_channels,
+        out_channels=latent_channels,
+        down_block_types=("DownBlock2D",) + ("CrossAttnDownBlock2D",) * deeper,
+        up_block_types=("CrossAttnUpBlock2D",) * deeper + ("UpBlock2D",),
+        block_out_channels=recipe.channels,
+        layers_per_block=recipe.layers,
+        norm_num_groups=recipe.groups,
+        cross_attention_dim=recipe.channels,
+        attention_head_dim=tuple(width // recipe.head_channels for width in recipe.channels),
+        class_embed_type="simple_projection",
+        projection_class_embeddings_input_dim=recipe.condition_width,
+        class_embeddings_concat=True,
+    )
+
+
+def build_scheduler(recipe: LdmRecipe) -> DDPMScheduler:
+    """The forward process: β linear in √β, `train_timesteps` of them."""
+    return DDPMScheduler(
+        num_train_timesteps=recipe.train_timesteps,
+        beta_start=recipe.beta_start,
+        beta_end=recipe.beta_end,
+        beta_schedule="scaled_linear",
+        prediction_type=recipe.prediction,
+        clip_sample=False,
+    )
+
+
+def sampling_scheduler(recipe: LdmRecipe) -> DPMSolverMultistepScheduler:
+    """The scheduler that goes into the checkpoint: DPM-Solver++ 2M (arXiv 2211.01095) on the same β."""
+    return DPMSolverMultistepScheduler(
+        num_train_timesteps=recipe.train_timesteps,
+        beta_start=recipe.beta_start,
+        beta_end=recipe.beta_end,
+        beta_schedule="scaled_linear",
+        prediction_type=recipe.prediction,
+        timestep_spacing="linspace",
+    )
+
+
+class LdmTask:
+    """Trains the UNet on latents (N, 2 C, T, F): means and deviations, sampled anew each time and scaled."""
+
+    name = "ldm"
+    ema = ("unet",)
+
+    def __init__(
+        self,
+        recipe: LdmRecipe,
+        latents: npt.NDArray[np.float16],
+        conditions: Conditions,
+        held_out: npt.NDArray[np.float16],
+        held_out_conditions: Conditions,
+        *,
+        scaling_factor: float,
+        unet: UNet2DConditionModel | None = None,
+        decode: Callable[[Tensor], npt.NDArray[np.float32]] | None = None,
+    ) -> None:
+        self.recipe, self.latents, self.conditions = recipe, latents, conditions
+        self.held_out, self.held_out_conditions = held_out, held_out_conditions
+        self.scaling_factor, self.decode = scaling_factor, decode
+        self.batch_size = recipe.batch_size
+        model = unet if unet is not None else build_unet(recipe, latents.shape[1] // 2)
+        self.modules = nn.ModuleDict({"unet": model})
+        self.turns = (Turn("generator", ("unet",), recipe.learning_rate, (0.9, 0.99), recipe.weight_decay, 1.0),)
+        self.scheduler = build_scheduler(recipe)
+
+    def __len__(self) -> int:
+        return len(self.latents)
+
+    def batch(self, clips: npt.NDArray[np.int64], rng: np.random.Generator) -> Batch:
+        """`latent` (B, C, T, F) scaled, and `condition` (B, D)."""
+        frames = min(self.recipe.crop_frames, self.latents.shape[2])
+        starts = rng.integers(0, self.latents.shape[2] - frames + 1, size=len(clips))
+        crops = [self.latents[clip, :, start : start + frames] for clip, start in zip(clips, starts, strict=True)]
+        mean, deviation = np.split(np.stack(crops).astype(np.float32), 2, axis=1)
+        latent = (mean + deviation * rng.standard_normal(mean.shape, dtype=np.float32)) * self.scaling_factor
+        condition = np.stack([self._condition(self.conditions, clip, rng) for clip in clips])
+        return {"latent": torch.from_numpy(latent), "condition": torch.from_numpy(condition)}
+
+    def _condition(self, conditions: Conditions, clip: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+        dropped, from_text, which = rng.random(3)
+        if dropped < self.recipe.drop:
+            return conditions.empty.astype(np.float32)
+        if from_text >= self.recipe.text_share:
+            return conditions.audio[clip].astype(np.float32)
+        first, last = conditions.first[clip], conditions.first[clip + 1]
+        return conditions.text[first + int(which * (last - first))].astype(np.float32)
+
+    def losses(self, turn: str, batch: Batch, progress: float) -> Losses | None:  # noqa: ARG002 - one turn
+        latent = batch["latent"]
+        noise = torch.randn(latent.shape).to(latent.device)
+        steps = torch.randint(0, self.recipe.train_timesteps, (len(latent),)).to(latent.device)
+        return {"loss": self._loss(latent, batch["condition"], noise, steps)}
+
+    def _loss(self, latent: Tensor, condition: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
+        noisy = self.scheduler.add_noise(latent, noise, steps)
+        target = noise
+        if self.recipe.prediction == "v_prediction":
+            target = self.scheduler.get_velocity(latent, noise, steps)
+        predicted = self.modules["unet"](noisy, steps, encoder_hidden_states=None, class_labels=condition).sample
+        return F.mse_loss(predicted.float(), target)
+
+    def validate(self) -> dict[str, float]:
+        """Loss at four fixed noise levels on held-out clips under their captions, the same draws each time."""
+        rng = np.random.default_rng(0)
+        device = next(self.modules.parameters()).device
+        count = min(64, len(self.held_out))
+        mean, _ = np.split(np.asarray(self.held_out[:count], dtype=np.float32), 2, axis=1)
+        latent = torch.from_numpy(mean * self.scaling_factor)
+        noise = torch.from_numpy(rng.standard_normal(mean.shape, dtype=np.float32))
+        text = self.held_out_conditions
+        condition = torch.from_numpy(text.text[text.first[:count]].astype(np.float32))
+        figures = {}
+        for level in (0.1, 0.35, 0.6, 0.85):
+            step = int(level * self.recipe.train_timesteps)
+            losses = [
+                self._loss(
+                    latent[i : i + 8].to(device),
+                    condition[i : i + 8].to(device),
+                    noise[i : i + 8].to(device),
+                    torch.full((len(latent[i : i + 8]),), step, device=device),
+                )
+                for i in range(0, count, 8)
+            ]
+            figures[f"loss_at_{step}"] = float(torch.stack(losses).mean())
+        return {"loss": float(np.mean(list(figures.values()))), **figures}
+
+    def samples(self) -> dict[str, npt.NDArray[np.float32]]:
+        """Two held-out captions sung: latents by 20 steps with guidance 2.5, and sound where a decoder is given."""
+        device = next(self.modules.parameters()).device
+        text = self.held_out_conditions
+        condition = torch.from_numpy(text.text[text.first[:2]].astype(np.float32)).to(device)
+        latent = self._sample(condition, torch.from_numpy(text.empty.astype(np.float32)).to(device))
+        out: dict[str, npt.NDArray[np.float32]] = {}
+        for index, one in enumerate(latent):
+            out[f"caption{index}/latent"] = one[0].T.cpu().numpy()
+            if self.decode is not None:
+                out[f"caption{index}/wave"] = self.decode(one[None] / self.scaling_factor)
+        return out
+
+    def _sample(self, condition: Tensor, empty: Tensor, steps: int = 20, guidance: float = 2.5) -> Tensor:
+        scheduler = sampling_scheduler(self.recipe)
+        scheduler.set_timesteps(steps)
+        labels = torch.cat([empty.expand_as(condition), condition])
+        shape = (len(condition), self.latents.shape[1] // 2, *self.latents.shape[2:])
+        latent = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(condition.device)
+        for step in scheduler.timesteps:
+            seen: Any = self.modules["unet"](torch.cat([latent] * 2), step, None, class_labels=labels).sample.float()
+            without, with_text = seen.chunk(2)
+            latent = scheduler.step(without + guidance * (with_text - without), step, latent).prev_sample
+        return latent
+
+    def export(self, folder: Path) -> None:
+        self.modules["unet"].save_pretrained(folder / "unet")
+        sampling_scheduler(self.recipe).save_pretrained(folder / "scheduler")

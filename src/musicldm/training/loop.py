@@ -1,0 +1,428 @@
+"""One training loop for all four parts: optimisers in turns, EMA, atomic checkpoints, exact resume, a log.
+
+Every random draw of step n comes from (seed, n) alone: the clips, their crops and the noise. So a checkpoint needs no
+random state and no position in the data, and a resumed run repeats the unbroken one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from accelerate import Accelerator
+from diffusers.training_utils import EMAModel
+from torch import Tensor, nn
+
+from musicldm.errors import InvalidInputError, TrainingError
+
+Batch = dict[str, Tensor]
+Losses = dict[str, Tensor]
+
+CHECKPOINT = "checkpoint.pt"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One optimiser's part in a step: which modules it trains and how.
+
+    Args:
+        name: "generator", "discriminator", … as the task's `losses` knows it.
+        modules: names in the task's `modules`.
+        learning_rate: peak rate.
+        betas: of AdamW.
+        weight_decay: of AdamW, on matrices and kernels only.
+        max_grad_norm: gradients are scaled down to this norm.
+    """
+
+    name: str
+    modules: tuple[str, ...]
+    learning_rate: float
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0
+    max_grad_norm: float = 1.0
+
+
+class Task(Protocol):
+    """What one training is; its state is `modules`."""
+
+    name: str
+    modules: nn.ModuleDict
+    turns: Sequence[Turn]
+    ema: tuple[str, ...]
+    batch_size: int
+
+    def __len__(self) -> int:
+        """Number of clips in an epoch."""
+
+    def batch(self, clips: npt.NDArray[np.int64], rng: np.random.Generator) -> Batch:
+        """The training batch of these clips; crops and captions are drawn with `rng`."""
+
+    def losses(self, turn: str, batch: Batch, progress: float) -> Losses | None:
+        """Loss terms of a turn, their sum under "loss"; None when the turn rests at this progress (0 to 1)."""
+
+    def validate(self) -> dict[str, float]:
+        """Figures on held-out data with the weights as they are."""
+
+    def samples(self) -> dict[str, npt.NDArray[np.float32]]:
+        """Things to hear (samples,) and see (height, width) by name, with the weights as they are."""
+
+    def export(self, folder: Path) -> None:
+        """Writes the trained part as diffusers or transformers folders."""
+
+
+@dataclass(frozen=True)
+class LoopOptions:
+    """How long and how a training runs.
+
+    Args:
+        out: folder of the run: checkpoint, log, samples and the exported part.
+        steps: end after this many steps in all; or
+        minutes: end after this many minutes in all, interruptions not counted. Just one of the two.
+        warmup: steps over which the rate rises.
+        decay: share of the run, at its end, over which the rate falls linearly to zero.
+        ema_decay: limit of the moving average's decay.
+        checkpoint_minutes: time between two checkpoints.
+        validate_minutes: time between two validations with samples.
+        mixed_precision: "no", "bf16" or "fp16".
+        device: "auto", "cpu", "cuda" or "mps".
+        seed: of every random draw.
+        resume: go on from the checkpoint in `out`.
+
+    Raises:
+        InvalidInputError: neither or both of steps and minutes, or one that is not positive.
+    """
+
+    out: Path
+    steps: int | None = None
+    minutes: float | None = None
+    warmup: int = 200
+    decay: float = 0.5
+    ema_decay: float = 0.999
+    checkpoint_minutes: float = 4.0
+    validate_minutes: float = 8.0
+    mixed_precision: str = "no"
+    device: str = "auto"
+    seed: int = 0
+    resume: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.steps is None) == (self.minutes is None):
+            raise InvalidInputError("give either steps or minutes: how long shall the training run?")
+        length = self.steps if self.steps is not None else self.minutes
+        assert length is not None
+        if not (length > 0 and math.isfinite(length)):
+            name = "steps" if self.steps is not None else "minutes"
+            raise InvalidInputError(f"{name} is {length}: it must be a positive number")
+
+
+def step_clips(length: int, batch_size: int, step: int, seed: int) -> npt.NDArray[np.int64]:
+    """Indices of the clips of batch `step` (from 0): every clip once an epoch, each epoch in its own order."""
+    positions = np.arange(step * batch_size, (step + 1) * batch_size)
+    epochs = positions // length
+    out = np.empty(batch_size, dtype=np.int64)
+    for epoch in np.unique(epochs):
+        order = np.random.default_rng([seed, 1, int(epoch)]).permutation(length)
+        chosen = epochs == epoch
+        out[chosen] = order[positions[chosen] % length]
+    return out
+
+
+def learning_rate_factor(step: int, progress: float, warmup: int, decay: float) -> float:
+    """Rises over `warmup` steps, stays, and falls linearly to zero over the last `decay` share of the run."""
+    rise = min(1.0, (step + 1) / max(warmup, 1))
+    fall = min(1.0, (1.0 - progress) / decay) if decay > 0 else 1.0
+    return rise * max(fall, 0.0)
+
+
+def make_accelerator(device: str, mixed_precision: str) -> Accelerator:
+    """Accelerate's accelerator on the wanted device.
+
+    Raises:
+        InvalidInputError: a device that is not known or not there.
+    """
+    available = {"auto": True, "cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not available.get(device, False):
+        names = ", ".join(name for name, there in available.items() if there)
+        raise InvalidInputError(f"device {device!r} is not available here: choose one of {names}")
+    return Accelerator(cpu=device == "cpu", mixed_precision=mixed_precision)
+
+
+class Loop:
+    """Runs a task to its end; `run` returns after the last step, with the part exported."""
+
+    def __init__(self, task: Task, options: LoopOptions, report: Callable[[str], None] | None = None) -> None:
+        self.task = task
+        self.options = options
+        self.report = report or (lambda line: print(line, file=sys.stderr, flush=True))
+        self.accelerator = make_accelerator(options.device, options.mixed_precision)
+        self.device = self.accelerator.device
+        task.modules.to(self.device)
+        self.optimizers = {turn.name: self._optimizer(turn) for turn in task.turns}
+        self.averages = {
+            name: EMAModel(
+                task.modules[name].parameters(), decay=options.ema_decay, use_ema_warmup=True, power=0.75, foreach=True
+            )
+            for name in task.ema
+        }
+        self.step = 0
+        self.elapsed = 0.0
+        options.out.mkdir(parents=True, exist_ok=True)
+        if options.resume:
+            self._load()
+        elif (options.out / CHECKPOINT).exists():
+            raise InvalidInputError(f"{options.out} holds a training already: add --resume, or choose another folder")
+
+    def _optimizer(self, turn: Turn) -> torch.optim.Optimizer:
+        parameters = [p for name in turn.modules for p in self.task.modules[name].parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": turn.weight_decay},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        return torch.optim.AdamW(groups, lr=turn.learning_rate, betas=turn.betas, fused=self.device.type != "mps")
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done, 0 to 1."""
+        if self.options.steps is not None:
+            return min(1.0, self.step / self.options.steps)
+        assert self.options.minutes is not None
+        return min(1.0, self.elapsed / (60 * self.options.minutes))
+
+    def run(self) -> None:
+        """Trains to the end, validates, exports.
+
+        Raises:
+            TrainingError: a loss that is not finite, or a disk that is full; the last good checkpoint stays.
+        """
+        last_checkpoint = last_validation = time.monotonic()
+        meter = _Meter(self.options)
+        with ThreadPoolExecutor(1) as pool, _writer(self.options.out, self.accelerator) as writer:
+            batches = self._batches(pool)
+            while self.progress < 1.0:
+                started = time.monotonic()
+                losses = self._train_step(next(batches))
+                self.elapsed += time.monotonic() - started
+                self.step += 1
+                meter.update(losses)
+                if meter.due():
+                    self._log(writer, "train", meter.flush())
+                    self.report(meter.line(self.step, self.elapsed, self.progress))
+                now = time.monotonic()
+                if now - last_checkpoint > 60 * self.options.checkpoint_minutes:
+                    self.save()
+                    last_checkpoint = time.monotonic()
+                if now - last_validation > 60 * self.options.validate_minutes:
+                    self._validate(writer)
+                    last_validation = time.monotonic()
+            self.save()
+            self._validate(writer)
+        self.export()
+
+    def _batches(self, pool: ThreadPoolExecutor) -> Iterator[Batch]:
+        def prepare(step: int) -> Batch:
+            clips = step_clips(len(self.task), self.task.batch_size, step, self.options.seed)
+            return self.task.batch(clips, np.random.default_rng([self.options.seed, 2, step]))
+
+        step = self.step
+        upcoming: Future[Batch] = pool.submit(prepare, step)
+        while True:
+            batch = upcoming.result()
+            step += 1
+            upcoming = pool.submit(prepare, step)
+            yield {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
+
+    def _train_step(self, batch: Batch) -> dict[str, float]:
+        torch.manual_seed(self.options.seed * 1_000_003 + self.step)
+        factor = learning_rate_factor(self.step, self.progress, self.options.warmup, self.options.decay)
+        logged: dict[str, float] = {}
+        for turn in self.task.turns:
+            with self.accelerator.autocast():
+                losses = self.task.losses(turn.name, batch, self.progress)
+            if losses is None:
+                continue
+            self._descend(turn, losses["loss"], factor)
+            logged.update({_label(turn.name, name): float(value.detach()) for name, value in losses.items()})
+        for name, average in self.averages.items():
+            average.step(self.task.modules[name].parameters())
+        return logged
+
+    def _descend(self, turn: Turn, loss: Tensor, factor: float) -> None:
+        if not torch.isfinite(loss.detach()):
+            raise TrainingError(
+                f"the {turn.name} loss of {self.task.name} is {float(loss)} at step {self.step}: lower the learning "
+                f"rate and --resume from the last checkpoint in {self.options.out}"
+            )
+        optimizer = self.optimizers[turn.name]
+        for group in optimizer.param_groups:
+            group["lr"] = turn.learning_rate * factor
+        optimizer.zero_grad(set_to_none=True)
+        self.accelerator.backward(loss)
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        torch.nn.utils.clip_grad_norm_(parameters, turn.max_grad_norm)
+        optimizer.step()
+
+    def _validate(self, writer: Any) -> None:
+        with self._averaged(), torch.no_grad():
+            self.task.modules.eval()
+            figures = self.task.validate()
+            samples = self.task.samples()
+            self.task.modules.train()
+        self._log(writer, "validation", figures)
+        self.report(f"step {self.step} validation " + " ".join(f"{k} {v:.4f}" for k, v in figures.items()))
+        if writer is not None:
+            _write_samples(writer, samples, self.step)
+
+    def export(self) -> None:
+        """Writes the part with its averaged weights into `out`."""
+        with self._averaged():
+            self.task.modules.eval()
+            self.task.export(self.options.out)
+
+    def _averaged(self) -> _Averaged:
+        return _Averaged(self.task.modules, self.averages)
+
+    def _log(self, writer: Any, kind: str, figures: Mapping[str, float]) -> None:
+        entry = {"kind": kind, "step": self.step, "minutes": round(self.elapsed / 60, 3), **figures}
+        with (self.options.out / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+        if writer is not None:
+            for name, value in figures.items():
+                writer.add_scalar(f"{kind}/{name}", value, self.step)
+
+    def save(self) -> None:
+        """Writes the checkpoint whole or not at all.
+
+        Raises:
+            TrainingError: the disk is full or cannot be written; the checkpoint before stays.
+        """
+        state = {
+            "task": self.task.name,
+            "step": self.step,
+            "elapsed": self.elapsed,
+            "modules": self.task.modules.state_dict(),
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            "averages": {name: average.state_dict() for name, average in self.averages.items()},
+        }
+        path = self.options.out / CHECKPOINT
+        partial = path.with_suffix(".partial")
+        try:
+            with partial.open("wb") as file:
+                torch.save(state, file)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except (OSError, RuntimeError) as error:
+            partial.unlink(missing_ok=True)
+            raise TrainingError(f"the checkpoint cannot be written to {path}: {error}; the one before is kept") from error
+
+    def _load(self) -> None:
+        path = self.options.out / CHECKPOINT
+        if not path.is_file():
+            raise InvalidInputError(f"nothing to resume: {path} does not exist")
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+        except (OSError, RuntimeError, EOFError) as error:
+            raise TrainingError(f"{path} cannot be read: {error}") from error
+        if state["task"] != self.task.name:
+            raise InvalidInputError(f"{path} is a training of {state['task']!r}, not of {self.task.name!r}")
+        self.task.modules.load_state_dict(state["modules"])
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        for name, average in self.averages.items():
+            average.load_state_dict(state["averages"][name])
+            average.to(device=self.device)
+        self.step = state["step"]
+        self.elapsed = state["elapsed"]
+
+
+class _Averaged:
+    """Puts the averaged weights into the modules for the time of a with-block."""
+
+    def __init__(self, modules: nn.ModuleDict, averages: Mapping[str, EMAModel]) -> None:
+        self.modules, self.averages = modules, averages
+
+    def __enter__(self) -> None:
+        for name, average in self.averages.items():
+            parameters = list(self.modules[name].parameters())
+            average.store(parameters)
+            average.copy_to(parameters)
+
+    def __exit__(self, *exc: object) -> None:
+        for name, average in self.averages.items():
+            average.restore(self.modules[name].parameters())
+
+
+class _Meter:
+    """Means of the losses since the last line, the rate, and the time left."""
+
+    def __init__(self, options: LoopOptions) -> None:
+        self.options = options
+        self.period = 1.0 if sys.stderr.isatty() else 30.0
+        self.sums: dict[str, float] = {}
+        self.means: dict[str, float] = {}
+        self.count = 0
+        self.rate = 0.0
+        self.since = time.monotonic()
+
+    def update(self, losses: Mapping[str, float]) -> None:
+        self.count += 1
+        for name, value in losses.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+
+    def due(self) -> bool:
+        return time.monotonic() - self.since > self.period
+
+    def flush(self) -> dict[str, float]:
+        now = time.monotonic()
+        self.rate = self.count / (now - self.since)
+        self.means = {name: value / self.count for name, value in self.sums.items()}
+        self.sums, self.count, self.since = {}, 0, now
+        return {**self.means, "steps_per_second": self.rate}
+
+    def line(self, step: int, elapsed: float, progress: float) -> str:
+        left = elapsed / max(progress, 1e-9) - elapsed
+        figures = " ".join(f"{name} {value:.4f}" for name, value in self.means.items())
+        return f"step {step} {figures} {self.rate:.2f} steps/s {progress:.1%} {left / 60:.1f} min left"
+
+
+def _label(turn: str, loss: str) -> str:
+    return loss if turn == "generator" else f"{turn}_{loss}"
+
+
+class _NoWriter:
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *exc: object) -> None:
+        return None
+
+
+def _writer(out: Path, accelerator: Accelerator) -> Any:
+    """TensorBoard's writer on the main process where TensorBoard is installed; the log file is written anyhow."""
+    if not accelerator.is_main_process:
+        return _NoWriter()
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return _NoWriter()
+    return SummaryWriter(str(out / "tensorboard"))
+
+
+def _write_samples(writer: Any, samples: Mapping[str, npt.NDArray[np.float32]], step: int) -> None:
+    for name, value in samples.items():
+        if value.ndim == 1:
+            writer.add_audio(name, value[None], step, sample_rate=16000)
+        else:
+            low, high = float(value.min()), float(value.max())
+            writer.add_image(name, ((value - low) / max(high - low, 1e-6))[None, ::-1].copy(), step)
