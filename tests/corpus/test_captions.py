@@ -83,21 +83,17 @@ def test_every_number_of_beats_is_the_rounded_truth(written):
 
 def test_an_indirect_genre_expression_belongs_to_the_clips_genre(written):
     owner = {e: genre for genre in GENRES for e in LEXICON.known("genre", genre) if len(words(e)) >= 4}
-    found = [(owner[e], truth.genre) for truth, text in written[:2500] for e in contains(text, owner)]
-    assert len(found) > 500
+    found = [(owner[e], truth.genre) for truth, text in written[::8] for e in contains(text, owner)]
+    assert len(found) > 100
     assert all(genre == truth for genre, truth in found)
 
 
-def vocabulary(attribute, values):
-    return {word for value in values for e in (value, *LEXICON.known(attribute, value)) for word in words(e)}
-
-
-def test_no_genre_word_but_the_clips_own_or_its_expressions_words_is_heard(written):
-    genre_words = {genre for genre in GENRES if " " not in genre} - vocabulary("instrument", INSTRUMENTS)
-    strange = {genre: genre_words - vocabulary("genre", [genre]) for genre in GENRES}
-    assert len(strange["bossa nova"]) > 8
+def test_no_genre_word_but_those_of_the_clips_genre_or_instruments_is_heard(written):
+    genre_words = {genre for genre in GENRES if " " not in genre} - {w for name in INSTRUMENTS for w in words(name)}
+    own = {genre: {w for e in LEXICON.all("genre", genre) for w in words(e)} for genre in GENRES}
+    assert {"techno", "blues", "metal"} <= genre_words
     for truth, text in written:
-        assert not set(words(text)) & strange[truth.genre], (truth.genre, text)
+        assert not (set(words(text)) & genre_words) - own[truth.genre], (truth.genre, text)
 
 
 def test_drums_are_named_only_where_they_are_and_denied_only_where_they_are_not(written):
@@ -181,6 +177,18 @@ def test_held_out_captions_name_a_held_out_genre_expression():
         assert contains(text, bare or [truth.genre]), text
 
 
+def test_evaluation_prompts_name_no_genre_outside_the_genre_expression():
+    genre_words = {genre for genre in GENRES if " " not in genre} - {w for name in INSTRUMENTS for w in words(name)}
+    for prompt in evaluation_prompts(5, 900, held_out=True):
+        expressions = LEXICON.held_out("genre", prompt.genre)
+        own = {
+            w
+            for e in contains(prompt.text, [e.removeprefix("a ").removeprefix("an ") for e in expressions])
+            for w in words(e)
+        }
+        assert not (set(words(prompt.text)) & genre_words) - own, prompt
+
+
 def test_training_and_evaluation_share_no_frame(written):
     for kind in ("requests", "questions"):
         training = [frame.split("{what}")[0].lower() for frame in frames("training")[kind]]
@@ -192,7 +200,7 @@ def test_training_and_evaluation_share_no_frame(written):
 
 @pytest.mark.parametrize("held_out", [False, True])
 def test_evaluation_prompts_are_even_plausible_and_new(held_out, written):
-    prompts = evaluation_prompts(11, 720, held_out=held_out)
+    prompts = evaluation_prompts(3, 720, held_out=held_out)
     seen = {text.lower().strip(".!") for _, text in written}
     assert len({p.text for p in prompts}) == 720
     assert share(p.text.lower() in seen for p in prompts) < 0.02

@@ -58,7 +58,7 @@ def caption(truth: Truth, rng: random.Random, lexicon: Lexicon | None = None, he
     otherwise no held-out expression of any attribute occurs in it.
     """
     lexicon = lexicon or Lexicon.load()
-    phrases = Phrases(truth, rng, lexicon)
+    phrases = Phrases(truth, rng, lexicon, neutral=held_out)
     while True:
         text = (
             _evaluation_text(phrases, _chosen(truth, rng) | {"genre"}, held_out=True)
@@ -248,7 +248,7 @@ def evaluation_prompts(seed: int, count: int, *, held_out: bool) -> list[Evaluat
 def _prompt(truth: Truth, rng: random.Random, held_out: bool) -> EvaluationPrompt:
     shares = {"bpm": 0.5, "lead": 0.6, "drums": 0.3, "quality": 0.15}
     chosen = {attribute for attribute, share in shares.items() if rng.random() < share}
-    text = _evaluation_text(Phrases(truth, rng, Lexicon.load()), chosen | {"genre"}, held_out=held_out)
+    text = _evaluation_text(Phrases(truth, rng, Lexicon.load(), neutral=True), chosen | {"genre"}, held_out=held_out)
     lead = truth.lead if "lead" in chosen else None
     return EvaluationPrompt(
         text=text,

@@ -106,23 +106,32 @@ def fits(expression: str, truth: Truth) -> bool:
 
 @cache
 def _own(expressions: tuple[str, ...], value: str, genre: str) -> tuple[str, ...]:
-    """The expressions that name no other genre, unless the value does ("rock mixolydian" misleads in a funk clip)."""
+    """The expressions that name no other genre, unless the value does ("rock mixolydian" misleads in a funk clip).
+
+    An empty `genre` leaves out every genre's word.
+    """
     others = [other for name in GENRES if name != genre and not (other := set(name.split())) <= set(value.split())]
     return tuple(e for e in expressions if not any(other <= _words(e) for other in others))
 
 
 @dataclass(frozen=True)
 class Phrases:
-    """Draws phrases about one clip. Every method may be called many times; each call draws anew."""
+    """Draws phrases about one clip. Every method may be called many times; each call draws anew.
+
+    `neutral`: only `genre` itself names a genre; no instrument or mode does ("a techno lead").
+    """
 
     truth: Truth
     rng: random.Random
     lexicon: Lexicon
+    neutral: bool = False
 
     def _pick(self, attribute: str, value: str) -> str:
         if value not in self.lexicon.values(attribute):
             return value
-        return self.rng.choice(_own(self.lexicon.known(attribute, value), value, self.truth.genre) or (value,))
+        return self.rng.choice(
+            _own(self.lexicon.known(attribute, value), value, "" if self.neutral else self.truth.genre) or (value,)
+        )
 
     def _frame(self, kind: str) -> str:
         return str(self.rng.choice(table("frames")["phrases"][kind]))
