@@ -34,9 +34,9 @@ import torch
 
 from musicldm.audio import log_mel
 from musicldm.corpus.captions import EvaluationPrompt, evaluation_prompts
-from musicldm.data.clips import ClipStore
+from musicldm.data.clips import ClipRow, ClipStore
 from musicldm.evaluation.judge_training import accuracies
-from musicldm.evaluation.judges import DRUMS, Judges
+from musicldm.evaluation.judges import DRUMS, Judges, JudgeVerdict
 from musicldm.evaluation.reconstruction import Codec, stft_distance
 from musicldm.evaluation.shares import Estimate, difference, estimate
 from musicldm.evaluation.tempo import tempo_met, tempo_of
@@ -91,21 +91,27 @@ class Bench:
             if prompt.quality is not None:
                 hit["quality"] = heard["quality"][index] == prompt.quality
             if prompt.bpm is not None:
-                hit |= tempo_hits(waves[index], self.rate, prompt.bpm)
+                hit |= self.tempo_hits(waves[index], verdict, index, prompt.bpm)
             answers.append(hit)
         return answers
+
+    def tempo_hits(self, wave: Waves, verdict: JudgeVerdict, index: int, bpm: float) -> Hits:
+        """Whether the tracker hears the tempo; no tempo heard is a miss.
+
+        `tempo` lets the genre that the judges hear (not the one asked for) decide between half and double tempo,
+        `tempo_plain` knows no genres, `tempo_folded` is `tempo_plain` with octaves folded.
+        """
+        informed = tempo_of(wave, self.rate, self.judges.tempo_prior(verdict, index))
+        plain = tempo_of(wave, self.rate)
+        return {
+            "tempo": bool(np.isfinite(informed)) and tempo_met(informed, bpm),
+            "tempo_plain": bool(np.isfinite(plain)) and tempo_met(plain, bpm),
+            "tempo_folded": bool(np.isfinite(plain)) and tempo_met(plain, bpm, folded=True),
+        }
 
     def degraded(self, waves: Waves) -> list[bool]:
         """Whether each wave is judged anything but clean."""
         return [name != "clean" for name in self.judges(waves).best("quality")]
-
-
-def tempo_hits(wave: Waves, rate: int, bpm: float) -> Hits:
-    """Whether the tracker hears the tempo, strictly and folded; no tempo heard counts as a miss."""
-    found = tempo_of(wave, rate)
-    if not np.isfinite(found):
-        return {"tempo": False, "tempo_folded": False}
-    return {"tempo": tempo_met(found, bpm), "tempo_folded": tempo_met(found, bpm, folded=True)}
 
 
 def shares(answers: Sequence[Hits]) -> dict[str, Estimate | None]:
@@ -232,8 +238,8 @@ def measure_reconstruction(bench: Bench) -> dict[str, Any]:
         "stft": asdict(stft_distance(coded, real)),
         "judges_real": accuracies(bench.judges, mels.astype(np.float16), rows),
         "judges_reconstructed": accuracies(bench.judges, coded_mels.astype(np.float16), rows),
-        "tracker_real": _tracker(real, rows, bench.rate),
-        "tracker_reconstructed": _tracker(coded, rows, bench.rate),
+        "tracker_real": _tracker(bench, real, rows),
+        "tracker_reconstructed": _tracker(bench, coded, rows),
     }
 
 
@@ -242,8 +248,10 @@ def _distance(one: Waves, other: Waves) -> Estimate | None:
     return estimate(np.abs(one - other).mean(axis=(1, 2)).tolist())
 
 
-def _tracker(waves: Waves, rows: Sequence[Any], rate: int) -> dict[str, Estimate | None]:
-    return shares([tempo_hits(wave, rate, row.fields["bpm"]) for wave, row in zip(waves, rows, strict=True)])
+def _tracker(bench: Bench, waves: Waves, rows: Sequence[ClipRow]) -> dict[str, Estimate | None]:
+    verdict = bench.judges(waves)
+    pairs = enumerate(zip(waves, rows, strict=True))
+    return shares([bench.tempo_hits(wave, verdict, index, row.fields["bpm"]) for index, (wave, row) in pairs])
 
 
 def measure_speed(bench: Bench) -> dict[str, Any]:

@@ -15,6 +15,7 @@ ROWS = (
     ("Drums present or absent as asked", "known", "drums", "≥ 97 %"),
     ("Lead family as asked", "known", "lead", "≥ 75 %"),
     ("Named BPM within 4 %", "known", "tempo", "≥ 75 %"),
+    ("Named BPM within 4 %, tracker that knows no genres", "known", "tempo_plain", ""),
     ("Named BPM within 4 %, octaves folded", "known", "tempo_folded", "≥ 90 %"),
     ("Quality as asked", "known", "quality", ""),
     ("Judged degraded, no negative prompt", "negative", "plain_without", ""),
@@ -101,8 +102,8 @@ def _reconstruction(found: Section) -> list[str]:
         heads = ", ".join(f"{head} {100 * share:.1f} %" for head, share in found[key].items())
         lines.append(f"| Judges on {found['clips']} {name} | | {heads} |")
     for name, key in (("real clips", "tracker_real"), ("reconstructions", "tracker_reconstructed")):
-        strict, folded = percent(found[key]["tempo"]), percent(found[key]["tempo_folded"])
-        lines.append(f"| Tempo tracker on {name} | | {strict}; folded {folded} |")
+        strict, plain, folded = (percent(found[key][kind]) for kind in ("tempo", "tempo_plain", "tempo_folded"))
+        lines.append(f"| Tempo tracker on {name} | | {strict}; knowing no genres {plain}; folded {folded} |")
     return lines
 
 

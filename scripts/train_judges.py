@@ -21,7 +21,7 @@ import torch
 
 from musicldm.audio import log_mel
 from musicldm.data.clips import ClipStore
-from musicldm.evaluation.judge_training import JudgeRecipe, Progress, accuracies, fit_judges, split
+from musicldm.evaluation.judge_training import JudgeRecipe, Progress, accuracies, fit_judges, split, tempo_ranges
 from musicldm.evaluation.judges import Judges, classes_of
 from musicldm.evaluation.reconstruction import Codec
 
@@ -53,6 +53,7 @@ def main() -> None:
     )
     judges.card = {
         "held_out": _measure(judges, store, held),
+        "tempi": tempo_ranges([store.rows[i] for i in train]),
         "clips": {"train": len(train), "held_out": len(held)},
         "data": options.data.name,
         "seed": options.seed,

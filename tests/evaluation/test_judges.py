@@ -7,17 +7,25 @@ import torch
 from musicldm.audio import MelSpec, log_mel
 from musicldm.data.clips import ClipRow
 from musicldm.errors import CheckpointError, DataError, InvalidInputError
-from musicldm.evaluation.judge_training import JudgeRecipe, accuracies, colour, fit_judges, one_cycle, split
+from musicldm.evaluation.judge_training import (
+    JudgeRecipe,
+    accuracies,
+    colour,
+    fit_judges,
+    one_cycle,
+    split,
+    tempo_ranges,
+)
 from musicldm.evaluation.judges import HEADS, Judges, build_net, classes_of, labels_of
 
 GENRES = ("ambient", "funk", "house")
 RECIPE = JudgeRecipe(channels=(8, 16, 24), crop_frames=64, batch_size=16, steps=60, minutes=2.0)
 
 
-def row(genre: str, drums: bool, family: str | None, quality: str) -> ClipRow:
+def row(genre: str, drums: bool, family: str | None, quality: str, bpm: float = 100.0) -> ClipRow:
     parts = [{"name": "x", "family": "bass", "role": "bass"}]
     parts += [{"name": "y", "family": family, "role": "lead"}] if family else []
-    fields = {"genre": genre, "drums": drums, "instruments": parts, "quality": quality}
+    fields = {"genre": genre, "drums": drums, "instruments": parts, "quality": quality, "bpm": bpm}
     return ClipRow("x.flac", "x", ("x",), fields)
 
 
@@ -186,14 +194,32 @@ def test_recipes_out_of_range_are_refused(wrong):
         JudgeRecipe(**wrong)
 
 
-def test_training_stops_at_its_minutes():
+def test_training_stops_at_its_minutes_whatever_the_steps():
     mels, rows = corpus(20, 1)
     seen = []
-    recipe = JudgeRecipe(channels=(8, 16), crop_frames=64, batch_size=8, minutes=0.02)
+    recipe = JudgeRecipe(channels=(8, 16), crop_frames=64, batch_size=8, steps=10**9, minutes=1e-3)
     fit_judges(mels, rows, recipe, progress=seen.append)
-    assert seen[-1].step < recipe.steps
+    assert len(seen) < 10
 
 
 def test_an_untrained_net_has_the_sizes_of_its_classes():
     net = build_net({"genre": ("a", "b", "c"), "drums": ("d", "e")}, (8, 16), MelSpec())
     assert {h: tuple(v.shape) for h, v in net(torch.zeros(2, 40, 64)).items()} == {"genre": (2, 3), "drums": (2, 2)}
+
+
+def test_tempo_ranges_are_the_geometric_middle_and_two_and_a_half_deviations():
+    rows = [row("funk", True, None, "clean", bpm) for bpm in (60.0, 240.0)] + [row("house", True, None, "clean", 124.0)]
+    ranges = tempo_ranges(rows)
+    assert ranges["funk"] == (pytest.approx(120.0), pytest.approx(2.5))
+    assert ranges["house"] == (pytest.approx(124.0), pytest.approx(1 / 3))
+
+
+def test_the_tempo_prior_weighs_genres_by_what_is_heard(judges):
+    verdict = judges(corpus(1, 3)[0])
+    judges.card = {}
+    with pytest.raises(InvalidInputError, match="no 'tempi'"):
+        judges.tempo_prior(verdict, 0)
+    judges.card = {"tempi": dict.fromkeys(GENRES, (100.0, 0.4))}
+    prior = judges.tempo_prior(verdict, 0)
+    assert [r.weight for r in prior[:-1]] == pytest.approx(verdict.probabilities["genre"][0].tolist())
+    assert prior[-1].weight < 0.1

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from musicldm.errors import InvalidInputError
-from musicldm.evaluation.tempo import tempo_error, tempo_met, tempo_of
+from musicldm.evaluation.tempo import TempoRange, tempo_error, tempo_met, tempo_of
 
 RATE = 16000
 
@@ -18,7 +18,7 @@ def clicks(bpm: float, *, accent: int = 1, seconds: float = 10.24, offset: float
     return wave.astype(np.float32)
 
 
-@pytest.mark.parametrize("bpm", [72.0, 89.3, 104.0, 120.0, 128.0, 143.7])
+@pytest.mark.parametrize("bpm", [84.0, 89.3, 104.0, 120.0, 128.0, 143.7])
 def test_the_tempo_of_clicks_is_found_within_one_percent(bpm):
     assert tempo_of(clicks(bpm), RATE) == pytest.approx(bpm, rel=0.01)
 
@@ -26,6 +26,15 @@ def test_the_tempo_of_clicks_is_found_within_one_percent(bpm):
 @pytest.mark.parametrize("bpm", [60.0, 174.0])
 def test_extreme_tempi_are_found_up_to_an_octave(bpm):
     assert tempo_error(tempo_of(clicks(bpm), RATE), bpm, folded=True) < 0.01
+
+
+@pytest.mark.parametrize(("expected", "heard"), [(87.0, 87.0), (174.0, 174.0)])
+def test_the_prior_decides_between_a_tempo_and_its_double(expected, heard):
+    assert tempo_of(clicks(87.0), RATE, (TempoRange(expected, 0.3),)) == pytest.approx(heard, rel=0.01)
+
+
+def test_the_prior_does_not_draw_a_tempo_to_its_middle():
+    assert tempo_of(clicks(104.0), RATE, (TempoRange(120.0, 1 / 3),)) == pytest.approx(104.0, rel=0.01)
 
 
 def test_the_level_and_the_sample_rate_do_not_change_the_tempo():

@@ -202,3 +202,15 @@ def accuracies(judges: Judges, mels: Mels, rows: Sequence[ClipRow]) -> dict[str,
         head: float(np.mean([heard == label[head] for heard, label in zip(verdict.best(head), labels, strict=True)]))
         for head in HEADS
     }
+
+
+def tempo_ranges(rows: Sequence[ClipRow]) -> dict[str, tuple[float, float]]:
+    """Middle in BPM and spread in octaves of each genre's tempi, as `Judges.tempo_prior` takes them from the card.
+
+    The spread is 2.5 deviations and at least a third of an octave: wide enough that a genre only decides between a
+    tempo and its half or double, and does not draw a wrong tempo to the genre's own.
+    """
+    tempi: dict[str, list[float]] = {}
+    for row in rows:
+        tempi.setdefault(labels_of(row)["genre"], []).append(float(np.log2(row.fields["bpm"])))
+    return {g: (float(2 ** np.mean(t)), max(2.5 * float(np.std(t)), 1 / 3)) for g, t in sorted(tempi.items())}

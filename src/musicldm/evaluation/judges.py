@@ -10,7 +10,7 @@ import itertools
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from torch import nn
 from musicldm.audio import MelSpec, log_mel
 from musicldm.data.clips import ClipRow
 from musicldm.errors import CheckpointError, DataError, InvalidInputError, unknown_choice
+from musicldm.evaluation.tempo import ANY_MUSIC, TempoRange
 
 DRUMS = ("without drums", "with drums")
 HEADS = ("genre", "drums", "lead", "quality")
@@ -31,6 +32,8 @@ MIN_FRAMES = 32
 _WEIGHTS, _CARD = "judges.safetensors", "judges.json"
 # Mean and deviation of music's log-mels: only conditioning of the optimisation, batch norms do the rest.
 _MEL_MEAN, _MEL_STD = -4.2, 2.6
+# No tempo is ruled out, whatever the genre.
+_BACKGROUND = replace(ANY_MUSIC, weight=0.03)
 
 
 def labels_of(row: ClipRow) -> dict[str, str]:
@@ -162,6 +165,20 @@ class Judges:
             for head, values in logits.items():
                 found[head].append(values.softmax(-1).numpy())
         return JudgeVerdict(self.classes, {head: np.concatenate(parts) for head, parts in found.items()})
+
+    def tempo_prior(self, verdict: JudgeVerdict, index: int) -> tuple[TempoRange, ...]:
+        """Where the tempo of sound `index` may lie by the genre that the judges hear in it, for `tempo_of`.
+
+        Raises:
+            InvalidInputError: the card of these judges holds no tempi.
+        """
+        ranges = self.card.get("tempi")
+        if not ranges:
+            raise InvalidInputError("these judges know no tempi of genres: their card has no 'tempi'")
+        heard = verdict.probabilities["genre"][index]
+        genres = zip(self.classes["genre"], heard.tolist(), strict=True)
+        known = [TempoRange(ranges[genre][0], ranges[genre][1], weight) for genre, weight in genres]
+        return (*known, _BACKGROUND)
 
     def _mels(self, sound: npt.NDArray[Any]) -> npt.NDArray[Any]:
         bins = self.spec.n_mels

@@ -6,6 +6,9 @@ Gouyon et al. (IEEE TASLP 14(5), 2006); folded (their accuracy 2) it may also be
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -15,9 +18,20 @@ TOLERANCE = 0.04
 FOLDS = (1.0, 0.5, 2.0, 2 / 3, 3 / 2)
 SLOWEST, FASTEST = 45.0, 220.0
 _ONSET_RATE = 100
-# Listeners tap near 115 BPM, with about an octave of spread (a log-normal prior as in Ellis, JNMR 36(1), 2007).
-_PRIOR_BPM, _PRIOR_OCTAVES = 115.0, 0.9
 _HARMONICS = 4
+
+
+@dataclass(frozen=True)
+class TempoRange:
+    """A log-normal range of tempi: its middle in BPM, its deviation in octaves, and its weight beside others."""
+
+    bpm: float
+    octaves: float
+    weight: float = 1.0
+
+
+# Listeners tap near 115 BPM, most within an octave of it (a log-normal prior as in Ellis, JNMR 36(1), 2007).
+ANY_MUSIC = TempoRange(115.0, 0.8)
 
 
 def tempo_error(estimated: float, named: float, *, folded: bool = False) -> float:
@@ -38,11 +52,16 @@ def tempo_met(estimated: float, named: float, *, folded: bool = False) -> bool:
     return tempo_error(estimated, named, folded=folded) <= TOLERANCE
 
 
-def tempo_of(wave: npt.NDArray[np.float32], sample_rate: int) -> float:
+def tempo_of(wave: npt.NDArray[np.float32], sample_rate: int, prior: Sequence[TempoRange] = (ANY_MUSIC,)) -> float:
     """Tempo in BPM of a wave (samples,) of at least 3 s; nan where nothing recurs (silence, a drone).
 
     The onset strength's autocorrelation is summed at one to four beats' lag for every tempo on a grid of 0.25 % and
     weighted by a prior; multiples make the estimate four times finer than a single lag of 10 ms would.
+
+    Args:
+        wave: samples, full scale ±1.
+        sample_rate: in Hz.
+        prior: where the tempo may lie; decides between a tempo, its half and its double, which sound alike.
 
     Raises:
         InvalidInputError: a wave of another shape or shorter.
@@ -60,9 +79,11 @@ def tempo_of(wave: npt.NDArray[np.float32], sample_rate: int) -> float:
     score = np.zeros_like(tempi)
     for multiple in range(1, _HARMONICS + 1):
         score += np.interp(multiple * beat, lags, correlation, right=0.0) / _HARMONICS
-    prior = np.exp(-0.5 * (np.log2(tempi / _PRIOR_BPM) / _PRIOR_OCTAVES) ** 2)
-    best = int(np.argmax(score * prior))
-    return float(tempi[best]) if score[best] > 0 else float("nan")
+    score -= score.min()
+    if not score.any():
+        return float("nan")
+    likely = sum(r.weight * np.exp(-0.5 * (np.log2(tempi / r.bpm) / r.octaves) ** 2) for r in prior)
+    return float(tempi[np.argmax(score * likely)])
 
 
 def onset_envelope(wave: npt.NDArray[np.float32], sample_rate: int) -> npt.NDArray[np.float64]:
