@@ -29,6 +29,7 @@ WORDS = (
 )
 TOKEN_LIMIT = 48
 PROJECTION = 32
+GAINS = {"text_model.encoder.layer": 2.0, "audio_model.audio_encoder.layers": 1.5, "class_embedding": 6.0}
 
 
 def build_tiny_model(folder: str | Path, *, seed: int = 0, settings: dict[str, Any] | None = None) -> Path:
@@ -75,7 +76,7 @@ def tiny_parts(seed: int = 0, sample_rate: int = 16000, upsample_rates: tuple[in
             scaling_factor=0.9,
         ),
         "unet": UNet2DConditionModel(
-            sample_size=16,
+            sample_size=256,
             in_channels=8,
             out_channels=8,
             down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
@@ -185,8 +186,10 @@ def scale_weights(model: torch.nn.Module, seed: int) -> None:
             else:
                 weight.copy_(noise / math.sqrt(weight[0].numel()))
         if isinstance(module, torch.nn.BatchNorm2d):
-            # Log-mels in dB: far from the zero mean and unit variance of an untrained norm.
-            module.running_mean.fill_(-30.0)
-            module.running_var.fill_(400.0)
-        if name == "conv_post":
-            module.weight.mul_(0.3)
+            # Log-mels of loud waves in dB; the small variance makes the tower hear small differences.
+            module.running_mean.fill_(-5.0)
+            module.running_var.fill_(4.0)
+        # Else texts, waves and conditions would hardly make a difference.
+        gain = next((gain for part, gain in GAINS.items() if name.startswith(part)), 1.0)
+        for weight in module.parameters(recurse=False):
+            weight.mul_(gain)
