@@ -260,7 +260,7 @@ class Loop:
     def _descend(self, turn: Turn, loss: Tensor, factor: float) -> None:
         if not torch.isfinite(loss.detach()):
             raise TrainingError(
-                f"the {turn.name} loss of {self.task.name} is {float(loss)} at step {self.step}: lower the learning "
+                f"the {turn.name} loss of {self.task.name} is {loss.item()} at step {self.step}: lower the learning "
                 f"rate and --resume from the last checkpoint in {self.options.out}"
             )
         optimizer = self.optimizers[turn.name]

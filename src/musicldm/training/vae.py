@@ -37,8 +37,8 @@ class VaeRecipe:
     layers: int = 1
     groups: int = 16
     latent_channels: int = 8
-    mel_mean: float = -4.2
-    mel_deviation: float = 2.6
+    mel_mean: float = -3.5
+    mel_deviation: float = 2.2
     batch_size: int = 4
     crop_frames: int = 192
     learning_rate: float = 1e-3

@@ -46,9 +46,9 @@ class VocoderRecipe:
     upsample_rates: tuple[int, ...] = (5, 4, 4, 2)
     upsample_kernels: tuple[int, ...] = (11, 8, 8, 4)
     res_kernels: tuple[int, ...] = (3, 7)
-    res_dilations: tuple[int, ...] = (1, 3, 5)
-    mel_mean: float = -4.2
-    mel_deviation: float = 2.6
+    res_dilations: tuple[int, ...] = (1, 3)
+    mel_mean: float = -3.5
+    mel_deviation: float = 2.2
     batch_size: int = 6
     segment_frames: int = 48
     learning_rate: float = 1e-3
@@ -90,6 +90,10 @@ def build_vocoder(recipe: VocoderRecipe) -> SpeechT5HifiGan:
         normalize_before=True,
     )
     vocoder = SpeechT5HifiGan(config)
+    for module in vocoder.modules():
+        if isinstance(module, nn.Conv1d | nn.ConvTranspose1d):
+            # The class starts so small that all output lies under the log-mel's floor, where gradients vanish.
+            module.reset_parameters()
     vocoder.mean.fill_(recipe.mel_mean)
     vocoder.scale.fill_(recipe.mel_deviation)
     return vocoder

@@ -1,0 +1,100 @@
+"""Makes the shipped model from nothing: corpus → vae → clap → vocoder → ldm → model folder.
+
+    python scripts/train_default_model.py --work RUNS --out src/musicldm/default_model            (two CPU cores: ~4 h)
+    python scripts/train_default_model.py --work RUNS --out MODEL --device cuda --minutes-scale 0.1
+
+Every stage is a command of the package and can be run by hand; the lines are printed. A stage that has finished is
+skipped and one that was stopped resumes, so the script can be started again at any time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from musicldm.checkpoints.defaults import GenerationDefaults
+from musicldm.training.assemble import assemble
+from musicldm.training.loop import CHECKPOINT
+
+CLIPS = 12_000
+SEED = 0
+DEFAULTS = GenerationDefaults(num_inference_steps=20, guidance_scale=2.5, audio_length_in_s=10.24)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One training: its part, its minutes on two CPU cores, the folder in which its work is done, what it reads."""
+
+    part: str
+    minutes: float
+    exports: str
+    model: str | None = None
+
+
+STAGES = (
+    Stage("vae", 40, "vae"),
+    Stage("clap", 30, "text_encoder"),
+    Stage("vocoder", 90, "vocoder", model="vae"),
+    Stage("ldm", 90, "unet", model="parts"),
+)
+
+
+def musicldm(*words: object) -> None:
+    command = [sys.executable, "-m", "musicldm", *map(str, words)]
+    print("$", shlex.join(["musicldm", *command[3:]]), flush=True)
+    subprocess.run(command, check=True)
+
+
+def run_stage(stage: Stage, work: Path, device: str, scale: float) -> None:
+    out = work / stage.part
+    if (out / stage.exports).is_dir():
+        print(f"{stage.part}: done already in {out}")
+        return
+    words: list[object] = ["train", stage.part, "--data", work / "corpus", "--out", out, "--device", device]
+    words += ["--minutes", stage.minutes * scale, "--seed", SEED]
+    if stage.model is not None:
+        words += ["--model", work / stage.model]
+    if (out / CHECKPOINT).is_file():
+        words.append("--resume")
+    musicldm(*words)
+
+
+def gather_parts(work: Path) -> None:
+    """One folder `parts` with links to what the LDM is trained on: the VAE and CLAP with its tokenizer."""
+    parts = work / "parts"
+    parts.mkdir(exist_ok=True)
+    for run, names in (("vae", ("vae",)), ("clap", ("text_encoder", "tokenizer", "feature_extractor"))):
+        for name in names:
+            link = parts / name
+            if not link.exists():
+                link.symlink_to((work / run / name).resolve())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True, help="folder for the corpus and the runs")
+    parser.add_argument("--out", type=Path, required=True, help="the model folder to write")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--clips", type=int, default=CLIPS, help=f"size of the corpus (default {CLIPS})")
+    parser.add_argument("--minutes-scale", type=float, default=1.0, help="factor on the minutes of every stage")
+    arguments = parser.parse_args()
+    work: Path = arguments.work
+    work.mkdir(parents=True, exist_ok=True)
+    musicldm("corpus", work / "corpus", "--clips", arguments.clips, "--seed", SEED)
+    for stage in STAGES:
+        if stage.model == "parts":
+            gather_parts(work)
+        run_stage(stage, work, arguments.device, arguments.minutes_scale)
+    clap = work / "clap"
+    runs = {"vae": work / "vae", "vocoder": work / "vocoder", "unet": work / "ldm", "scheduler": work / "ldm"}
+    runs |= {name: clap for name in ("text_encoder", "tokenizer", "feature_extractor")}
+    assemble(runs, arguments.out, DEFAULTS)
+    print(f"wrote {arguments.out}; measure it with: python benchmarks/model_card.py --model {arguments.out}")
+
+
+if __name__ == "__main__":
+    main()

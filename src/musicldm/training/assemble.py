@@ -1,0 +1,64 @@
+"""Trained parts to a model folder: one standard checkpoint in 16 bit, with its defaults and its sums."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, UNet2DConditionModel
+from transformers import AutoTokenizer, ClapFeatureExtractor, ClapModel, SpeechT5HifiGan
+
+from musicldm.checkpoints import integrity
+from musicldm.checkpoints.defaults import GenerationDefaults
+from musicldm.errors import CheckpointError
+from musicldm.pipeline import MusicLDMPipeline
+
+CLASSES: Mapping[str, Any] = {
+    "vae": AutoencoderKL,
+    "vocoder": SpeechT5HifiGan,
+    "text_encoder": ClapModel,
+    "tokenizer": AutoTokenizer,
+    "feature_extractor": ClapFeatureExtractor,
+    "unet": UNet2DConditionModel,
+    "scheduler": DPMSolverMultistepScheduler,
+}
+"""Part → class that loads it from the folder of the run that made it."""
+
+
+def assemble(
+    runs: Mapping[str, Path],
+    out: Path,
+    defaults: GenerationDefaults,
+    *,
+    card: str | None = None,
+    dtype: torch.dtype = torch.float16,
+) -> None:
+    """Writes a model folder from the parts in `runs` (part → folder that holds `part/`).
+
+    Args:
+        runs: a folder for each key of `CLASSES`.
+        out: the model folder; parts that are there already are replaced.
+        defaults: what goes into `generation_config.json`.
+        card: text of the model card, `README.md`; the one that is there stays where none is given.
+        dtype: precision of the stored weights.
+
+    Raises:
+        CheckpointError: a part is missing or cannot be loaded.
+    """
+    parts = {}
+    for name, kind in CLASSES.items():
+        folder = runs[name] / name
+        if not folder.is_dir():
+            raise CheckpointError(f"{folder} does not exist: train that part first")
+        parts[name] = kind.from_pretrained(folder)
+    for part in parts.values():
+        if isinstance(part, torch.nn.Module):
+            part.to(dtype)
+    pipeline = MusicLDMPipeline(**parts)
+    pipeline.save_pretrained(out)
+    defaults.save(out)
+    if card is not None:
+        (out / "README.md").write_text(card, encoding="utf-8")
+    integrity.write_sums(out)

@@ -1,0 +1,33 @@
+"""A corpus of a dozen short tones, and recipes small enough to train on in seconds."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from musicldm.data.clips import ClipStore
+
+CLIPS = 12
+SAMPLES = 16000
+
+
+@pytest.fixture(scope="session")
+def tone_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tones")
+    rng = np.random.default_rng(0)
+    lines = []
+    for index in range(CLIPS):
+        time = np.arange(SAMPLES) / 16000
+        wave = 0.3 * np.sin(2 * np.pi * (200 + 50 * index) * time) + 0.01 * rng.standard_normal(SAMPLES)
+        soundfile.write(folder / f"{index}.flac", wave.astype(np.float32), 16000)
+        captions = [f"tone {index}", f"a sine of {200 + 50 * index} hertz"]
+        lines.append(json.dumps({"file_name": f"{index}.flac", "text": captions[0], "captions": captions, "seed": index}))
+    (folder / "metadata.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tones(tone_corpus: Path) -> ClipStore:
+    return ClipStore(tone_corpus)
