@@ -123,8 +123,8 @@ def _mel_constants(spec: MelSpec, device: torch.device) -> tuple[torch.Tensor, t
 
     with torch.inference_mode(mode=False):
         window = torch.hann_window(spec.win_length, dtype=torch.float32, device=device)
-        filters = torch.tensor(mel_filters(spec).T, dtype=torch.float32, device=device)
-    return window, filters.contiguous()
+        filters = torch.tensor(mel_filters(spec).T, dtype=torch.float32, device=device).contiguous()
+    return window, filters
 
 
 def log_mel(waveform: torch.Tensor, spec: MelSpec | None = None) -> torch.Tensor:

