@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.oracles.cases import CASES, PAIR, SECONDS, SEED, STEPS
 
 from musicldm import MusicLDMPipeline
-from tests.oracles.cases import CASES, PAIR, SECONDS, SEED, STEPS
 
 ORACLES = Path(__file__).parent / "oracles"
 TOLERANCE = 1e-4

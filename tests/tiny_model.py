@@ -59,7 +59,9 @@ def build_tiny_model(folder: str | Path, *, seed: int = 0, settings: dict[str, A
     return folder
 
 
-def tiny_parts(seed: int = 0, sample_rate: int = 16000, upsample_rates: tuple[int, ...] = (5, 4, 4, 2)) -> dict[str, Any]:
+def tiny_parts(
+    seed: int = 0, sample_rate: int = 16000, upsample_rates: tuple[int, ...] = (5, 4, 4, 2)
+) -> dict[str, Any]:
     """The parts of a tiny MusicLDM but for its tokenizer, the models with ordinary random weights."""
     parts = {
         "text_encoder": ClapModel(_clap_config()),
@@ -117,7 +119,11 @@ def tiny_parts(seed: int = 0, sample_rate: int = 16000, upsample_rates: tuple[in
         padding="repeatpad",
     )
     parts["scheduler"] = DDIMScheduler(
-        beta_start=0.0015, beta_end=0.0195, beta_schedule="scaled_linear", clip_sample=False, set_alpha_to_one=False,
+        beta_start=0.0015,
+        beta_end=0.0195,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=False,
         steps_offset=1,
     )
     return parts

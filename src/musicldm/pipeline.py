@@ -24,20 +24,21 @@ from transformers import (
 )
 
 from musicldm.checkpoints import integrity, loading, resolve
-from musicldm.checkpoints.defaults import GenerationDefaults
+from musicldm.checkpoints.defaults import FILE_NAME, GenerationDefaults
 from musicldm.errors import InvalidInputError
 from musicldm.sampling import inputs, scoring
 from musicldm.sampling.conditioning import EmptyPromptCache, encode_texts
 from musicldm.sampling.decoding import decode
-from musicldm.sampling.denoising import denoise, ends_step, guide, step_options
+from musicldm.sampling.denoising import denoise, ends_step, step_options
 from musicldm.sampling.geometry import AudioGeometry
+from musicldm.sampling.guidance import Conditions, predict
 from musicldm.sampling.noise import first_latents, settle_randomness
 from musicldm.sampling.request import Request, check_request
 from musicldm.sampling.schedulers import make_scheduler, set_timesteps, short_name
 
 
 @dataclass
-class MusicLDMOutput(BaseOutput):  # type: ignore[misc]
+class MusicLDMOutput(BaseOutput):
     """What a call gives: one entry an audio, grouped by prompt, best first within each.
 
     Args:
@@ -52,15 +53,7 @@ class MusicLDMOutput(BaseOutput):  # type: ignore[misc]
     seeds: list[int] | None = None
 
 
-@dataclass
-class _Conditions:
-    """The embeddings (n, width) that the denoiser sees; a callback may change them between steps."""
-
-    positive: torch.Tensor
-    negative: torch.Tensor | None
-
-
-class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin):  # type: ignore[misc]
+class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin):
     """Generates music from text with a MusicLDM (arXiv 2308.01546).
 
     Args:
@@ -74,6 +67,7 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin):  # type: ignore
         generation_defaults: what a call uses where the caller says nothing; upstream's values where None.
     """
 
+    scheduler: Any
     model_cpu_offload_seq = "text_encoder->unet->vae->vocoder"
     _optional_components = ["feature_extractor"]  # noqa: RUF012 (diffusers reads it as a class attribute)
     _callback_tensor_inputs = ["latents", "prompt_embeds", "negative_prompt_embeds"]  # noqa: RUF012
@@ -136,10 +130,11 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin):  # type: ignore
         defaults = kwargs.pop("generation_defaults", None) or GenerationDefaults.load(folder)
         with loading.checkpoint_errors(f"{folder}: the model cannot be loaded"):
             pipeline: Self = super().from_pretrained(str(folder), generation_defaults=defaults, **kwargs)
-        if name is None and "scheduler" not in passed:
-            name = defaults.scheduler
         if name is not None:
             pipeline.set_scheduler(name)
+        elif defaults.scheduler is not None and "scheduler" not in passed:
+            with loading.checkpoint_errors(f"{folder}: the scheduler of {FILE_NAME}"):
+                pipeline.set_scheduler(defaults.scheduler)
         return pipeline
 
     @classmethod
@@ -332,7 +327,9 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin):  # type: ignore
                 return None if self._interrupt else current
 
             latents = denoise(
-                partial(self._predict, conditions, cross_attention_kwargs),
+                lambda noisy, timestep: predict(
+                    self.unet, noisy, timestep, conditions, self._guidance_scale, cross_attention_kwargs
+                ),
                 active,
                 timesteps,
                 noise * active.init_noise_sigma,
@@ -348,7 +345,15 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin):  # type: ignore
         audio = decode(self.vae, self.vocoder, latents, geometry, samples)
 
         # 5. Best first within each prompt
-        scores, order = self._rank(audio, asked, request.per_prompt, device)
+        scores = None
+        order = list(range(len(audio)))
+        if scoring.can_score(self.text_encoder, self.feature_extractor):
+            made = scoring.audio_embeddings(
+                self.text_encoder, self.feature_extractor, audio, geometry.sample_rate, device
+            )
+            unsorted = scoring.cosines(made, asked)
+            order = scoring.order_within_prompts(unsorted, request.per_prompt)
+            scores = [unsorted[index] for index in order]
         self.maybe_free_model_hooks()
         seeds = [randomness.seeds[index] for index in order]
         audio = audio[order]
@@ -356,10 +361,10 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin):  # type: ignore
             MusicLDMOutput(audio.numpy() if request.output_type == "np" else audio, scores, seeds), return_dict
         )
 
-    def _encode(self, request: Request, device: torch.device) -> _Conditions:
+    def _encode(self, request: Request, device: torch.device) -> Conditions:
         """The embeddings of a request, each repeated for all the waves of its prompt."""
         encode = partial(encode_texts, self.text_encoder, self.tokenizer, device=device)
-        positive = request.prompt_embeds if request.prompts is None else encode(request.prompts)
+        positive = encode(request.prompts) if request.prompt_embeds is None else request.prompt_embeds
         negative = None
         if request.guidance_scale > 1:
             negative = request.negative_prompt_embeds
@@ -368,36 +373,16 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin):  # type: ignore
             elif negative is None:
                 empty = self._empty_prompt.get(self.text_encoder, self.tokenizer, device)
                 negative = empty.expand(request.prompt_count, -1)
-        return _Conditions(
+        return Conditions(
             positive=_repeat(positive, request.per_prompt, device),
             negative=None if negative is None else _repeat(negative, request.per_prompt, device),
         )
-
-    def _predict(
-        self,
-        conditions: _Conditions,
-        cross_attention_kwargs: dict[str, Any] | None,
-        latents: torch.Tensor,
-        timestep: torch.Tensor,
-    ) -> torch.Tensor:
-        """What the UNet predicts for latents (n, channels, frames, bins), with guidance where it is on; float32."""
-        guided = conditions.negative is not None and self._guidance_scale > 1
-        labels = [conditions.negative, conditions.positive] if guided else [conditions.positive]
-        prediction = self.unet(
-            torch.cat([latents] * len(labels)).to(self.unet.dtype),
-            timestep,
-            encoder_hidden_states=None,
-            class_labels=torch.cat(labels).to(self.unet.dtype),
-            cross_attention_kwargs=cross_attention_kwargs,
-            return_dict=False,
-        )[0].float()
-        return guide(*prediction.chunk(2), self._guidance_scale) if guided else prediction
 
     def _call_back(
         self,
         callback: Callable[..., dict[str, Any] | None],
         names: Sequence[str],
-        conditions: _Conditions,
+        conditions: Conditions,
         index: int,
         timestep: torch.Tensor,
         latents: torch.Tensor,
@@ -409,22 +394,9 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin):  # type: ignore
             "negative_prompt_embeds": conditions.negative,
         }
         changed = callback(self, index, timestep, {name: tensors[name] for name in names}) or {}
-        conditions.positive = changed.get("prompt_embeds", conditions.positive)
-        conditions.negative = changed.get("negative_prompt_embeds", conditions.negative)
-        return changed.get("latents", latents)
-
-    def _rank(
-        self, audio: torch.Tensor, asked: torch.Tensor, per_prompt: int, device: torch.device
-    ) -> tuple[list[float] | None, list[int]]:
-        """Scores of waves (n, samples), best first within each prompt, and the order that makes them so."""
-        if not scoring.can_score(self.text_encoder, self.feature_extractor):
-            return None, list(range(len(audio)))
-        embeddings = scoring.audio_embeddings(
-            self.text_encoder, self.feature_extractor, audio, self.sample_rate, device
-        )
-        scores = scoring.cosines(embeddings, asked)
-        order = scoring.order_within_prompts(scores, per_prompt)
-        return [scores[index] for index in order], order
+        conditions.change(changed)
+        new: torch.Tensor = changed.get("latents", latents)
+        return new
 
 
 def _repeat(embeddings: torch.Tensor, times: int, device: torch.device) -> torch.Tensor:

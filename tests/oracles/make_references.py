@@ -21,7 +21,6 @@ from typing import Any
 import diffusers
 import numpy as np
 import torch
-
 from tests.oracles.cases import CASES, LATENT_SHAPE, PAIR, SCHEDULER_CLASSES, SECONDS, SEED, STEPS
 from tests.tiny_model import PROJECTION, tiny_parts, tiny_tokenizer
 
@@ -90,10 +89,13 @@ def main() -> None:
     results = {name: run(pipeline, case, given) for name, case in CASES.items()}
     results |= pair_in_threes(pipeline) | {f"given_{name}": tensor.numpy() for name, tensor in given.items()}
     np.savez_compressed(HERE / "references.npz", **results)
-    versions = {name: version(name) for name in PACKAGES} | {"python": platform.python_version(), "platform": sys.platform}
+    versions = {name: version(name) for name in PACKAGES} | {
+        "python": platform.python_version(),
+        "platform": sys.platform,
+    }
     (HERE / "versions.json").write_text(json.dumps(versions, indent=2) + "\n")
     for name, waves in results.items():
-        print(f"{name:24} {str(waves.shape):18} deviation {waves.std():.3f} largest {abs(waves).max():.3f}")
+        print(f"{name:24} {waves.shape!s:18} deviation {waves.std():.3f} largest {abs(waves).max():.3f}")
 
 
 if __name__ == "__main__":

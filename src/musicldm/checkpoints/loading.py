@@ -45,5 +45,3 @@ def fetch_extras(hub_id: str, options: Mapping[str, Any]) -> None:
             return
         except EntryNotFoundError:
             continue
-
-

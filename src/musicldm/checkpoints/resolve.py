@@ -56,12 +56,14 @@ def resolve(
                 "install a released package, or name a model folder or a hub id such as ucsd-reach/musicldm"
             )
         path, fetched = DEFAULT_FOLDER, False
-    elif Path(name).is_dir():
+    elif name and Path(name).is_dir():
         path, fetched = Path(name), False
     elif download is not None and is_hub_id(name):
         path, fetched = Path(download(name)), True
     else:
-        raise CheckpointError(f"no model {name!r}: choose {DEFAULT!r}, an existing model folder, or a hub id owner/name")
+        raise CheckpointError(
+            f"no model {name!r}: choose {DEFAULT!r}, an existing model folder, or a hub id owner/name"
+        )
     validate(path, passed)
     if verify:
         integrity.verify(path, partial=fetched)

@@ -52,7 +52,7 @@ def _warn_of_lost_words(tokenizer: Any, texts: Sequence[str], tokens: Any, limit
         lost = tokenizer.decode(whole[limit - 1 : -1], skip_special_tokens=True).strip()
         if lost:
             warnings.warn(
-                f"the prompt is longer than the {limit} tokens that this model reads; these words are not heard: {lost!r}",
+                f"the prompt is longer than the {limit} tokens that this model reads, so this part is lost: {lost!r}",
                 UserWarning,
                 stacklevel=2,
             )

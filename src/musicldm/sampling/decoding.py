@@ -16,7 +16,7 @@ def decode(vae: Any, vocoder: Any, latents: torch.Tensor, geometry: AudioGeometr
     """Latents (n, channels, frames, bins) to waves (n, samples), float32 on the CPU."""
     seconds = latents.shape[2] * geometry.vae_scale * geometry.hop_length / geometry.sample_rate
     chunk = max(1, int(_CHUNK_SECONDS / seconds))
-    return torch.cat([_decode_chunk(vae, vocoder, part, samples) for part in latents.split(chunk)])
+    return torch.cat([_decode_chunk(vae, vocoder, part, samples) for part in torch.split(latents, chunk)])
 
 
 def _decode_chunk(vae: Any, vocoder: Any, latents: torch.Tensor, samples: int) -> torch.Tensor:

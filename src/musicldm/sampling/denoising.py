@@ -12,11 +12,6 @@ Predict = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 AfterStep = Callable[[int, torch.Tensor, torch.Tensor], "torch.Tensor | None"]
 
 
-def guide(unconditional: torch.Tensor, conditional: torch.Tensor, scale: float) -> torch.Tensor:
-    """Classifier-free guidance (arXiv 2207.12598): u + w (c - u), in the scale where w = 1 is no guidance."""
-    return unconditional + scale * (conditional - unconditional)
-
-
 def step_options(scheduler: Any, eta: float, generator: Any) -> dict[str, Any]:
     """Those of `eta` and `generator` that a scheduler's step takes."""
     accepted = inspect.signature(scheduler.step).parameters

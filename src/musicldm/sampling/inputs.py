@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 
@@ -93,11 +92,13 @@ def embeddings(name: str, value: object, width: int, count: int | None = None) -
     return value
 
 
-def prompt_or_embeddings(prompt: object, prompt_embeds: object, width: int) -> tuple[list[str] | None, Any, int]:
+def prompt_or_embeddings(
+    prompt: object, prompt_embeds: object, width: int
+) -> tuple[list[str], torch.Tensor | None, int]:
     """Exactly one of prompt and embeddings, and how many there are.
 
     Returns:
-        The prompts or None, the embeddings or None, and their number.
+        The prompts or an empty list, the embeddings or None, and their number.
     """
     if prompt is not None and prompt_embeds is not None:
         raise InvalidInputError("prompt and prompt_embeds are both given: pass one of them")
@@ -107,7 +108,7 @@ def prompt_or_embeddings(prompt: object, prompt_embeds: object, width: int) -> t
         listed = texts("prompt", prompt)
         return listed, None, len(listed)
     given = embeddings("prompt_embeds", prompt_embeds, width)
-    return None, given, given.shape[0]
+    return [], given, given.shape[0]
 
 
 def negative_texts(negative_prompt: object, negative_embeds: object, count: int) -> list[str] | None:

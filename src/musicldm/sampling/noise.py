@@ -27,9 +27,7 @@ class Randomness:
     seeds: list[int]
 
 
-def settle_randomness(
-    generator: torch.Generator | Sequence[torch.Generator] | None, batch_size: int
-) -> Randomness:
+def settle_randomness(generator: torch.Generator | Sequence[torch.Generator] | None, batch_size: int) -> Randomness:
     """The generators for a batch of audios, checked; fresh ones where none are given.
 
     One generator is shared by the whole batch, as upstream. Without any, each audio gets its own on the CPU, with
@@ -66,7 +64,8 @@ def first_latents(
         InvalidInputError: the caller's latents are no tensor of this shape.
     """
     if latents is None:
-        return randn_tensor(shape, generator=randomness.generator, device=device, dtype=torch.float32)
+        drawn: torch.Tensor = randn_tensor(shape, generator=randomness.generator, device=device, dtype=torch.float32)
+        return drawn
     if not isinstance(latents, torch.Tensor) or tuple(latents.shape) != shape:
         given = tuple(latents.shape) if isinstance(latents, torch.Tensor) else type(latents).__name__
         raise InvalidInputError(f"latents are {given}: a tensor of shape {shape} is expected")

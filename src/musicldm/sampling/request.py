@@ -18,7 +18,7 @@ class Request:
     """What is to be made: P prompts x W waves each.
 
     Args:
-        prompts: P texts, or None where embeddings are given.
+        prompts: P texts; none where embeddings are given.
         negative_prompts: P texts, or None.
         prompt_embeds: (P, width), or None where texts are given.
         negative_prompt_embeds: (P, width), or None.
@@ -32,7 +32,7 @@ class Request:
         callback_steps: how many steps apart the old callback is called.
     """
 
-    prompts: list[str] | None
+    prompts: list[str]
     negative_prompts: list[str] | None
     prompt_embeds: torch.Tensor | None
     negative_prompt_embeds: torch.Tensor | None

@@ -6,6 +6,7 @@ be assigned to the pipeline as objects, and have no short name.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -72,8 +73,9 @@ def make_scheduler(choice: Any, config: Mapping[str, Any]) -> Any:
     """
     if isinstance(choice, diffusers.SchedulerMixin):
         return choice
-    if isinstance(choice, type) and issubclass(choice, diffusers.SchedulerMixin):
-        return choice.from_config(config)
+    if inspect.isclass(choice) and issubclass(choice, diffusers.SchedulerMixin):
+        scheduler_class: Any = choice
+        return scheduler_class.from_config(config)
     if not isinstance(choice, str):
         raise unknown_choice("scheduler", choice, SCHEDULERS)
     known = SCHEDULERS.get(choice.lower())

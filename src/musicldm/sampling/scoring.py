@@ -27,7 +27,7 @@ def audio_embeddings(
         text_encoder.get_audio_features(
             **_features(feature_extractor, chunk.cpu().numpy(), sample_rate, device, text_encoder.dtype)
         ).pooler_output
-        for chunk in audio.split(_CHUNK)
+        for chunk in torch.split(audio, _CHUNK)
     ]
     return torch.cat(parts)
 
@@ -66,6 +66,7 @@ def order_within_prompts(scores: list[float], per_prompt: int) -> list[int]:
 
     What has no score (not a number) comes last.
     """
+
     def key(index: int) -> tuple[int, bool, float]:
         score = scores[index]
         return index // per_prompt, score != score, -score if score == score else 0.0

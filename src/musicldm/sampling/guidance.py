@@ -1,0 +1,60 @@
+"""What the denoiser is conditioned on, and classifier-free guidance between two conditions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+
+@dataclass
+class Conditions:
+    """The embeddings (n, width) that the denoiser sees; a callback may change them between steps.
+
+    Args:
+        positive: what it should sound like.
+        negative: what it should not, the empty prompt's where nothing was said; None without guidance.
+    """
+
+    positive: torch.Tensor
+    negative: torch.Tensor | None = None
+
+    def change(self, tensors: dict[str, Any]) -> None:
+        """Takes over those of `prompt_embeds` and `negative_prompt_embeds` that are there."""
+        self.positive = tensors.get("prompt_embeds", self.positive)
+        self.negative = tensors.get("negative_prompt_embeds", self.negative)
+
+
+def guide(unconditional: torch.Tensor, conditional: torch.Tensor, scale: float) -> torch.Tensor:
+    """Classifier-free guidance (arXiv 2207.12598): u + w (c - u), in the scale where w = 1 is no guidance."""
+    return unconditional + scale * (conditional - unconditional)
+
+
+def predict(
+    unet: Any,
+    latents: torch.Tensor,
+    timestep: torch.Tensor,
+    conditions: Conditions,
+    scale: float,
+    cross_attention_kwargs: dict[str, Any] | None = None,
+) -> torch.Tensor:
+    """What a UNet with class labels predicts for latents (n, channels, frames, bins), in float32.
+
+    Guidance is on above a scale of 1: both conditions go through the UNet as one batch of 2n.
+    """
+    negative = conditions.negative if scale > 1 else None
+    labels = conditions.positive if negative is None else torch.cat([negative, conditions.positive])
+    noisy = latents if negative is None else torch.cat([latents, latents])
+    prediction: torch.Tensor = unet(
+        noisy.to(unet.dtype),
+        timestep,
+        encoder_hidden_states=None,
+        class_labels=labels.to(unet.dtype),
+        cross_attention_kwargs=cross_attention_kwargs,
+        return_dict=False,
+    )[0].float()
+    if negative is None:
+        return prediction
+    unconditional, conditional = prediction.chunk(2)
+    return guide(unconditional, conditional, scale)
