@@ -10,14 +10,18 @@ from musicldm.corpus.theory import SCALES, Chord, nearest, scale_pitches, voice_
 _CHORD_CENTRES = {"close": 58.0, "open": 56.0, "power": 46.0}
 
 
-def pick_pattern(rng: np.random.Generator, patterns: tuple[str, ...]) -> str:
-    return patterns[int(rng.integers(len(patterns)))]
+def pick_pattern(rng: np.random.Generator, patterns: tuple[str, ...], plan: Plan) -> str:
+    """One of the patterns; high energy leans to those with many notes, low energy to those with few."""
+    counts = np.array([len(parse_cell(pattern)) for pattern in patterns], float)
+    spread = counts.std() or 1.0
+    chances = np.exp((plan.force + plan.character.density) * (counts - counts.mean()) / spread)
+    return patterns[int(rng.choice(len(patterns), p=chances / chances.sum()))]
 
 
 def write_bass(rng: np.random.Generator, plan: Plan, player: Instrument, bars: range) -> list[Tone]:
     """One figure for the clip, with an answer in every fourth bar."""
     patterns = plan.style.bass[plan.grid.meter]
-    figure, answer = pick_pattern(rng, patterns), pick_pattern(rng, patterns)
+    figure, answer = pick_pattern(rng, patterns, plan), pick_pattern(rng, patterns, plan)
     centre = (player.low + player.high) / 2 - 3
     tones: list[Tone] = []
     for bar in bars:
@@ -70,10 +74,10 @@ def _walk(
 def write_chords(rng: np.random.Generator, plan: Plan, player: Instrument, bars: range) -> list[Tone]:
     """One comping pattern for the clip, with another every fourth bar; voicings lead smoothly from chord to chord."""
     patterns = plan.style.comping[plan.grid.meter]
-    figure, answer = pick_pattern(rng, patterns), pick_pattern(rng, patterns)
+    figure, answer = pick_pattern(rng, patterns, plan), pick_pattern(rng, patterns, plan)
     if player.sustain and player.family in ("strings", "synth pad", "organ") and rng.random() < 0.5:
         figure = answer = min(patterns, key=lambda p: len(parse_cell(p)))
-    centre = _CHORD_CENTRES[plan.style.voicing] + plan.character.register * 0.3 + (3 if player.family == "guitar" else 0)
+    centre = _chord_centre(plan, player)
     voicing: tuple[int, ...] = ()
     last: Chord | None = None
     tones: list[Tone] = []
@@ -86,6 +90,13 @@ def write_chords(rng: np.random.Generator, plan: Plan, player: Instrument, bars:
                     voicing, last = _voice(plan, chord, centre, voicing), chord
                 tones += _strike(plan, pattern[step], voicing, bar, at, long)
     return tones
+
+
+def _chord_centre(plan: Plan, player: Instrument) -> float:
+    """The middle of the chords: the style's, but a good fourth below a low lead."""
+    centre = _CHORD_CENTRES[plan.style.voicing] + plan.character.register * 0.3 + (3 if player.family == "guitar" else 0)
+    lead = plan.players.get("lead")
+    return centre if lead is None else max(48.0, min(centre, (lead.low + lead.high) / 2 - 10))
 
 
 def _split(plan: Plan, step: int, length: int, bar: int) -> list[tuple[int, int]]:
@@ -118,7 +129,10 @@ def _strike(plan: Plan, mark: str, voicing: tuple[int, ...], bar: int, step: int
 
 
 def write_pad(plan: Plan, player: Instrument, bars: range) -> list[Tone]:
-    """Held chords, an octave above the middle where the instrument is high."""
+    """Held chords; on bagpipes a drone of tonic and fifth."""
+    if player.name == "bagpipes":
+        drone = nearest(plan.tonic, 50)
+        return [Tone(bars.start, 0, len(bars) * plan.grid.steps, pitch, 0.8) for pitch in (drone, drone + 7, drone + 12)]
     centre = 64.0 if player.low >= 57 else 56.0
     voicing: tuple[int, ...] = ()
     tones: list[Tone] = []

@@ -1,23 +1,35 @@
 """A seed to a score: attributes → parts → sections → notes in seconds. Pure and deterministic; no audio."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from musicldm.corpus.accompaniment import write_bass, write_chords, write_counter, write_pad
 from musicldm.corpus.drums import write_drums
-from musicldm.corpus.instruments import Instrument
-from musicldm.corpus.melody import Tone, write_melody
+from musicldm.corpus.melody import Tone, harmonise, write_melody
+from musicldm.corpus.performance import perform
 from musicldm.corpus.plan import Plan, draw_plan
-from musicldm.corpus.score import Mix, Note, Score, Stem
+from musicldm.corpus.score import Mix, Score, Stem
 from musicldm.corpus.styles.style import DRUM_KEYS
 from musicldm.corpus.truth import GENRES, Part, Truth
 from musicldm.errors import InvalidInputError, unknown_choice
 
 _ORDER = ("lead", "counter", "chords", "pad", "bass", "drums")
-_LEVELS = {"lead": 0.0, "counter": -9.0, "chords": -7.5, "pad": -10.0, "bass": -4.5, "drums": -2.5}
+_LEVELS = {"lead": 0.0, "counter": -12.0, "chords": -9.5, "pad": -12.5, "bass": -6.0, "drums": -3.5}
 _SENDS = {"lead": 1.0, "counter": 1.2, "chords": 1.0, "pad": 1.3, "bass": 0.15, "drums": 0.5}
-_TOUCH = {"lead": 100, "counter": 78, "chords": 84, "pad": 76, "bass": 98, "drums": 112}
+_ENERGY_LEVELS = {"drums": 2.0, "bass": 1.0, "chords": 0.5}
+_SHAPES = {"full": 0.34, "build": 0.2, "late lead": 0.12, "thin end": 0.12, "late rhythm": 0.08, "break": 0.14}
+_LONGEST_BREAK = 2.6
+
+
+@dataclass(frozen=True)
+class Section:
+    """The bars that a part plays, a bar or two of them silent, and how much it grows, 0-1."""
+
+    bars: range
+    rests: frozenset[int] = frozenset()
+    rise: float = 0.0
 
 
 def compose(seed: int, *, seconds: float = 10.24, genre: str | None = None) -> Score:
@@ -59,66 +71,69 @@ def _truth(plan: Plan, stems: tuple[Stem, ...], seed: int) -> Truth:
     )
 
 
-def _draw_sections(rng: np.random.Generator, plan: Plan) -> dict[str, range]:
-    """Per role the bars in which it plays. Parts enter or leave on bar lines; lead and drums stay for most of a clip."""
+def _draw_sections(rng: np.random.Generator, plan: Plan) -> Mapping[str, Section]:
+    """Parts enter, leave and pause on bar lines; lead and drums stay for most of the clip."""
     bars = plan.grid.bars
     early = max(1, int(bars * 0.25))
-    spans = {role: range(bars) for role in plan.players}
-    shape = rng.choice(["full", "build", "late lead", "thin end", "no bass intro"], p=[0.4, 0.2, 0.15, 0.15, 0.1])
+    shape = str(rng.choice(list(_SHAPES), p=list(_SHAPES.values())))
+    spans = {role: Section(range(bars)) for role in plan.players}
     if bars < 4 or len(spans) < 3 or shape == "full":
         return spans
+    changes: dict[str, Section] = {}
     if shape == "build":
-        for role in ("pad", "counter", "bass" if rng.random() < 0.5 else "chords"):
-            if role in spans:
-                spans[role] = range(int(rng.integers(1, early + 2)), bars)
-    elif shape == "late lead" and "lead" in spans:
-        spans["lead"] = range(early, bars)
+        late = range(int(rng.integers(1, early + 2)), bars)
+        shy = "bass" if rng.random() < 0.5 else "chords"
+        changes = {role: Section(range(bars), rise=0.35) for role in ("lead", "drums", "chords")}
+        changes |= {role: Section(late, rise=0.35) for role in ("pad", "counter", shy)}
+    elif shape == "late lead":
+        changes = {"lead": Section(range(early, bars))}
     elif shape == "thin end":
-        role = "chords" if rng.random() < 0.5 or "pad" not in spans else "pad"
-        if role in spans:
-            spans[role] = range(bars - early)
-    elif "bass" in spans:
-        spans["bass"] = range(early, bars)
-        if "drums" in spans and rng.random() < 0.4:
-            spans["drums"] = range(early, bars)
-    return spans
+        shy = "chords" if rng.random() < 0.5 or "pad" not in spans else "pad"
+        changes = {shy: Section(range(bars - early))}
+    elif shape == "late rhythm":
+        changes = {"bass": Section(range(early, bars))}
+        if early * plan.grid.bar_seconds <= _LONGEST_BREAK:
+            changes["drums"] = Section(range(early, bars))
+    elif plan.grid.bar_seconds <= _LONGEST_BREAK and "drums" in spans:
+        rests = frozenset({int(rng.integers(1, bars - 1))})
+        changes = {"drums": Section(range(bars), rests), "bass": Section(range(bars), rests)}
+    return spans | {role: section for role, section in changes.items() if role in spans}
 
 
-def _write_stem(rng: np.random.Generator, plan: Plan, role: str, sections: dict[str, range]) -> Stem:
-    player, bars = plan.players[role], sections[role]
-    accents = frozenset(span.start for span in sections.values()) | {0}
-    writers: dict[str, Callable[[], list[Tone]]] = {
-        "lead": lambda: write_melody(rng, plan, player, bars),
+def _write_stem(rng: np.random.Generator, plan: Plan, role: str, sections: Mapping[str, Section]) -> Stem:
+    player, section = plan.players[role], sections[role]
+    tones = [tone for tone in _writers(rng, plan, role, sections)[role]() if tone.bar not in section.rests]
+    sound = plan.style.sound
+    level = _LEVELS[role] + sound.levels.get(role, 0.0) + float(rng.normal(0, 0.8))
+    level += _ENERGY_LEVELS.get(role, 0.0) * plan.force
+    sweep = None
+    if role in ("chords", "pad") and rng.random() < sound.sweep:
+        sweep = (0.1, 1.0) if rng.random() < 0.7 else (1.0, 0.15)
+    return Stem(
+        part=Part(player.name, player.family, role),
+        instrument=player,
+        notes=perform(rng, plan, role, player, tones, rise=section.rise),
+        level=level,
+        send=_SENDS[role],
+        echo=sound.echo * float(rng.uniform(0.6, 1.2)) if role in sound.echoed else 0.0,
+        sweep=sweep,
+    )
+
+
+def _writers(
+    rng: np.random.Generator, plan: Plan, role: str, sections: Mapping[str, Section]
+) -> Mapping[str, Callable[[], list[Tone]]]:
+    player, bars = plan.players[role], sections[role].bars
+    entries = {section.bars.start for section in sections.values()}
+    returns = {bar + 1 for section in sections.values() for bar in section.rests}
+    return {
+        "lead": lambda: harmonise(rng, plan, player, write_melody(rng, plan, player, bars)),
         "counter": lambda: write_counter(rng, plan, player, bars),
         "chords": lambda: write_chords(rng, plan, player, bars),
         "pad": lambda: write_pad(plan, player, bars),
         "bass": lambda: write_bass(rng, plan, player, bars),
-        "drums": lambda: write_drums(rng, plan, bars, accents),
+        "drums": lambda: write_drums(rng, plan, bars, frozenset(entries | returns)),
     }
-    notes = _perform(rng, plan, role, player, writers[role]())
-    level = _LEVELS[role] + plan.style.sound.levels.get(role, 0.0) + float(rng.normal(0, 1.0))
-    return Stem(Part(player.name, player.family, role), player, notes, level, _SENDS[role])
-
-
-def _perform(
-    rng: np.random.Generator, plan: Plan, role: str, player: Instrument, tones: list[Tone]
-) -> tuple[Note, ...]:
-    """Written tones to played notes: swing, human timing and touch, articulation, grace notes."""
-    spread = plan.style.human / 1000 * (0.35 if role == "drums" else 1.0)
-    gate = plan.character.gate if role in ("lead", "chords", "counter") else 1.0
-    touch = _TOUCH[role] * plan.character.touch * (1 + 0.12 * plan.force)
-    jitter = np.clip(rng.normal(0, spread, len(tones)), -2 * spread, 2 * spread)
-    weights = rng.normal(1, 0.012 * min(plan.style.human, 6), len(tones))
-    notes: list[Note] = []
-    for tone, late, human in zip(tones, jitter, weights, strict=True):
-        written = plan.grid.time(tone.bar, tone.step)
-        start = written + float(late)
-        length = max(0.05, tone.length * plan.grid.step_seconds * gate)
-        velocity = int(np.clip(touch * tone.weight * human, 20, 127))
-        if role == "lead" and rng.random() < plan.style.ornament * 0.5 and tone.length >= 2:
-            notes.append(Note(start - 0.07, start, tone.pitch - int(rng.integers(1, 3)), int(velocity * 0.8)))
-        notes.append(Note(start, start + length, tone.pitch, velocity))
-    return tuple(sorted(notes, key=lambda n: (n.start, n.pitch)))
 
 
 def _draw_mix(rng: np.random.Generator, plan: Plan) -> Mix:
@@ -127,9 +142,10 @@ def _draw_mix(rng: np.random.Generator, plan: Plan) -> Mix:
         room=float(rng.uniform(*sound.room)) * character.room,
         wet=sound.wet * float(rng.uniform(0.6, 1.4)) * (0.5 + 0.5 * character.room),
         top=None if sound.top is None else float(rng.uniform(*sound.top)),
-        tilt=character.tilt + 1.5 * plan.force + float(rng.normal(0, 1.0)),
+        tilt=sound.tilt + character.tilt + 2.0 * plan.force + float(rng.normal(0, 0.8)),
         duck=sound.duck * float(rng.uniform(0.6, 1.2)),
         crackle=sound.crackle * float(rng.uniform(0.4, 1.0)),
         squeeze=float(rng.uniform(0.2, 0.6)) + 0.2 * plan.force,
-        peak=float(rng.uniform(0.35, 0.95)),
+        peak=float(rng.uniform(0.35, 0.7) + 0.125 * (1 + plan.force)),
+        echo_seconds=sound.echo_steps * plan.grid.step_seconds,
     )

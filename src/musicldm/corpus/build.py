@@ -91,7 +91,9 @@ def build_corpus(
     (folder / "audio").mkdir(parents=True, exist_ok=True)
     _check_settings(folder, settings)
     final, partial = folder / "metadata.jsonl", folder / "metadata.partial.jsonl"
-    if final.is_file() and not partial.is_file():
+    if final.is_file():
+        if _count_lines(final) >= clips:
+            return
         os.replace(final, partial)
     done = _keep_whole_lines(partial)
     count = os.cpu_count() or 1 if workers is None else workers
@@ -138,6 +140,10 @@ def _keep_whole_lines(partial: Path) -> int:
         with partial.open("r+b") as file:
             file.truncate(len(whole))
     return whole.count(b"\n")
+
+
+def _count_lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n")
 
 
 def _make_rows(folder: Path, settings: ClipSettings, indices: range, workers: int) -> Iterator[str]:

@@ -5,6 +5,7 @@ import numpy as np
 from musicldm.corpus.melody import Tone
 from musicldm.corpus.plan import Plan
 from musicldm.corpus.styles.style import DRUM_KEYS
+from musicldm.corpus.theory import nearest
 
 _WEIGHTS = {"X": 1.0, "x": 0.82, "o": 0.45}
 _QUIET_ROWS = "hopdmztvwCr"
@@ -16,8 +17,16 @@ def parse_drums(pattern: str) -> dict[str, str]:
     return dict(row.split(" ", 1) for row in pattern.split("|"))
 
 
+def drum_keys(plan: Plan) -> dict[str, int]:
+    """Row letter → MIDI note. An orchestral kit has timpani for toms, here on the key's tonic and fifth."""
+    if plan.players["drums"].name != "orchestral percussion":
+        return DRUM_KEYS
+    return DRUM_KEYS | {"3": nearest(plan.tonic, 46), "2": nearest((plan.tonic + 7) % 12, 47), "1": 38, "y": 57}
+
+
 def write_drums(rng: np.random.Generator, plan: Plan, bars: range, accents: frozenset[int]) -> list[Tone]:
     """The groove over `bars`. `accents` are bars before which a fill leads and on which a cymbal may crash."""
+    keys = drum_keys(plan)
     patterns = plan.style.drums[plan.grid.meter]
     groove = parse_drums(patterns[int(rng.integers(len(patterns)))])
     groove = _thin(rng, plan, groove)
@@ -29,10 +38,10 @@ def write_drums(rng: np.random.Generator, plan: Plan, bars: range, accents: froz
         start = plan.grid.steps - plan.grid.steps // 4 * (2 if plan.force > 0 else 1) if ends else plan.grid.steps
         if fill == "none":
             start = plan.grid.steps
-        tones += _play(rows, bar, start, keep_kick=fill not in ("break", "hat roll"))
-        tones += _play_fill(rng, fill, bar, start, plan.grid.steps)
+        tones += _play(rows, keys, plan.grid.steps_per_beat, bar, start, keep_kick=fill not in ("break", "hat roll"))
+        tones += _play_fill(rng, fill, keys, bar, start, plan.grid.steps)
         if bar in accents and plan.force >= 0 and fill not in ("none", "rim") and rng.random() < 0.7:
-            tones.append(Tone(bar, 0, 4, DRUM_KEYS["y"], 0.8))
+            tones.append(Tone(bar, 0, 4, keys["y"], 0.8))
     return tones
 
 
@@ -62,35 +71,43 @@ def _vary(rng: np.random.Generator, plan: Plan, groove: dict[str, str]) -> dict[
     return rows
 
 
-def _play(rows: dict[str, str], bar: int, until: int, *, keep_kick: bool) -> list[Tone]:
+def _play(rows: dict[str, str], keys: dict[str, int], beat: int, bar: int, until: int, *, keep_kick: bool) -> list[Tone]:
     tones = []
     for row, marks in rows.items():
         for step, mark in enumerate(marks):
-            if mark == "." or (step >= until and not (row == "k" and keep_kick and step % 4 == 0)):
+            if mark == "." or (step >= until and not (row == "k" and keep_kick and step % beat == 0)):
                 continue
-            pulse = 1.0 if step % 2 == 0 or row not in _QUIET_ROWS else 0.8
-            soft = 0.8 if row in _QUIET_ROWS else 1.0
             length = 3.0 if row in _LONG_ROWS else 1.0
-            tones.append(Tone(bar, step, length, DRUM_KEYS[row], _WEIGHTS[mark] * pulse * soft))
+            weight = _WEIGHTS[mark] * (_pulse(step, beat) if row in _QUIET_ROWS else 1.0)
+            tones.append(Tone(bar, step, length, keys[row], weight))
     return tones
 
 
-def _play_fill(rng: np.random.Generator, fill: str, bar: int, start: int, steps: int) -> list[Tone]:
+def _pulse(step: int, beat: int) -> float:
+    """How strongly a hand plays a step: beats before half beats before the rest, so that the meter is heard."""
+    if step % beat == 0:
+        return 1.0
+    return 0.72 if step % 2 == 0 else 0.55
+
+
+def _play_fill(
+    rng: np.random.Generator, fill: str, keys: dict[str, int], bar: int, start: int, steps: int
+) -> list[Tone]:
     """A run from `start` to the end of the bar; nothing where `start` is the end."""
     span = range(start, steps)
     if fill == "toms":
         order = "1" * 2 + "2" * 2 + "3" * 8
         return [
-            Tone(bar, s, 1, DRUM_KEYS[order[(s - start) * len(order[:6]) // max(len(span), 1)]], 0.85)
+            Tone(bar, s, 1, keys[order[(s - start) * len(order[:6]) // max(len(span), 1)]], 0.85)
             for s in span
             if s % 2 == 0 or rng.random() < 0.6
         ]
     if fill in ("snare", "ghosts"):
-        return [Tone(bar, s, 1, DRUM_KEYS["s"], float(rng.choice([0.5, 0.8, 0.95]))) for s in span if rng.random() < 0.7]
+        return [Tone(bar, s, 1, keys["s"], float(rng.choice([0.5, 0.8, 0.95]))) for s in span if rng.random() < 0.7]
     if fill == "snare roll":
-        return [Tone(bar, s, 1, DRUM_KEYS["s"], 0.5 + 0.5 * (s - start) / len(span)) for s in span]
+        return [Tone(bar, s, 1, keys["s"], 0.5 + 0.5 * (s - start) / len(span)) for s in span]
     if fill == "hat roll":
-        return [Tone(bar, s + h, 0.5, DRUM_KEYS["h"], 0.55 + 0.2 * (h == 0)) for s in span for h in (0, 0.5)]
+        return [Tone(bar, s + h, 0.5, keys["h"], 0.55 + 0.2 * (h == 0)) for s in span for h in (0, 0.5)]
     if fill == "rim":
-        return [Tone(bar, s, 1, DRUM_KEYS["r"], 0.7) for s in span if s % 3 == 0]
+        return [Tone(bar, s, 1, keys["r"], 0.7) for s in span if s % 3 == 0]
     return []

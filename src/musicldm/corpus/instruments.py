@@ -12,6 +12,8 @@ class Instrument:
     """A musician's name, the General MIDI program (counted from 0), the family of `truth.FAMILIES` and how it plays.
 
     `sustain`: notes last as long as they are held (winds, bows, organs), rather than die away (plucked, struck).
+    `metals`: the kit from which a drum kit takes hi-hats, cymbals and small percussion, and their loudness, because
+    several General MIDI kits have cymbals too faint to carry a beat.
     """
 
     name: str
@@ -20,6 +22,7 @@ class Instrument:
     low: int = 60
     high: int = 84
     sustain: bool = False
+    metals: tuple[int, float] | None = None
 
     @property
     def bank(self) -> int:
@@ -106,16 +109,17 @@ _PITCHED = (
     ("sweep pad", 95, "synth pad", 57, 81, True),
 )
 _KITS = (
-    ("acoustic drum kit", 0),
-    ("room drum kit", 8),
-    ("power drum kit", 16),
-    ("electronic drum kit", 24),
-    ("808 drum machine", 25),
-    ("jazz drum kit", 32),
-    ("brush drum kit", 40),
-    ("orchestral percussion", 48),
+    ("acoustic drum kit", 0, (8, 0.8)),
+    ("room drum kit", 8, None),
+    ("power drum kit", 16, (8, 1.0)),
+    ("electronic drum kit", 24, (25, 0.52)),
+    ("808 drum machine", 25, (25, 0.65)),
+    ("jazz drum kit", 32, None),
+    ("brush drum kit", 40, None),
+    ("orchestral percussion", 48, None),
 )
 
 INSTRUMENTS: Mapping[str, Instrument] = MappingProxyType(
-    {row[0]: Instrument(*row) for row in _PITCHED} | {name: Instrument(name, kit, "drums") for name, kit in _KITS}
+    {row[0]: Instrument(*row) for row in _PITCHED}
+    | {name: Instrument(name, kit, "drums", metals=metals) for name, kit, metals in _KITS}
 )

@@ -7,7 +7,7 @@ import numpy as np
 
 from musicldm.corpus.instruments import Instrument
 from musicldm.corpus.plan import Plan
-from musicldm.corpus.theory import SCALES, Chord, scale_pitches
+from musicldm.corpus.theory import SCALES, Chord, nearest, scale_pitches
 
 _FORMS = (("A", "A'", "B", "A"), ("A", "B", "A", "C"), ("A", "A", "B", "A'"), ("A", "B", "A'", "B'"))
 _LOOPS = (("A", "A", "A", "A'"), ("A", "A", "A", "A"), ("A", "A'", "A", "A'"))
@@ -219,7 +219,7 @@ Motif = tuple[tuple[tuple[int, int], ...], tuple[float, ...]]
 def _draw_motifs(rng: np.random.Generator, feel: Feel, plan: Plan) -> dict[str, Motif]:
     cells = feel.cells[plan.grid.meter]
     density = plan.character.density + 0.2 * plan.force
-    ranked = sorted(cells, key=lambda cell: len(parse_cell(cell)) * density + float(rng.normal(0, 1.2)))
+    ranked = sorted(cells, key=lambda cell: len(parse_cell(cell)) * density * 1.5 + float(rng.normal(0, 1.2)))
     bank = {}
     for index, name in enumerate("ABC"):
         rhythm = parse_cell(ranked[-1 - index % len(ranked)])
@@ -272,11 +272,20 @@ def _realise(
         weight = 1.0 if step % beat == 0 else 0.86
         last = index == len(rhythm) - 1
         if ends_phrase and last:
-            pitch, length = _to_chord(pitch, chord, ladder[0], ladder[-1]), plan.grid.steps - step
+            pitch, length = _rest_pitch(pitch, plan, chord, ladder), plan.grid.steps - step
         tones.append(Tone(bar, step, length * feel.gate, pitch, weight))
         if ends_phrase and step >= plan.grid.steps * 0.55 and length >= beat // 2:
             break
     return tones
+
+
+def _rest_pitch(pitch: int, plan: Plan, chord: Chord, ladder: tuple[int, ...]) -> int:
+    """Where a phrase comes to rest: on the tonic if the chord has it, else on the chord's nearest tone."""
+    if plan.tonic in chord.pitch_classes:
+        home = nearest(plan.tonic, pitch)
+        if ladder[0] - 2 <= home <= ladder[-1] + 2:
+            return home
+    return _to_chord(pitch, chord, ladder[0], ladder[-1])
 
 
 def _to_chord(pitch: int, chord: Chord, low: int, high: int) -> int:
@@ -284,3 +293,19 @@ def _to_chord(pitch: int, chord: Chord, low: int, high: int) -> int:
     classes = {chord.root, (chord.root + chord.third) % 12, (chord.root + chord.fifth) % 12}
     near = [p for p in range(pitch - 5, pitch + 6) if p % 12 in classes and low - 2 <= p <= high + 2]
     return min(near, key=lambda p: (abs(p - pitch), p)) if near else pitch
+
+
+_HARMONIC = ("piano", "guitar", "mallets", "plucked", "organ", "synth lead", "voice", "strings")
+
+
+def harmonise(rng: np.random.Generator, plan: Plan, player: Instrument, tones: list[Tone]) -> list[Tone]:
+    """Sometimes the whole lead in thirds or sixths below, on instruments that play more than one note at a time."""
+    if rng.random() >= plan.style.harmony or player.family not in _HARMONIC:
+        return tones
+    ladder = scale_pitches(plan.tonic, SCALES[plan.mode], 30, 110)
+    down = int(rng.choice([2, 2, 5]))
+    seconds = []
+    for tone in tones:
+        under = [pitch for pitch in ladder if pitch <= tone.pitch]
+        seconds.append(Tone(tone.bar, tone.step, tone.length, under[-1 - down], tone.weight * 0.8))
+    return tones + seconds

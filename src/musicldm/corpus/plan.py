@@ -13,9 +13,8 @@ from musicldm.corpus.timing import Grid, swing_for
 from musicldm.corpus.truth import ENERGIES, GENRES, KEYS, QUALITIES
 
 CLEAN_SHARE = 0.72
-PRESENCE = {"lead": 0.86, "drums": 0.88, "bass": 0.94, "chords": 0.95, "pad": 0.0, "counter": 0.0}
-# How much a mood likes a mode from the dark side, and where it pulls tempo (of the range), lead register (semitones),
-# brightness (dB of treble), loudness of touch, note length and reverberation.
+PRESENCE = {"lead": 0.86, "drums": 0.88, "bass": 0.97, "chords": 0.97, "pad": 0.0, "counter": 0.0}
+# How much a mood likes a mode from the dark side.
 _DARKNESS = {
     "happy": 0.12, "playful": 0.3, "calm": 0.8, "dreamy": 1.0, "epic": 1.2, "sad": 5.0, "dark": 7.0, "tense": 5.0,
 }  # fmt: skip
@@ -23,7 +22,11 @@ _DARKNESS = {
 
 @dataclass(frozen=True)
 class Character:
-    """What a mood does to the playing."""
+    """What a mood does to the playing.
+
+    tempo: share of the genre's range; register: semitones of the lead; tilt: decibels of treble; touch, gate and room:
+    factors on velocity, note length and reverberation time; density: towards many notes (above 0) or few.
+    """
 
     tempo: float
     register: int
@@ -35,14 +38,14 @@ class Character:
 
 
 CHARACTERS = {
-    "happy": Character(0.12, 3, 1.5, 1.04, 0.95, 0.9, 0.1),
-    "playful": Character(0.1, 5, 1.5, 1.0, 0.62, 0.8, 0.15),
-    "calm": Character(-0.18, -1, -1.5, 0.84, 1.05, 1.15, -0.25),
-    "dreamy": Character(-0.1, 2, -0.5, 0.86, 1.1, 1.7, -0.15),
-    "sad": Character(-0.2, -4, -2.0, 0.86, 1.08, 1.2, -0.2),
-    "dark": Character(-0.05, -7, -3.5, 1.0, 1.0, 1.2, -0.05),
-    "tense": Character(0.08, 0, 0.0, 1.05, 0.7, 0.9, 0.15),
-    "epic": Character(0.05, 2, 1.0, 1.14, 1.05, 1.35, 0.05),
+    "happy": Character(0.12, 4, 2.5, 1.06, 0.92, 0.8, 0.2),
+    "playful": Character(0.1, 7, 2.0, 1.0, 0.52, 0.7, 0.3),
+    "calm": Character(-0.2, -1, -2.5, 0.78, 1.05, 1.2, -0.5),
+    "dreamy": Character(-0.12, 3, -1.0, 0.82, 1.15, 2.2, -0.3),
+    "sad": Character(-0.22, -4, -3.0, 0.82, 1.1, 1.3, -0.4),
+    "dark": Character(-0.05, -8, -5.0, 1.0, 1.0, 1.2, -0.1),
+    "tense": Character(0.1, 1, 1.0, 1.08, 0.6, 0.8, 0.35),
+    "epic": Character(0.05, 3, 1.5, 1.18, 1.08, 1.6, 0.1),
 }
 
 
@@ -111,8 +114,10 @@ def _draw_grid(
     rng: np.random.Generator, style: Style, meter: str, mood: str, energy: str, seconds: float
 ) -> Grid:
     low, high = style.tempo_68 if meter == "6/8" and style.tempo_68 else style.tempo
-    place = 0.5 + 0.17 * (ENERGIES.index(energy) - 1) + CHARACTERS[mood].tempo + rng.uniform(-0.33, 0.33)
-    bpm = round(low + (high - low) * float(np.clip(place, 0, 1)), 2)
+    lean = np.clip(0.5 + 0.22 * (ENERGIES.index(energy) - 1) + CHARACTERS[mood].tempo, 0.15, 0.85)
+    # Folded back at the ends of the range, so that no tempo piles up there.
+    place = 1 - abs(1 - abs(float(lean) + float(rng.uniform(-0.35, 0.35))))
+    bpm = round(low + (high - low) * place, 2)
     swing, unit = swing_for(style.swing, float(rng.random()))
     bar = Grid(meter, bpm, 0.0, seconds).bar_seconds
     origin = -float(rng.uniform(0, bar)) if rng.random() < 0.6 else 0.0
@@ -129,19 +134,31 @@ def _draw_players(rng: np.random.Generator, style: Style, energy: str, meter: st
         "counter": style.counters,
         "drums": style.kits if meter in style.drums else {},
     }
-    extra = {"low": 0.7, "medium": 1.0, "high": 1.35}[energy]
+    extra = {"low": 0.5, "medium": 1.0, "high": 1.6}[energy]
     players: dict[str, Instrument] = {}
     for role, table in tables.items():
         chance = style.presence.get(role, PRESENCE[role]) * (extra if role in ("pad", "counter") else 1.0)
-        here = rng.random() < chance
-        free = {name: w for name, w in table.items() if name not in {p.name for p in players.values()}}
-        # A metal guitar may carry both the riff and the melody; elsewhere the accompaniment must leave the lead alone.
-        choice = pick(rng, free or table) if table else None
+        here, choice = rng.random() < chance, _draw_instrument(rng, table, players.get("lead"), role)
         if here and choice is not None:
-            players[role] = INSTRUMENTS[choice]
-    if "lead" not in players and "chords" not in players and style.keys:
-        players["chords"] = INSTRUMENTS[pick(rng, style.keys)]
+            players[role] = choice
+    if "lead" not in players or "drums" not in players:
+        # What remains must still tell the genre.
+        for role, table in (("chords", style.keys), ("bass", style.basses)):
+            choice = _draw_instrument(rng, table, players.get("lead"), role)
+            if role not in players and style.presence.get(role, 1.0) > 0.5 and choice is not None:
+                players[role] = choice
     return players
+
+
+def _draw_instrument(
+    rng: np.random.Generator, table: Mapping[str, float], lead: Instrument | None, role: str
+) -> Instrument | None:
+    """One of the table; where it can, accompaniment stays out of the lead's family so that the lead stands out."""
+    if not table:
+        return None
+    apart = {name: w for name, w in table.items() if lead is None or INSTRUMENTS[name].family != lead.family}
+    other = {name: w for name, w in table.items() if lead is None or name != lead.name}
+    return INSTRUMENTS[pick(rng, table if role == "drums" else apart or other or table)]
 
 
 def _draw_chords(

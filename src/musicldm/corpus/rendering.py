@@ -3,15 +3,17 @@
 Stems are rendered one by one so that the mix follows from loudness, not from how loud a font recorded an instrument.
 """
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.signal import butter, lfilter, sosfilt
 
-from musicldm.corpus.instruments import DRUM_BANK
+from musicldm.corpus.instruments import DRUM_BANK, Instrument
 from musicldm.corpus.score import Mix, Note, Score, Stem
 from musicldm.errors import DataError, MissingDependencyError
 
@@ -19,6 +21,13 @@ Wave = npt.NDArray[np.float32]
 
 _BLOCK_SECONDS = 0.1
 _FLUSH_SAMPLES = 256
+_BEND_CENTRE = 8192
+_BEND_RANGE = 2.0
+_SLIDE_SECONDS = 0.1
+_VIBRATO_AFTER = 0.25
+_VIBRATO_HERTZ = 5.5
+_SKINS = (35, 36, 38, 40, 41, 43, 45, 47, 48, 50)
+_ECHOES = 4
 _MAX_ROOM = 5.0
 
 
@@ -27,9 +36,9 @@ class SoundFont:
     """A General MIDI sound font, loaded at first use at each sample rate (about 300 MB for FluidR3Mono)."""
 
     path: Path
-    _synths: dict[int, tuple[object, int]] = field(default_factory=dict, repr=False)
+    _synths: dict[int, tuple[Any, int]] = field(default_factory=dict, repr=False)
 
-    def synth(self, sample_rate: int) -> tuple[object, int]:
+    def synth(self, sample_rate: int) -> tuple[Any, int]:
         """(tinysoundfont.Synth, font id). Raises DataError if the file cannot be read as a sound font."""
         if sample_rate not in self._synths:
             try:
@@ -57,6 +66,7 @@ def render(score: Score, font: SoundFont, *, sample_rate: int = 16000) -> Wave:
     send = np.zeros_like(dry)
     for stem in score.stems:
         wave = _balance(_play(stem, font, lead_in, dry.size, sample_rate), stem.level, sample_rate)
+        wave = _echo(_sweep(wave, stem.sweep, sample_rate), stem.echo, score.mix.echo_seconds, sample_rate)
         if stem.part.role in ("bass", "chords", "pad", "counter"):
             wave *= pump
         dry += wave
@@ -73,44 +83,90 @@ def _lead_in(score: Score, sample_rate: int) -> int:
 def _play(stem: Stem, font: SoundFont, lead_in: int, count: int, sample_rate: int) -> Wave:
     """One stem as the font plays it: float32 (count,), mono."""
     synth, font_id = font.synth(sample_rate)
-    drums = stem.instrument.bank == DRUM_BANK
-    synth.program_select(0, font_id, stem.instrument.bank, stem.instrument.program, drums)  # type: ignore[attr-defined]
+    _choose_programs(synth, font_id, stem.instrument)
     stereo = np.zeros((count, 2), np.float32)
     view = memoryview(stereo.reshape(-1)).cast("B")
     at = 0
-    for when, pitch, velocity in _events(stem.notes, lead_in, count, sample_rate, hold=drums):
+    for when, _, what, channel, value, velocity in _events(stem, lead_in, count, sample_rate):
         if when > at:
-            synth.generate(when - at, view[at * 8 : when * 8])  # type: ignore[attr-defined]
+            synth.generate(when - at, view[at * 8 : when * 8])
             at = when
-        if velocity:
-            synth.noteon(0, pitch, velocity)  # type: ignore[attr-defined]
+        if what == "on":
+            synth.noteon(channel, value, velocity)
+        elif what == "off":
+            synth.noteoff(channel, value)
         else:
-            synth.noteoff(0, pitch)  # type: ignore[attr-defined]
+            synth.pitchbend(channel, value)
     if at < count:
-        synth.generate(count - at, view[at * 8 :])  # type: ignore[attr-defined]
-    # Leaves the synthesiser as it was found, or a clip would depend on the one before it.
-    synth.sounds_off(0)  # type: ignore[attr-defined]
-    synth.generate(_FLUSH_SAMPLES)  # type: ignore[attr-defined]
+        synth.generate(count - at, view[at * 8 :])
+    _silence(synth)
     mono: Wave = np.float32(0.5) * (stereo[:, 0] + stereo[:, 1])
     return mono
 
 
-def _events(
-    notes: tuple[Note, ...], lead_in: int, count: int, sample_rate: int, *, hold: bool
-) -> list[tuple[int, int, int]]:
-    """(sample, pitch, velocity; 0 ends the note) in order; a pitch struck again ends first. `hold`: notes never end."""
-    events: list[tuple[int, int, int]] = []
-    latest: dict[int, float] = {}
-    for note in reversed(notes):
+def _choose_programs(synth: Any, font_id: int, instrument: Instrument) -> None:
+    drums = instrument.bank == DRUM_BANK
+    synth.program_select(0, font_id, instrument.bank, instrument.program, drums)
+    if instrument.metals is not None:
+        synth.program_select(1, font_id, instrument.bank, instrument.metals[0], drums)
+
+
+def _silence(synth: Any) -> None:
+    """Leaves the synthesiser as it was found, or a clip would depend on the one before it."""
+    for channel in (0, 1):
+        synth.sounds_off(channel)
+        synth.pitchbend(channel, _BEND_CENTRE)
+    synth.generate(_FLUSH_SAMPLES)
+
+
+Event = tuple[int, int, str, int, int, int]
+
+
+def _events(stem: Stem, lead_in: int, count: int, sample_rate: int) -> list[Event]:
+    """(sample, order, "off" | "bend" | "on", channel, pitch or bend, velocity) in order.
+
+    A pitch struck again ends first; drums ring out.
+    """
+    drums = stem.instrument.bank == DRUM_BANK
+    events: list[Event] = []
+    latest: dict[int, int] = {}
+    for note in reversed(stem.notes):
         begin = lead_in + round(note.start * sample_rate)
         end = min(lead_in + round(note.end * sample_rate), latest.get(note.pitch, count))
         if not 0 <= begin < count:
             continue
         latest[note.pitch] = begin
-        events.append((begin, note.pitch, note.velocity))
-        if not hold and begin < end < count:
-            events.append((int(end), note.pitch, 0))
-    return sorted(events, key=lambda event: (event[0], event[2] > 0, event[1]))
+        channel, velocity = _voice_of(stem.instrument, note)
+        events.append((begin, 2, "on", channel, note.pitch, velocity))
+        if not drums and begin < end < count:
+            events.append((end, 0, "off", channel, note.pitch, 0))
+        events += _bends(note, begin, end, sample_rate)
+    return sorted(events)
+
+
+def _voice_of(instrument: Instrument, note: Note) -> tuple[int, int]:
+    """Channel and velocity: what is neither bass drum, snare nor tom comes from the kit's metals."""
+    if instrument.metals is None or note.pitch in _SKINS:
+        return 0, note.velocity
+    return 1, max(1, round(note.velocity * instrument.metals[1]))
+
+
+def _bends(note: Note, begin: int, end: int, sample_rate: int) -> list[Event]:
+    """The slide into a note and its vibrato, which sets in after a quarter of a second, as pitch bend every 20 ms."""
+    events: list[Event] = []
+    if not note.bend and not note.vibrato:
+        return events
+    step = sample_rate // 50
+    for index, at in enumerate(range(begin, end, step)):
+        time = index / 50
+        semitones = note.bend * max(0.0, 1 - time / _SLIDE_SECONDS)
+        if time > _VIBRATO_AFTER:
+            swell = min(1.0, (time - _VIBRATO_AFTER) / 0.3)
+            semitones += note.vibrato * swell * math.sin(2 * math.pi * _VIBRATO_HERTZ * time)
+        value = round(_BEND_CENTRE + semitones / _BEND_RANGE * _BEND_CENTRE)
+        if not events or events[-1][4] != value:
+            events.append((at, 1, "bend", 0, min(max(value, 0), 2 * _BEND_CENTRE - 1), 0))
+    return [*events, (end, 1, "bend", 0, _BEND_CENTRE, 0)]
 
 
 def _balance(wave: Wave, level: float, sample_rate: int) -> Wave:
@@ -125,12 +181,33 @@ def _balance(wave: Wave, level: float, sample_rate: int) -> Wave:
 def loudness(wave: Wave, sample_rate: int) -> float:
     """Root mean square while it sounds: blocks of 0.1 s, treble weighted, gated 10 dB below the mean (as BS.1770)."""
     weighted = wave[1:] - 0.6 * wave[:-1]
-    block = int(_BLOCK_SECONDS * sample_rate)
+    block = min(int(_BLOCK_SECONDS * sample_rate), weighted.size)
     used = weighted[: weighted.size // block * block].reshape(-1, block)
     power = np.mean(np.square(used), axis=1)
     if not power.any():
         return 0.0
     return float(np.sqrt(power[power >= 0.1 * power.mean()].mean()))
+
+
+def _sweep(wave: Wave, sweep: tuple[float, float] | None, sample_rate: int) -> Wave:
+    """A filter that opens or closes over the clip: a fade between the wave and its part below 500 Hz."""
+    if sweep is None:
+        return wave
+    low = sosfilt(butter(2, 500, fs=sample_rate, output="sos"), wave)
+    openness = np.linspace(sweep[0], sweep[1], wave.size)
+    return (low + openness * (wave - low)).astype(np.float32)
+
+
+def _echo(wave: Wave, level: float, seconds: float, sample_rate: int) -> Wave:
+    """The wave and its repetitions, each `level` times the one before."""
+    delay = round(seconds * sample_rate)
+    if level <= 0 or delay <= 0:
+        return wave
+    echoed = wave.copy()
+    for count in range(1, _ECHOES + 1):
+        if count * delay < wave.size:
+            echoed[count * delay :] += np.float32(level**count) * wave[: -count * delay]
+    return echoed
 
 
 def _pump(score: Score, lead_in: int, count: int, sample_rate: int) -> Wave:

@@ -8,23 +8,33 @@ from musicldm.corpus.truth import Part, Truth
 
 @dataclass(frozen=True)
 class Note:
-    """Starts and ends in seconds from the clip's first sample (negative: it began before); MIDI pitch and velocity."""
+    """Starts and ends in seconds from the clip's first sample (negative: it began before); MIDI pitch and velocity.
+
+    bend: semitones from the pitch at which the note starts before it slides there; vibrato: semitones up and down.
+    """
 
     start: float
     end: float
     pitch: int
     velocity: int
+    bend: float = 0.0
+    vibrato: float = 0.0
 
 
 @dataclass(frozen=True)
 class Stem:
-    """One part's notes, its loudness against the loudest role in decibels, and its share of reverberation (0-2)."""
+    """One part's notes, its loudness against the other stems in decibels, and its share of reverberation (0-2).
+
+    echo: level of its tempo echo, 0-1; sweep: how open its filter is at the start and at the end, 0-1, or None.
+    """
 
     part: Part
     instrument: Instrument
     notes: tuple[Note, ...]
     level: float
     send: float
+    echo: float = 0.0
+    sweep: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -33,7 +43,7 @@ class Mix:
 
     room: reverberation time in seconds; wet: reverberation against dry, 0-1; top: low-pass in Hz or None; tilt:
     treble against bass in decibels; duck: depth of pumping, 0-1; crackle: vinyl noise, 0-1; squeeze: compression,
-    0-1; peak: largest absolute sample, 0-1.
+    0-1; peak: largest absolute sample, 0-1; echo_seconds: distance of the tempo echo.
     """
 
     room: float
@@ -44,6 +54,7 @@ class Mix:
     crackle: float
     squeeze: float
     peak: float
+    echo_seconds: float = 0.3
 
 
 @dataclass(frozen=True)

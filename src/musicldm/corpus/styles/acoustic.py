@@ -30,7 +30,7 @@ AMBIENT = Style(
     pads={"voice oohs": 0.3, "glass pad": 0.35, "synth strings": 0.35},
     counters={"harp": 0.5, "music box": 0.5},
     kits={"electronic drum kit": 0.6, "808 drum machine": 0.4},
-    presence={"drums": 0.1, "bass": 0.45, "pad": 0.45, "counter": 0.25, "lead": 0.75},
+    presence={"drums": 0.1, "chords": 1.0, "bass": 0.45, "pad": 0.45, "counter": 0.25, "lead": 0.75},
     chord_bars=(1.0, 2.0),
     drums={
         "4/4": ("k x...............|r ........x.......", "k x.........x.....|z ..x...x...x...x."),
@@ -42,8 +42,9 @@ AMBIENT = Style(
     melody_scale={"major": MAJOR_PENTATONIC, "minor": MINOR_PENTATONIC, "dorian": MINOR_PENTATONIC},
     feels={"floating": 1.0},
     fills=("none",),
+    energy_bias=-0.8,
     human=14.0,
-    sound=Sound(room=(2.4, 4.2), wet=0.5, top=(3500, 7000), levels={"chords": 4.0, "pad": 2.0, "drums": -8.0}),
+    sound=Sound(room=(2.4, 4.2), wet=0.5, top=(3500, 7000), levels={"chords": 5.0, "pad": 3.0, "drums": -4.0}, echo=0.4, echo_steps=6, sweep=0.3),
 )
 
 BOSSA_NOVA = Style(
@@ -68,7 +69,7 @@ BOSSA_NOVA = Style(
     keys={"nylon guitar": 0.85, "electric piano": 0.15},
     pads={"slow strings": 1.0},
     kits={"brush drum kit": 0.4, "jazz drum kit": 0.6},
-    presence={"drums": 0.87, "pad": 0.15},
+    presence={"drums": 0.87, "pad": 0.12, "bass": 1.0, "chords": 1.0},
     drums={
         "4/4": (
             "k x..xx..xx..xx..x|r x..x..x...x..x..|h x.x.x.x.x.x.x.x.",
@@ -82,8 +83,9 @@ BOSSA_NOVA = Style(
     },
     feels={"bossa": 0.8, "song": 0.2},
     fills=("none", "rim"),
+    energy_bias=-0.5,
     human=6.0,
-    sound=Sound(room=(0.5, 1.1), wet=0.14, levels={"drums": -3.0, "chords": 2.0}),
+    sound=Sound(tilt=-0.5, room=(0.5, 1.1), wet=0.14, levels={"drums": -1.5, "chords": 3.0}),
 )
 
 CELTIC = Style(
@@ -99,12 +101,12 @@ CELTIC = Style(
     },
     moods={"happy": 0.3, "playful": 0.36, "dreamy": 0.14, "sad": 0.08, "epic": 0.12},
     leads={"fiddle": 0.28, "tin whistle": 0.3, "bagpipes": 0.16, "accordion": 0.14, "hammered dulcimer": 0.12},
-    basses={"double bass section": 0.5, "upright bass": 0.5},
-    keys={"steel guitar": 0.5, "harp": 0.35, "accordion": 0.15},
-    pads={"bagpipes": 0.5, "slow strings": 0.5},
+    basses={"upright bass": 1.0},
+    keys={"hammered dulcimer": 0.4, "harp": 0.3, "steel guitar": 0.3},
+    pads={"bagpipes": 1.0},
     counters={"recorder": 0.5, "harp": 0.5},
-    kits={"orchestral percussion": 0.6, "brush drum kit": 0.4},
-    presence={"drums": 0.55, "bass": 0.5, "pad": 0.25, "counter": 0.15, "lead": 0.94},
+    kits={"acoustic drum kit": 1.0},
+    presence={"drums": 0.8, "bass": 0.35, "chords": 1.0, "pad": 0.45, "counter": 0.1, "lead": 0.95},
     drums={
         "4/4": ("3 X..xX..xX..xX..x|m ....x.......x...", "3 X..ox.o.X..ox.o.|m ..x...x...x...x."),
         "6/8": ("3 X.o.x.X.o.x.|m ....x.....x.", "3 X.x.o.x.x.o.|m x.....x....."),
@@ -116,10 +118,12 @@ CELTIC = Style(
     },
     voicing="open",
     feels={"jig": 0.85, "song": 0.15},
-    ornament=0.4,
+    ornament=0.45,
+    harmony=0.1,
+    energy_bias=0.2,
     fills=("none",),
     human=5.0,
-    sound=Sound(room=(0.8, 1.8), wet=0.2, levels={"lead": 1.0}),
+    sound=Sound(tilt=1.5, room=(0.8, 1.8), wet=0.2, levels={"lead": 1.0}),
 )
 
 CINEMATIC = Style(
@@ -148,7 +152,7 @@ CINEMATIC = Style(
     pads={"choir": 0.5, "slow strings": 0.25, "french horn": 0.25},
     counters={"pizzicato strings": 0.4, "harp": 0.3, "trombone": 0.3},
     kits={"orchestral percussion": 1.0},
-    presence={"drums": 0.4, "pad": 0.55, "counter": 0.35, "lead": 0.85},
+    presence={"drums": 0.4, "bass": 1.0, "chords": 1.0, "pad": 0.55, "counter": 0.35, "lead": 0.85},
     drums={
         "4/4": (
             "3 X.....x.X...x.x.|2 ...o..o....o..o.|k X.......X.......",
@@ -170,9 +174,10 @@ CINEMATIC = Style(
     },
     voicing="open",
     feels={"long": 1.0},
+    energy_bias=0.2,
     fills=("toms",),
     human=10.0,
-    sound=Sound(room=(1.8, 3.0), wet=0.35, levels={"drums": -2.0, "chords": 1.0, "pad": 2.0}),
+    sound=Sound(tilt=-1.5, room=(1.8, 3.0), wet=0.35, levels={"drums": 0.5, "chords": 3.0, "pad": 4.0}),
 )
 
 CLASSICAL = Style(
@@ -186,22 +191,18 @@ CLASSICAL = Style(
         "minor": ("i V7 i iv", "i iv V7 i", "i bVI iim7b5 V7"),
     },
     moods={"calm": 0.24, "happy": 0.22, "playful": 0.24, "sad": 0.18, "dreamy": 0.12},
-    leads={
-        "violin": 0.24,
-        "flute": 0.14,
-        "clarinet": 0.14,
-        "oboe": 0.14,
-        "acoustic piano": 0.12,
-        "cello": 0.08,
-        "harpsichord": 0.14,
-    },
-    basses={"double bass section": 0.6, "cello": 0.4},
-    keys={"acoustic piano": 0.35, "string section": 0.25, "pizzicato strings": 0.2, "harpsichord": 0.1, "harp": 0.1},
-    counters={"cello": 0.35, "clarinet": 0.3, "french horn": 0.35},
+    leads={"violin": 0.28, "flute": 0.15, "clarinet": 0.14, "oboe": 0.15, "acoustic piano": 0.14, "harpsichord": 0.14},
+    basses={"cello": 0.65, "double bass section": 0.35},
+    keys={"acoustic piano": 0.4, "pizzicato strings": 0.25, "harpsichord": 0.2, "harp": 0.15},
+    counters={"cello": 0.5, "clarinet": 0.5},
     kits={"orchestral percussion": 1.0},
-    presence={"drums": 0.0, "bass": 0.75, "counter": 0.35, "lead": 0.94},
+    presence={"drums": 0.05, "bass": 0.8, "chords": 1.0, "counter": 0.35, "lead": 0.94},
     chord_bars=(1.0, 0.5),
-    drums={},
+    drums={
+        "4/4": ("3 X...............|2 ........x.......|s ............x.x.", "k X.......x.......|3 X.......X.......|2 ............x..."),
+        "3/4": ("3 X...........|2 ....x...x...", "k X...........|s ....x...x..."),
+        "6/8": ("3 X.....x.....|2 ....x.....x.",),
+    },
     bass={"4/4": ("R-------5-------", "R---....R---....", "R---5---R---5---"), "3/4": ("R---....----", "R-----------"), "6/8": ("R-----5-----",)},
     comping={
         "4/4": ("1-3-2-3-1-3-2-3-", "x---....x---....", "..x.x.x...x.x.x.", "1-2-3-4-3-2-3-2-"),
@@ -210,9 +211,11 @@ CLASSICAL = Style(
     },
     feels={"classical": 0.85, "song": 0.15},
     ornament=0.2,
+    harmony=0.12,
+    energy_bias=-0.2,
     fills=("none",),
     human=9.0,
-    sound=Sound(room=(1.2, 2.2), wet=0.25, levels={"lead": 1.0}),
+    sound=Sound(room=(0.9, 1.5), wet=0.17, levels={"lead": 1.0}),
 )
 
 JAZZ = Style(
@@ -239,7 +242,7 @@ JAZZ = Style(
     keys={"acoustic piano": 0.65, "jazz guitar": 0.35},
     counters={"tenor sax": 0.5, "trombone": 0.5},
     kits={"jazz drum kit": 0.75, "brush drum kit": 0.25},
-    presence={"drums": 0.87, "counter": 0.1},
+    presence={"drums": 0.87, "counter": 0.08, "bass": 1.0, "chords": 0.95},
     chord_bars=(1.0, 1.0, 0.5),
     drums={
         "4/4": (
@@ -256,10 +259,12 @@ JAZZ = Style(
     },
     feels={"bebop": 0.8, "song": 0.2},
     ornament=0.2,
+    bend=0.08,
+    harmony=0.08,
     fills=("snare", "none"),
     swing=Swing(8, 0.6, 0.67),
     human=8.0,
-    sound=Sound(room=(0.4, 1.0), wet=0.13, levels={"drums": -1.5, "bass": 1.0}),
+    sound=Sound(tilt=-1.0, room=(0.4, 1.0), wet=0.13, levels={"drums": 0.0, "bass": 2.0, "chords": 1.0}),
 )
 
 ACOUSTIC = (AMBIENT, BOSSA_NOVA, CELTIC, CINEMATIC, CLASSICAL, JAZZ)

@@ -14,19 +14,12 @@ BLUES = Style(
         "minor": ("i7 iv7 i7 i7", "iv7 iv7 i7 i7", "bVI7 V7 i7 V7", "i7 i7 iv7 i7"),
     },
     moods={"sad": 0.34, "calm": 0.14, "dark": 0.16, "happy": 0.16, "playful": 0.14, "tense": 0.06},
-    leads={
-        "overdriven guitar": 0.3,
-        "harmonica": 0.26,
-        "tenor sax": 0.12,
-        "hammond organ": 0.1,
-        "acoustic piano": 0.12,
-        "steel guitar": 0.1,
-    },
+    leads={"overdriven guitar": 0.36, "harmonica": 0.3, "tenor sax": 0.12, "acoustic piano": 0.12, "clean guitar": 0.1},
     basses={"electric bass": 0.7, "upright bass": 0.3},
-    keys={"acoustic piano": 0.3, "hammond organ": 0.3, "clean guitar": 0.25, "honky-tonk piano": 0.15},
+    keys={"acoustic piano": 0.5, "clean guitar": 0.5},
     counters={"brass section": 1.0},
-    kits={"acoustic drum kit": 0.7, "room drum kit": 0.3},
-    presence={"drums": 0.87, "counter": 0.12},
+    kits={"acoustic drum kit": 0.4, "room drum kit": 0.6},
+    presence={"drums": 0.87, "counter": 0.12, "bass": 1.0, "chords": 1.0},
     drums={
         "4/4": (
             "k x.......x.......|s ....X.......X...|d x...x.x.x...x.x.",
@@ -48,7 +41,8 @@ BLUES = Style(
     },
     melody_scale={"mixolydian": MAJOR_BLUES, "minor": MINOR_BLUES},
     feels={"blues": 0.7, "song": 0.3},
-    ornament=0.35,
+    ornament=0.3,
+    bend=0.4,
     fills=("toms", "snare"),
     swing=Swing(8, 0.62, 0.68),
     human=8.0,
@@ -73,10 +67,10 @@ COUNTRY = Style(
         "honky-tonk piano": 0.16,
     },
     basses={"upright bass": 0.5, "electric bass": 0.5},
-    keys={"steel guitar": 0.75, "honky-tonk piano": 0.1, "banjo": 0.15},
+    keys={"steel guitar": 0.65, "banjo": 0.35},
     counters={"fiddle": 0.4, "harmonica": 0.3, "steel guitar": 0.3},
     kits={"acoustic drum kit": 0.6, "brush drum kit": 0.4},
-    presence={"drums": 0.85, "counter": 0.15},
+    presence={"drums": 0.86, "counter": 0.15, "bass": 1.0, "chords": 1.0},
     drums={
         "4/4": (
             "k x.......x.......|s ....x..o....x..o|h x.x.x.x.x.x.x.x.",
@@ -96,9 +90,11 @@ COUNTRY = Style(
     melody_scale={"major": MAJOR_PENTATONIC, "mixolydian": MAJOR_BLUES},
     feels={"song": 0.5, "busy": 0.5},
     ornament=0.25,
+    bend=0.12,
+    harmony=0.2,
     fills=("snare", "snare roll"),
     human=6.0,
-    sound=Sound(room=(0.3, 0.7), wet=0.12),
+    sound=Sound(tilt=2.0, room=(0.3, 0.7), wet=0.12),
 )
 
 FUNK = Style(
@@ -113,16 +109,16 @@ FUNK = Style(
     leads={
         "brass section": 0.28,
         "alto sax": 0.18,
-        "clavinet": 0.12,
-        "trumpet": 0.14,
+        "electric piano": 0.1,
+        "trumpet": 0.16,
         "hammond organ": 0.14,
-        "muted guitar": 0.14,
+        "overdriven guitar": 0.14,
     },
     basses={"slap bass": 0.7, "electric bass": 0.3},
     keys={"clavinet": 0.4, "clean guitar": 0.35, "electric piano": 0.25},
     counters={"brass section": 0.7, "muted guitar": 0.3},
     kits={"acoustic drum kit": 0.6, "room drum kit": 0.4},
-    presence={"drums": 0.92, "counter": 0.35},
+    presence={"drums": 0.92, "counter": 0.3, "bass": 1.0, "chords": 1.0},
     drums={
         "4/4": (
             "k X.x.......x..x..|s ....X..o.o..X..o|h xxxxxxxxxxxxxxxx",
@@ -146,10 +142,13 @@ FUNK = Style(
     melody_scale={"dorian": MINOR_BLUES, "mixolydian": MAJOR_BLUES},
     feels={"stab": 0.75, "busy": 0.25},
     ornament=0.1,
+    bend=0.12,
+    harmony=0.1,
+    energy_bias=0.2,
     fills=("snare", "ghosts"),
     swing=Swing(16, 0.5, 0.56),
     human=4.0,
-    sound=Sound(room=(0.2, 0.5), wet=0.07, levels={"bass": 3.0, "chords": -1.0}),
+    sound=Sound(tilt=1.0, room=(0.2, 0.5), wet=0.07, levels={"bass": 3.0, "chords": 1.0}),
 )
 
 METAL = Style(
@@ -163,12 +162,12 @@ METAL = Style(
         "phrygian": ("i5 bII5 i5 bII5", "i5 i5 bII5 bIII5", "i5 bII5 bVII5 i5", "i5 bVI5 bII5 i5"),
     },
     moods={"tense": 0.36, "dark": 0.38, "epic": 0.26},
-    leads={"distorted guitar": 0.8, "charang lead": 0.08, "choir": 0.06, "string section": 0.06},
+    leads={"distorted guitar": 0.86, "choir": 0.07, "string section": 0.07},
     basses={"picked bass": 1.0},
     keys={"distorted guitar": 1.0},
     pads={"choir": 0.6, "string section": 0.4},
     kits={"power drum kit": 1.0},
-    presence={"drums": 0.92, "pad": 0.1, "lead": 0.78},
+    presence={"drums": 0.92, "pad": 0.1, "lead": 0.8, "bass": 1.0, "chords": 1.0},
     chord_bars=(1.0, 2.0),
     drums={
         "4/4": (
@@ -186,11 +185,13 @@ METAL = Style(
         "6/8": ("x.uu.ux.uu.u", "uuuuuuuuuuuu", "x-----x-----"),
     },
     voicing="power",
-    melody_scale={},
+    bend=0.2,
+    harmony=0.3,
+    energy_bias=0.6,
     feels={"riff": 0.5, "busy": 0.5},
     fills=("toms", "snare roll"),
     human=2.5,
-    sound=Sound(room=(0.3, 0.7), wet=0.08, levels={"chords": 4.5, "drums": 0.5}),
+    sound=Sound(tilt=2.0, room=(0.3, 0.7), wet=0.08, levels={"chords": 6.5, "drums": 1.5}),
 )
 
 REGGAE = Style(
@@ -213,10 +214,10 @@ REGGAE = Style(
         "alto sax": 0.08,
     },
     basses={"electric bass": 0.8, "fretless bass": 0.2},
-    keys={"clean guitar": 0.5, "acoustic piano": 0.2, "hammond organ": 0.3},
+    keys={"clean guitar": 0.6, "hammond organ": 0.4},
     counters={"hammond organ": 0.7, "brass section": 0.3},
-    kits={"acoustic drum kit": 0.7, "room drum kit": 0.3},
-    presence={"drums": 0.9, "counter": 0.25},
+    kits={"acoustic drum kit": 0.5, "room drum kit": 0.5},
+    presence={"drums": 0.9, "counter": 0.2, "bass": 1.0, "chords": 1.0},
     chord_bars=(1.0, 0.5),
     drums={
         "4/4": (
@@ -235,10 +236,12 @@ REGGAE = Style(
     melody_scale={"major": MAJOR_PENTATONIC, "minor": MINOR_PENTATONIC, "mixolydian": MAJOR_PENTATONIC},
     feels={"sparse": 0.4, "song": 0.6},
     ornament=0.1,
+    bend=0.1,
+    harmony=0.2,
     fills=("toms", "snare"),
     swing=Swing(16, 0.54, 0.62),
     human=6.0,
-    sound=Sound(room=(0.7, 1.6), wet=0.2, levels={"bass": 4.0, "chords": 1.0}),
+    sound=Sound(tilt=-2.0, room=(0.7, 1.6), wet=0.2, levels={"bass": 4.0, "chords": 3.0}, echo=0.35, echo_steps=6, echoed=("lead", "chords")),
 )
 
 ROCK = Style(
@@ -258,7 +261,7 @@ ROCK = Style(
     keys={"overdriven guitar": 0.7, "clean guitar": 0.3},
     pads={"rock organ": 0.7, "string section": 0.3},
     kits={"room drum kit": 0.5, "power drum kit": 0.25, "acoustic drum kit": 0.25},
-    presence={"drums": 0.91, "pad": 0.2},
+    presence={"drums": 0.91, "pad": 0.2, "bass": 1.0, "chords": 1.0},
     drums={
         "4/4": (
             "k x.......x.x.....|s ....X.......X...|h x.x.x.x.x.x.x.x.",
@@ -267,7 +270,7 @@ ROCK = Style(
             "k x.x.....x.x...x.|s ....X.......X...|o x...x...x...x...",
             "k x.......x.......|s ....X..o....X...|y x...x...x...x...",
         ),
-        "6/8": ("k x.........x.|s ......X.....|h x.x.x.x.x.x.", "k x...x.......|s ......X.....|d x.x.x.x.x.x."),
+        "6/8": ("k x...x...x.x.|s ......X.....|h x.x.x.x.x.x.", "k x...x.......|s ......X.....|d x.x.x.x.x.x."),
     },
     bass={"4/4": ("R-R-R-R-R-R-R-R-", "R---R-R-R---R-5-", "R-R-R-R-R-R-5-a-", "R--R--R-R--R--5-"), "6/8": ("R-R-R-R-R-R-", "R-----R---5-")},
     comping={
@@ -278,9 +281,12 @@ ROCK = Style(
     melody_scale={"major": MAJOR_PENTATONIC, "minor": MINOR_PENTATONIC, "mixolydian": MAJOR_BLUES},
     feels={"song": 0.7, "riff": 0.3},
     ornament=0.15,
+    bend=0.25,
+    harmony=0.2,
+    energy_bias=0.3,
     fills=("toms", "snare", "snare roll"),
     human=5.0,
-    sound=Sound(room=(0.4, 1.0), wet=0.12, levels={"chords": 1.5}),
+    sound=Sound(tilt=1.0, room=(0.4, 1.0), wet=0.12, levels={"chords": 3.5}),
 )
 
 BAND = (BLUES, COUNTRY, FUNK, METAL, REGGAE, ROCK)

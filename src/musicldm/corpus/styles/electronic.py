@@ -16,14 +16,14 @@ DRUM_AND_BASS = Style(
         "saw lead": 0.3,
         "square lead": 0.2,
         "synth voice": 0.2,
-        "electric piano": 0.16,
-        "charang lead": 0.14,
+        "electric piano": 0.2,
+        "flute": 0.1,
     },
     basses={"sub bass": 0.5, "synth bass": 0.5},
     keys={"polysynth": 0.4, "electric piano": 0.25, "synth strings": 0.35},
     pads={"sweep pad": 0.4, "warm pad": 0.3, "halo pad": 0.3},
-    kits={"electronic drum kit": 0.5, "power drum kit": 0.5},
-    presence={"drums": 0.93, "pad": 0.4, "chords": 0.75},
+    kits={"room drum kit": 0.6, "acoustic drum kit": 0.4},
+    presence={"drums": 0.93, "pad": 0.4, "chords": 0.8, "bass": 1.0},
     drums={
         "4/4": (
             "k X.........x.....|s ....X.......X...|h x.x.x.x.x.x.x.x.",
@@ -37,8 +37,9 @@ DRUM_AND_BASS = Style(
     melody_scale={"minor": MINOR_PENTATONIC, "dorian": MINOR_PENTATONIC},
     feels={"synth": 0.6, "sparse": 0.4},
     fills=("snare roll", "break"),
+    energy_bias=0.4,
     human=1.5,
-    sound=Sound(room=(0.5, 1.4), wet=0.13, duck=0.25, levels={"drums": 2.0, "bass": 3.0}),
+    sound=Sound(tilt=2.0, room=(0.5, 1.4), wet=0.13, duck=0.25, levels={"drums": 3.0, "bass": 4.0, "lead": 1.5}, echo=0.3, sweep=0.2),
 )
 
 HIP_HOP = Style(
@@ -63,8 +64,8 @@ HIP_HOP = Style(
     basses={"sub bass": 0.8, "electric bass": 0.2},
     keys={"bright piano": 0.35, "string section": 0.35, "clavinet": 0.1, "synth strings": 0.2},
     pads={"choir": 0.4, "slow strings": 0.6},
-    kits={"808 drum machine": 0.75, "electronic drum kit": 0.25},
-    presence={"drums": 0.92, "pad": 0.25},
+    kits={"808 drum machine": 0.85, "acoustic drum kit": 0.15},
+    presence={"drums": 0.92, "pad": 0.2, "bass": 1.0, "chords": 1.0},
     chord_bars=(1.0, 0.5),
     drums={
         "4/4": (
@@ -81,12 +82,12 @@ HIP_HOP = Style(
     fills=("hat roll", "break"),
     swing=Swing(16, 0.54, 0.6),
     human=3.0,
-    sound=Sound(room=(0.3, 0.8), wet=0.09, levels={"drums": 2.5, "bass": 4.0}),
+    sound=Sound(tilt=-1.5, room=(0.3, 0.8), wet=0.09, levels={"drums": 3.0, "bass": 5.0, "lead": 1.5}),
 )
 
 HOUSE = Style(
     name="house",
-    tempo=(119, 129),
+    tempo=(118, 127),
     modes={"minor": 0.6, "dorian": 0.2, "major": 0.2},
     progressions={
         "minor": ("i7 bVImaj7 bIIImaj7 bVII", "i9 iv9 i9 v7", "i7 bVII bVImaj7 bVII"),
@@ -106,8 +107,8 @@ HOUSE = Style(
     basses={"synth bass": 0.8, "electric bass": 0.2},
     keys={"bright piano": 0.5, "hammond organ": 0.25, "polysynth": 0.25},
     pads={"synth strings": 0.6, "warm pad": 0.4},
-    kits={"electronic drum kit": 0.75, "808 drum machine": 0.25},
-    presence={"drums": 0.92, "pad": 0.35},
+    kits={"electronic drum kit": 1.0},
+    presence={"drums": 0.92, "pad": 0.35, "bass": 1.0, "chords": 1.0},
     drums={
         "4/4": (
             "k X...X...X...X...|c ....X.......X...|o ..X...X...X...X.|h x...x...x...x...",
@@ -121,8 +122,10 @@ HOUSE = Style(
     feels={"synth": 0.4, "song": 0.4, "stab": 0.2},
     fills=("snare roll", "break", "hat roll"),
     swing=Swing(16, 0.5, 0.56),
+    harmony=0.12,
+    energy_bias=0.3,
     human=1.5,
-    sound=Sound(room=(0.4, 1.0), wet=0.12, duck=0.5, levels={"drums": 1.0, "chords": 2.0, "bass": 1.0}),
+    sound=Sound(tilt=1.5, room=(0.4, 1.0), wet=0.12, duck=0.5, levels={"drums": 2.0, "chords": 3.5, "bass": 2.0, "lead": 1.0}, echo=0.15, sweep=0.3),
 )
 
 LOFI = Style(
@@ -147,8 +150,8 @@ LOFI = Style(
     basses={"electric bass": 0.5, "upright bass": 0.35, "fretless bass": 0.15},
     keys={"electric piano": 0.65, "FM electric piano": 0.15, "nylon guitar": 0.2},
     pads={"warm pad": 1.0},
-    kits={"acoustic drum kit": 0.5, "room drum kit": 0.2, "808 drum machine": 0.3},
-    presence={"drums": 0.88, "pad": 0.2},
+    kits={"acoustic drum kit": 0.5, "jazz drum kit": 0.5},
+    presence={"drums": 0.88, "pad": 0.2, "bass": 1.0, "chords": 1.0},
     chord_bars=(1.0, 0.5),
     drums={
         "4/4": (
@@ -162,8 +165,9 @@ LOFI = Style(
     feels={"sparse": 0.6, "song": 0.4},
     fills=("none", "break"),
     swing=Swing(16, 0.57, 0.64),
+    energy_bias=-0.6,
     human=10.0,
-    sound=Sound(room=(0.4, 0.9), wet=0.14, top=(3200, 4600), crackle=1.0, levels={"drums": -1.0, "chords": 2.0}),
+    sound=Sound(room=(0.4, 0.9), wet=0.14, top=(3200, 4600), crackle=1.0, levels={"drums": 0.0, "chords": 4.0, "bass": 1.0}, echo=0.1, echo_steps=4),
 )
 
 SYNTHWAVE = Style(
@@ -176,13 +180,13 @@ SYNTHWAVE = Style(
         "major": ("I V vi IV", "vi IV I V"),
     },
     moods={"dreamy": 0.3, "epic": 0.26, "dark": 0.2, "sad": 0.1, "happy": 0.14},
-    leads={"saw lead": 0.36, "square lead": 0.2, "synth brass": 0.16, "fifths lead": 0.12, "glass pad": 0.08, "alto sax": 0.08},
+    leads={"saw lead": 0.44, "square lead": 0.24, "fifths lead": 0.14, "alto sax": 0.1, "overdriven guitar": 0.08},
     basses={"synth bass": 1.0},
     keys={"polysynth": 0.5, "synth brass": 0.25, "synth strings": 0.25},
     pads={"warm pad": 0.4, "synth strings": 0.3, "halo pad": 0.3},
     counters={"FM electric piano": 0.5, "square lead": 0.5},
-    kits={"electronic drum kit": 0.6, "power drum kit": 0.4},
-    presence={"drums": 0.9, "pad": 0.5, "counter": 0.4},
+    kits={"power drum kit": 0.6, "electronic drum kit": 0.4},
+    presence={"drums": 0.9, "pad": 0.45, "counter": 0.35, "bass": 1.0, "chords": 1.0},
     drums={
         "4/4": (
             "k X.......X.......|s ....X.......X...|h x.x.x.x.x.x.x.x.",
@@ -195,25 +199,27 @@ SYNTHWAVE = Style(
     comping={"4/4": ("x---------------", "1.3.4.5.4.3.4.5.", "123454321234543.", "x.....x.....x...")},
     feels={"long": 0.4, "synth": 0.6},
     fills=("toms", "snare roll"),
+    bend=0.1,
+    harmony=0.12,
     human=1.0,
-    sound=Sound(room=(1.2, 2.2), wet=0.24, duck=0.3, levels={"pad": 2.0, "drums": 0.5}),
+    sound=Sound(room=(1.2, 2.2), wet=0.24, duck=0.3, levels={"pad": 2.5, "drums": 1.5, "chords": 1.5, "bass": 1.0, "lead": 1.0}, echo=0.32, sweep=0.2),
 )
 
 TECHNO = Style(
     name="techno",
-    tempo=(127, 142),
+    tempo=(129, 145),
     modes={"minor": 0.55, "phrygian": 0.45},
     progressions={
         "minor": ("i i i i", "i i i bVI", "i i bVII i"),
         "phrygian": ("i i i i", "i i bII i", "i bII i i"),
     },
     moods={"dark": 0.44, "tense": 0.4, "dreamy": 0.16},
-    leads={"square lead": 0.26, "saw lead": 0.28, "fifths lead": 0.14, "synth voice": 0.12, "marimba": 0.1, "glass pad": 0.1},
+    leads={"square lead": 0.3, "saw lead": 0.34, "fifths lead": 0.14, "synth voice": 0.12, "marimba": 0.1},
     basses={"synth bass": 0.6, "sub bass": 0.4},
     keys={"polysynth": 0.55, "fifths lead": 0.2, "charang lead": 0.25},
     pads={"sweep pad": 0.5, "synth strings": 0.3, "synth voice": 0.2},
-    kits={"electronic drum kit": 0.5, "808 drum machine": 0.5},
-    presence={"drums": 0.94, "pad": 0.3, "chords": 0.6, "lead": 0.8},
+    kits={"808 drum machine": 1.0},
+    presence={"drums": 0.94, "pad": 0.3, "chords": 0.7, "lead": 0.82, "bass": 1.0},
     chord_bars=(1.0, 2.0),
     drums={
         "4/4": (
@@ -227,8 +233,9 @@ TECHNO = Style(
     comping={"4/4": ("..x.....x.......", "...x..x....x..x.", "x.....x.........", "......x.......x.")},
     feels={"acid": 0.8, "loop": 0.2},
     fills=("hat roll", "break", "snare roll"),
+    energy_bias=0.4,
     human=0.6,
-    sound=Sound(room=(0.6, 1.8), wet=0.16, duck=0.45, levels={"drums": 3.5, "bass": 1.0, "lead": -1.0}),
+    sound=Sound(tilt=-1.0, room=(0.6, 1.8), wet=0.16, duck=0.45, levels={"drums": 4.5, "bass": 3.0, "lead": 1.0}, echo=0.35, sweep=0.4),
 )
 
 ELECTRONIC = (DRUM_AND_BASS, HIP_HOP, HOUSE, LOFI, SYNTHWAVE, TECHNO)

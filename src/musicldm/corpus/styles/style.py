@@ -59,6 +59,8 @@ class Sound:
     `room`: reverberation time, low and high, in seconds; `wet`: its level against the dry sound, 0-1.
     `top`: low-pass of the mix in Hz, low and high (None: open). `duck`: how far the bass drum pushes down bass,
     chords and pads, 0-1. `crackle`: vinyl crackle level, 0-1. `levels`: decibels added to a role's usual level.
+    `tilt`: treble against bass in decibels. `echo`: level of a tempo echo, 0-1, on `echoed` roles, `echo_steps` apart. `sweep`: probability that a filter opens
+    or closes over chords and pads.
     """
 
     room: tuple[float, float] = (0.4, 1.0)
@@ -67,11 +69,20 @@ class Sound:
     duck: float = 0.0
     crackle: float = 0.0
     levels: Weights = field(default_factory=dict)
+    echo: float = 0.0
+    echo_steps: int = 3
+    echoed: tuple[str, ...] = ("lead",)
+    sweep: float = 0.0
+    tilt: float = 0.0
 
 
 @dataclass(frozen=True)
 class Style:
-    """One genre. Weights are relative; `presence` is the probability that a role is filled."""
+    """One genre. Weights are relative; `presence` is the probability that a role is filled.
+
+    `ornament`, `bend`, `harmony`: how often the lead takes a grace note, is bent up into its pitch, goes in thirds.
+    `energy_bias`: towards high (above 0) or low energy. `human`: spread of the timing in milliseconds.
+    """
 
     name: str
     tempo: tuple[float, float]
@@ -95,6 +106,8 @@ class Style:
     voicing: str = "close"
     melody_scale: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     ornament: float = 0.0
+    bend: float = 0.0
+    harmony: float = 0.0
     fills: tuple[str, ...] = ("toms", "snare")
     swing: Swing | None = None
     energy_bias: float = 0.0
