@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -38,11 +38,12 @@ class Turn:
 
     Args:
         name: "generator", "discriminator", … as the task's `losses` knows it.
-        modules: names in the task's `modules`.
+        modules: names in the task's `modules`, dots between a module and its parts.
         learning_rate: peak rate.
         betas: of AdamW.
         weight_decay: of AdamW, on matrices and kernels only.
         max_grad_norm: gradients are scaled down to this norm.
+        factors: of the rate for some of the modules.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Turn:
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
+    factors: Mapping[str, float] = field(default_factory=dict)
 
 
 class Task(Protocol):
@@ -184,12 +186,14 @@ class Loop:
             raise InvalidInputError(f"{options.out} holds a training already: add --resume, or choose another folder")
 
     def _optimizer(self, turn: Turn) -> torch.optim.Optimizer:
-        parameters = [p for name in turn.modules for p in self.task.modules[name].parameters() if p.requires_grad]
-        groups = [
-            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": turn.weight_decay},
-            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-        ]
-        return torch.optim.AdamW(groups, lr=turn.learning_rate, betas=turn.betas, fused=self.device.type != "mps")
+        groups = []
+        for name in turn.modules:
+            parameters = [p for p in self.task.modules.get_submodule(name).parameters() if p.requires_grad]
+            rate = turn.learning_rate * turn.factors.get(name, 1.0)
+            matrices, vectors = [p for p in parameters if p.ndim > 1], [p for p in parameters if p.ndim <= 1]
+            groups.append({"params": matrices, "weight_decay": turn.weight_decay, "lr": rate, "peak": rate})
+            groups.append({"params": vectors, "weight_decay": 0.0, "lr": rate, "peak": rate})
+        return torch.optim.AdamW(groups, betas=turn.betas, fused=self.device.type != "mps")
 
     @property
     def progress(self) -> float:
@@ -265,7 +269,7 @@ class Loop:
             )
         optimizer = self.optimizers[turn.name]
         for group in optimizer.param_groups:
-            group["lr"] = turn.learning_rate * factor
+            group["lr"] = group["peak"] * factor
         optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(loss)
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
