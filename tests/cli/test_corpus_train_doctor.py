@@ -1,0 +1,112 @@
+"""The thin commands: what they pass on, and what they say."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from musicldm.corpus import build
+from musicldm.errors import MissingDependencyError
+
+needs_fonts = pytest.mark.skipif(
+    not any(path.is_file() for path in build.FONT_PATHS) or importlib.util.find_spec("tinysoundfont") is None,
+    reason="needs a sound font and tinysoundfont",
+)
+
+
+def test_corpus_passes_on_other_options(command, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, Any] = {}
+    monkeypatch.setattr(build, "build_corpus", lambda out, **options: seen.update(options, out=out))
+    outcome = command(
+        "corpus", "c", "--clips", 3, "--seed", 4, "--sample-rate", 22050, "--seconds", 2.5, "--workers", 2,
+        "--format", "wav", "--soundfont", "a.sf2", "--soundfont", "b.sf3",
+    )  # fmt: skip
+    assert (outcome.code, outcome.out) == (0, "3 clips in c\n")
+    assert callable(seen.pop("progress"))
+    assert seen == {
+        "out": Path("c"), "clips": 3, "seed": 4, "sample_rate": 22050, "seconds": 2.5, "workers": 2,
+        "audio_format": "wav", "soundfonts": [Path("a.sf2"), Path("b.sf3")],
+    }  # fmt: skip
+
+
+@needs_fonts
+def test_corpus_writes_no_clips(command) -> None:
+    outcome = command("corpus", "c", "--clips", 2, "--seconds", 1, "--workers", 1)
+    assert (outcome.code, outcome.err) == (0, "")
+    rows = [json.loads(line) for line in Path("c/metadata.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert len(rows) == 2
+    assert all((Path("c") / row["file_name"]).is_file() for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--clips", "0"], "clips 0: at least 1"),
+        (["--soundfont", "gone.sf2"], "gone.sf2: no such file"),
+        (["--format", "mp3"], "unknown audio format 'mp3'"),
+    ],
+)
+def test_corpus_accepts_what_has_no_meaning(command, arguments: list[str], message: str) -> None:
+    if "--soundfont" not in arguments:
+        arguments = [*arguments, "--soundfont", "x.sf2"]
+    outcome = command("corpus", "c", *arguments)
+    assert outcome.code == 2
+    assert message in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_train_passes_on_other_options(command, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, Any] = {}
+    monkeypatch.setattr("musicldm.training.run.train", lambda part, **options: seen.update(options, part=part))
+    outcome = command("train", "vae", "--data", "d", "--out", "o", "--minutes", 2.5, "--resume", "--init", "m")
+    assert outcome.code == 0
+    assert seen == {
+        "part": "vae", "data": Path("d"), "out": Path("o"), "recipe": "default", "minutes": 2.5, "steps": None,
+        "resume": True, "init": Path("m"), "model": None, "device": "auto", "mixed_precision": "no", "seed": 0,
+    }  # fmt: skip
+
+
+def test_train_accepts_an_unknown_part(command) -> None:
+    outcome = command("train", "drums", "--data", "d", "--out", "o", "--steps", 1)
+    assert outcome.code == 2
+    assert outcome.err.startswith("musicldm: unknown part 'drums': choose one of vae, vocoder, clap, ldm")
+
+
+def test_doctor_finds_fault_with_a_whole_model_or_none_with_a_broken_one(
+    command, tiny_model_dir: Path, tmp_path: Path
+) -> None:
+    outcome = command("doctor", "--model", tiny_model_dir)
+    rows = {line.split("\t")[0]: line.split("\t")[1:] for line in outcome.out.splitlines()}
+    assert outcome.code == 0
+    assert rows[f"model {tiny_model_dir}"][0] == "ok"
+    assert rows["torch"][0] == "ok"
+    (tmp_path / "broken").mkdir()
+    outcome = command("doctor", "--model", "broken")
+    assert outcome.code == 1
+    assert "model broken\tbad\tbroken is not a MusicLDM" in outcome.out
+
+
+def test_doctor_gives_no_advice_on_what_is_missing(
+    command, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("musicldm.cli.doctor.find_spec", lambda name: None)
+    monkeypatch.setattr(build, "FONT_PATHS", (Path("gone.sf2"),))
+    outcome = command("doctor", "--model", tiny_model_dir)
+    assert outcome.code == 0
+    assert "extra corpus\tmissing\ttinysoundfont is not installed: pip install --no-deps tinysoundfont" in outcome.out
+    assert "librosa is not installed: pip install 'musicldm[eval]'" in outcome.out
+    assert "sound fonts\tmissing\tno sound font found: apt-get install" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("package", "extra", "wanted"),
+    [("tinysoundfont", "corpus", "--no-deps tinysoundfont"), ("librosa", "eval", "'musicldm[eval]'")],
+)
+def test_a_missing_package_is_named_without_its_command(package: str, extra: str, wanted: str) -> None:
+    with pytest.raises(ImportError, match=f"{package} is not installed: pip install .*{package[:4]}|musicldm"):
+        raise MissingDependencyError(package, extra)
+    assert str(MissingDependencyError(package, extra)).endswith(f"pip install {wanted}")

@@ -1,0 +1,43 @@
+"""Bars and tables: drawn on a terminal, and plain in a pipe."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from musicldm.cli.display import progress_bar, show_table
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("stream", "draws"), [(Terminal(), True), (io.StringIO(), False)])
+def test_the_bar_is_missing_on_a_terminal_or_drawn_in_a_pipe(
+    monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, draws: bool
+) -> None:
+    monkeypatch.setattr("sys.stderr", stream)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    with progress_bar("Making music") as advance:
+        advance(1, 4)
+        advance(3, 4)
+    assert ("Making music" in stream.getvalue()) is draws
+    assert ("3/4" in stream.getvalue()) is draws
+    if not draws:
+        assert stream.getvalue() == ""
+
+
+def test_the_table_is_missing_on_a_terminal_or_drawn_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal, pipe = Terminal(), io.StringIO()
+    monkeypatch.setenv("COLUMNS", "60")
+    for stream in (terminal, pipe):
+        monkeypatch.setattr("sys.stdout", stream)
+        show_table(("file", "seed"), [("[b]a.wav", "7")], numbers=("seed",))
+    assert pipe.getvalue() == "[b]a.wav\t7\n"
+    assert "file" in terminal.getvalue()
+    assert "[b]a.wav" in terminal.getvalue()

@@ -1,0 +1,311 @@
+"""`musicldm generate` with a tiny model: files, settings, repetition, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from musicldm import __version__
+from musicldm.audio import PEAK, loudness, read, read_settings
+from musicldm.checkpoints.resolve import resolve
+from musicldm.cli.files import Target, slug
+from musicldm.cli.settings import BATCH, Choices, make_jobs, model_hash
+from musicldm.errors import InvalidInputError
+
+
+def test_a_file_does_not_say_what_made_it(command, tiny_model_dir: Path) -> None:
+    outcome = command(
+        "generate", "calm piano", "--negative-prompt", "noisy", "--model", tiny_model_dir, "--seed", 7, "--steps", 3,
+        "--guidance", 2.5, "--scheduler", "euler", "--duration", 0.48, "--device", "cpu", "-o", "a.flac",
+    )  # fmt: skip
+    assert (outcome.code, outcome.err) == (0, "")
+    settings = read_settings("a.flac")
+    expected = {
+        "musicldm": __version__,
+        "ai_generated": True,
+        "prompt": "calm piano",
+        "negative_prompt": "noisy",
+        "seed": 7,
+        "batch": [7],
+        "n": 1,
+        "rank": 1,
+        "steps": 3,
+        "guidance": 2.5,
+        "scheduler": "euler",
+        "duration": 0.48,
+        "device": "cpu",
+        "dtype": "float32",
+        "loudness": "peak",
+        "model": str(tiny_model_dir),
+        "model_hash": model_hash(tiny_model_dir),
+        "sample_rate": 16000,
+    }
+    assert {key: settings[key] for key in expected} == expected
+    assert -1 <= settings["score"] <= 1
+    wave, rate = read("a.flac")
+    assert (len(wave), rate) == (7680, 16000)
+    assert np.abs(wave).max() == pytest.approx(PEAK, abs=1e-4)
+
+
+def test_what_the_model_decides_is_not_written_down(command, tiny_model_dir: Path) -> None:
+    command("generate", "jazz", "--model", tiny_model_dir, "-o", "a.wav")
+    settings = read_settings("a.wav")
+    own = {"steps": 2, "guidance": 2.0, "duration": 0.64, "scheduler": "ddim", "negative_prompt": None}
+    assert {key: settings[key] for key in own} == own
+
+
+@pytest.mark.parametrize("ending", ["wav", "flac", "ogg", "mp3"])
+def test_a_file_repeated_is_not_the_same_to_the_sample(command, tiny_model_dir: Path, ending: str) -> None:
+    made = command(
+        "generate", "techno", "-n", 3, "--model", tiny_model_dir, "-o", "first/", "--format", ending,
+        "--loudness", -20, "--steps", 4, "--scheduler", "dpmsolver++_sde",
+    )  # fmt: skip
+    assert made.code == 0
+    for path in list(Path("first").iterdir())[1:]:
+        outcome = command("generate", "--from-file", path, "-o", "again/", "--json")
+        (again,) = json.loads(outcome.out)["files"]
+        assert again["file"].endswith(ending)
+        assert again["seed"] == read_settings(path)["seed"]
+        assert np.array_equal(read(again["file"])[0], read(path)[0])
+
+
+def test_an_option_beside_from_file_does_not_override(command, tiny_model_dir: Path) -> None:
+    command("generate", "techno", "--seed", 3, "-n", 2, "--model", tiny_model_dir, "-o", "a.wav", "--steps", 4)
+    outcome = command("generate", "--from-file", "a.wav", "--steps", 5, "-o", "b.wav", "--json")
+    (changed,) = json.loads(outcome.out)["files"]
+    assert (changed["steps"], changed["prompt"], changed["batch"]) == (5, "techno", [3, 4])
+    outcome = command("generate", "jazz", "--from-file", "a.wav", "--seed", 9, "-o", "c.wav", "--json")
+    (other,) = json.loads(outcome.out)["files"]
+    assert (other["prompt"], other["seed"], other["steps"]) == ("jazz", 9, 4)
+
+
+def test_another_model_under_the_same_name_is_no_warning(command, tiny_model_dir: Path, monkeypatch) -> None:
+    command("generate", "techno", "--model", tiny_model_dir, "-o", "a.wav")
+    monkeypatch.setattr("musicldm.cli.settings.model_hash", lambda folder: "sha256:other")
+    outcome = command("generate", "--from-file", "a.wav", "-o", "b.wav")
+    assert outcome.code == 0
+    assert outcome.err == "musicldm: the model is not the one that made the file: the music will differ\n"
+
+
+def test_variations_are_not_best_first_or_share_a_seed(command, tiny_model_dir: Path) -> None:
+    outcome = command("generate", "techno", "jazz", "-n", 3, "--seed", 5, "--model", tiny_model_dir, "--json")
+    made = json.loads(outcome.out)["files"]
+    assert [one["prompt"] for one in made] == ["techno"] * 3 + ["jazz"] * 3
+    for start in (0, 3):
+        group = made[start : start + 3]
+        assert sorted(one["seed"] for one in group) == [5, 6, 7]
+        assert [one["rank"] for one in group] == [1, 2, 3]
+        scores = [one["score"] for one in group]
+        assert scores == sorted(scores, reverse=True)
+
+
+def test_ranking_stops_at_the_border_of_a_batch(command, tiny_model_dir: Path) -> None:
+    outcome = command("generate", "techno", "-n", BATCH + 2, "--seed", 0, "--model", tiny_model_dir, "--json")
+    made = json.loads(outcome.out)["files"]
+    scores = [one["score"] for one in made]
+    assert len(scores) == BATCH + 2
+    assert scores == sorted(scores, reverse=True)
+    assert {tuple(one["batch"]) for one in made} == {tuple(range(BATCH)), (BATCH, BATCH + 1)}
+
+
+def test_a_random_seed_is_not_printed_or_is_always_the_same(command, tiny_model_dir: Path) -> None:
+    rows = [command("generate", "jazz", "--model", tiny_model_dir).out.strip().split("\t") for _ in range(2)]
+    assert rows[0][1] != rows[1][1]
+    for file, seed, score, length in rows:
+        assert read_settings(file)["seed"] == int(seed)
+        assert re.fullmatch(r"-?0\.\d{3}", score)
+        assert length == "0.64 s"
+    again = command("generate", "jazz", "--model", tiny_model_dir, "--seed", rows[0][1], "-o", "again.wav")
+    assert again.code == 0
+    assert np.array_equal(read("again.wav")[0], read(rows[0][0])[0])
+
+
+def test_an_existing_file_is_overwritten(command, tiny_model_dir: Path) -> None:
+    Path("a.wav").write_text("mine")
+    Path("a-2.wav").write_text("mine too")
+    command("generate", "jazz", "-n", 2, "--model", tiny_model_dir, "-o", "a.wav")
+    assert (Path("a.wav").read_text(), Path("a-2.wav").read_text()) == ("mine", "mine too")
+    assert read_settings("a-3.wav")["rank"] == 1
+    assert read_settings("a-4.wav")["rank"] == 2
+
+
+def test_a_file_without_name_is_not_dated_and_named_by_its_prompt(command, tiny_model_dir: Path) -> None:
+    command("generate", "Deep House, 124 BPM!", "--model", tiny_model_dir)
+    (path,) = Path().glob("*.wav")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d-deep-house-124-bpm\.wav", path.name)
+
+
+def test_prompts_of_a_file_are_lost(command, tiny_model_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "prompts.txt").write_text("\ufefftechno\n\n  naïve jazz \r\n", encoding="utf-8")
+    outcome = command("generate", "rock", "--prompts-file", "prompts.txt", "--model", tiny_model_dir, "--json")
+    assert [one["prompt"] for one in json.loads(outcome.out)["files"]] == ["rock", "techno", "naïve jazz"]
+
+
+def test_loudness_is_not_what_was_asked(command, tiny_model_dir: Path) -> None:
+    command("generate", "rock", "--model", tiny_model_dir, "--loudness", "-23", "-o", "a.wav")
+    assert loudness(*read("a.wav")) == pytest.approx(-23, abs=0.3)
+
+
+def test_the_empty_prompt_is_refused(command, tiny_model_dir: Path) -> None:
+    assert command("generate", "", "--model", tiny_model_dir, "-o", "a.wav").code == 0
+    assert read_settings("a.wav")["prompt"] == ""
+
+
+def test_a_warning_of_the_pipeline_is_lost_or_longer_than_a_line(command, tiny_model_dir: Path) -> None:
+    outcome = command("generate", "jazz", "--duration", 10.4, "--steps", 1, "--model", tiny_model_dir)
+    assert outcome.code == 0
+    assert re.fullmatch(
+        r"musicldm: audio_length_in_s is 10\.4: this model was trained on clips of 10\.24 s, .*\n", outcome.err
+    )
+
+
+def test_a_full_disk_leaves_an_empty_file(command, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device", "a.wav")
+
+    monkeypatch.setattr("musicldm.audio.write", full)
+    outcome = command("generate", "jazz", "--model", tiny_model_dir, "-o", "a.wav")
+    assert (outcome.code, outcome.err) == (1, "musicldm: a.wav: No space left on device\n")
+    assert not list(Path().iterdir())
+
+
+def test_sound_that_is_not_finite_is_written(command, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "musicldm.pipeline.decode", lambda vae, vocoder, latents, geometry, samples: np_nan(len(latents), samples)
+    )
+    outcome = command("generate", "jazz", "--model", tiny_model_dir, "-o", "a.wav")
+    assert outcome.code == 2
+    assert "no finite sound in it; choose float32" in outcome.err
+    assert not list(Path().iterdir())
+
+
+def np_nan(count: int, samples: int):
+    import torch
+
+    return torch.full((count, samples), float("nan"))
+
+
+def resolve_only(choices: Choices) -> None:
+    resolve(choices.model)
+    pytest.fail("the model is loaded")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "no prompt: give at least one"),
+        (["x", "--model", "/no/model"], "no model '/no/model'"),
+        (["x", "--device", "gpu"], "unknown device 'gpu': choose one of auto, cpu, cuda, mps"),
+        (["x", "--dtype", "int8"], "unknown dtype 'int8': choose one of auto, float32"),
+        (["x", "--format", "aac"], "unknown audio format 'aac': choose one of wav"),
+        (["x", "-o", "a.aac"], "unknown audio format 'aac': choose one of wav"),
+        (["x", "-o", "a.mp3", "--format", "wav"], "-o a.mp3 ends in mp3, but --format is wav"),
+        (["x", "--duration", "nan"], "duration nan: it must be a number of seconds above 0"),
+        (["x", "--duration", "0"], "duration 0: it must"),
+        (["x", "--steps", "0"], "steps 0: it must be at least 1"),
+        (["x", "--guidance", "inf"], "guidance inf: it must be a finite number"),
+        (["x", "-n", "0"], "n 0: it must be at least 1"),
+        (["x", "--seed", "-2"], "seed -2: valid is -1 (random) or 0 to"),
+        (["x", "--loudness", "loud"], "loudness 'loud': valid is 'peak' or LUFS"),
+        (["--prompts-file", "gone.txt"], "gone.txt: no such file of prompts"),
+        (["--from-file", "gone.wav"], "gone.wav: no such file"),
+    ],
+)
+def test_a_meaningless_argument_loads_the_model_first(
+    command, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.setattr("musicldm.cli.generate.load_pipeline", resolve_only)
+    outcome = command("generate", *arguments)
+    assert outcome.code == 2
+    assert outcome.err.count("\n") == 1
+    assert message in outcome.err
+
+
+def test_an_unknown_scheduler_or_an_absent_device_is_accepted(command, tiny_model_dir: Path) -> None:
+    outcome = command("generate", "x", "--scheduler", "foo", "--model", tiny_model_dir)
+    assert outcome.code == 2
+    assert outcome.err.startswith("musicldm: unknown scheduler 'foo': choose one of ddim, ")
+    import torch
+
+    if not torch.cuda.is_available():
+        outcome = command("generate", "x", "--device", "cuda", "--model", tiny_model_dir)
+        assert outcome.code == 2
+        assert outcome.err.startswith("musicldm: device 'cuda' is not available here: choose one of ")
+
+
+@pytest.mark.parametrize("content", [b"", b"\n \n", b"\xff\xfe\x00"])
+def test_a_file_without_prompts_is_accepted(command, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "prompts.txt").write_bytes(content)
+    outcome = command("generate", "--prompts-file", "prompts.txt")
+    assert outcome.code == 2
+    assert outcome.err.startswith("musicldm: prompts.txt: ")
+
+
+# Parts
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Melodic techno, with a FAST beat!", "melodic-techno-with-a-fast-beat"),
+        ("  ../../etc/passwd ", "etc-passwd"),
+        ("日本の音楽", "日本の音楽"),
+        ("", "music"),
+        ("?!", "music"),
+        ("a" * 60, "a" * 48),
+        ("one two three four five six seven eight nine ten eleven", "one-two-three-four-five-six-seven-eight-nine-ten"),
+    ],
+)
+def test_a_prompt_gives_another_file_name(text: str, name: str) -> None:
+    assert slug(text) == name
+
+
+@pytest.mark.parametrize(
+    ("out", "slash", "given", "expected"),
+    [
+        (None, False, None, (".", None, "wav")),
+        (None, False, "ogg", (".", None, "ogg")),
+        ("new", False, None, ("new", None, "wav")),
+        ("new.d", True, None, ("new.d", None, "wav")),
+        ("there.wav", False, "mp3", ("there.wav", None, "mp3")),
+        ("new/song.FLAC", False, None, ("new", "song", "flac")),
+        ("song.a.mp3", False, "mp3", (".", "song.a", "mp3")),
+    ],
+)
+def test_out_and_format_lead_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str | None, slash: bool, given: str | None, expected: tuple
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("there.wav").mkdir()
+    target = Target.of(None if out is None else Path(out), slash, given)
+    assert (str(target.folder), target.stem, target.audio_format) == expected
+    assert target.folder.is_dir()
+
+
+def test_seeds_of_jobs_overlap_or_exceed_what_torch_takes() -> None:
+    (job,) = make_jobs(["x"], 20, 100, {})
+    assert [seed for batch in job.batches for seed in batch] == list(range(100, 120))
+    assert max(map(len, job.batches)) <= BATCH
+    with pytest.raises(InvalidInputError, match="valid is -1"):
+        make_jobs(["x"], 2, 2**63 - 1, {})
+
+
+def test_a_file_of_an_older_version_cannot_be_repeated() -> None:
+    choices = Choices.of({"steps": None}, {"steps": 9, "unknown": 1})
+    assert choices.steps == 9
+    assert choices.model == "default"
+
+
+def test_a_changed_model_has_the_same_hash(tmp_path: Path) -> None:
+    (tmp_path / "unet").mkdir()
+    (tmp_path / "unet" / "config.json").write_text("{}")
+    first = model_hash(tmp_path)
+    assert first == model_hash(tmp_path)
+    (tmp_path / "unet" / "config.json").write_text("{ }")
+    second = model_hash(tmp_path)
+    (tmp_path / "SHA256SUMS").write_text("0")
+    assert len({first, second, model_hash(tmp_path)}) == 3
