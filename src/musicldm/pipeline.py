@@ -138,6 +138,13 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin):
         return pipeline
 
     @classmethod
+    def from_pipe(cls, pipeline: DiffusionPipeline, **kwargs: Any) -> Self:
+        """A pipeline on the parts and with the settings of another one; see `DiffusionPipeline.from_pipe`."""
+        kwargs.setdefault("generation_defaults", getattr(pipeline, "generation_defaults", None))
+        made: Self = super().from_pipe(pipeline, **kwargs)
+        return made
+
+    @classmethod
     def _fetch(cls, hub_id: str, **kwargs: Any) -> Path:
         """Downloads a model from the hub, or finds it in the cache, and gives its folder."""
         with loading.checkpoint_errors(f"{hub_id}: the model cannot be fetched from the hub"):

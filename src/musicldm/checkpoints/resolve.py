@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+
 from musicldm.checkpoints import integrity
 from musicldm.errors import CheckpointError
 
@@ -26,6 +28,7 @@ COMPONENTS = {
 }
 """The parts a MusicLDM cannot do without, each with the file that its folder must hold."""
 
+OPTIONAL = ("feature_extractor",)
 WEIGHTED = ("vae", "text_encoder", "unet", "vocoder")
 _WEIGHT_SUFFIXES = (".safetensors", ".bin")
 
@@ -67,6 +70,9 @@ def resolve(
     validate(path, passed)
     if verify:
         integrity.verify(path, partial=fetched)
+    for component in (*COMPONENTS, *OPTIONAL):
+        if component not in passed and (path / component).is_dir():
+            _check_readable(path / component)
     return path
 
 
@@ -85,17 +91,21 @@ def read_index(folder: Path) -> dict[str, Any]:
     path = folder / INDEX
     if not path.is_file():
         raise CheckpointError(f"{folder} is not a MusicLDM: it has no {INDEX}")
-    try:
-        index = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CheckpointError(f"{path}: not valid JSON ({error})") from error
+    index = _read_json(path)
     if not isinstance(index, dict):
         raise CheckpointError(f"{path}: a JSON object is expected, not {type(index).__name__}")
     return index
 
 
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{path}: not valid JSON ({error})") from error
+
+
 def validate(folder: Path, passed: frozenset[str] = frozenset()) -> None:
-    """Checks that a folder is a whole MusicLDM, without loading a weight.
+    """Checks that a folder is a MusicLDM and has all its parts, without opening them.
 
     Raises:
         CheckpointError: another pipeline's folder, or a part that is missing.
@@ -112,9 +122,23 @@ def validate(folder: Path, passed: frozenset[str] = frozenset()) -> None:
             raise CheckpointError(f"{folder / INDEX}: it names no {component}, and a MusicLDM needs one")
         if not (folder / component / config).is_file():
             raise CheckpointError(f"{folder / component / config}: the file is missing")
-        if component in WEIGHTED and not _has_weights(folder / component):
+        if component in WEIGHTED and not any(
+            path.suffix in _WEIGHT_SUFFIXES for path in (folder / component).iterdir()
+        ):
             raise CheckpointError(f"{folder / component}: no weights there (*.safetensors or *.bin)")
 
 
-def _has_weights(folder: Path) -> bool:
-    return any(path.suffix in _WEIGHT_SUFFIXES for path in folder.iterdir())
+def _check_readable(folder: Path) -> None:
+    """Checks that a part's JSON can be read and that its weights have their whole length.
+
+    The libraries that load them do not name the file, and some raise errors of no kind of their own.
+    """
+    for path in sorted(folder.iterdir()):
+        if path.suffix == ".json":
+            _read_json(path)
+        elif path.suffix == ".safetensors":
+            try:
+                with safe_open(path, framework="numpy"):
+                    pass
+            except (SafetensorError, OSError) as error:
+                raise CheckpointError(f"{path}: not a whole safetensors file ({error})") from error

@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from accelerate.hooks import CpuOffload
 
 
 def wake(module: Any) -> None:
-    """Brings an offloaded module to its execution device.
+    """Brings a module under model offload to its execution device.
 
     Accelerate's hook runs before `forward`, and the towers of CLAP are called by methods of their own.
     """
     hook = getattr(module, "_hf_hook", None)
-    if hook is not None:
+    if isinstance(hook, CpuOffload):
         hook.pre_forward(module)
 
 

@@ -1,0 +1,316 @@
+"""Loading and saving: folders, the hub's cache, broken files, settings that travel with the model."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+from tests.tiny_model import TOKEN_LIMIT, WORDS, build_tiny_model
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers import ClapTextModelWithProjection, PreTrainedTokenizerFast
+
+from musicldm import CheckpointError, InvalidInputError, MusicLDMPipeline
+from musicldm.checkpoints import integrity, resolve
+from musicldm.checkpoints.defaults import GenerationDefaults
+
+ORACLE_CHECKPOINT = Path(__file__).parent / "oracles" / "checkpoint"
+
+
+@pytest.fixture
+def model(tiny_model_dir: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny model that a test may change."""
+    return Path(shutil.copytree(tiny_model_dir, tmp_path / "model"))
+
+
+def load(folder: Any, **arguments: Any) -> MusicLDMPipeline:
+    pipeline = MusicLDMPipeline.from_pretrained(folder, **arguments)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def wave(pipeline: Any, **arguments: Any) -> np.ndarray:
+    return np.asarray(pipeline("happy techno", generator=torch.Generator().manual_seed(0), **arguments).audios)
+
+
+# Settings
+
+
+def test_settings_come_from_the_checkpoints_folder(tmp_path: Path) -> None:
+    settings = {"num_inference_steps": 3, "guidance_scale": 4.5, "audio_length_in_s": 0.32, "scheduler": "unipc"}
+    pipeline = load(build_tiny_model(tmp_path / "model", settings=settings))
+    assert pipeline.generation_defaults == GenerationDefaults(**settings)
+    assert isinstance(pipeline.scheduler, diffusers.UniPCMultistepScheduler)
+    steps: list[float] = []
+    result = pipeline("happy", callback=lambda step, timestep, latents: steps.append(pipeline.guidance_scale))
+    assert steps == [4.5] * 3
+    assert result.audios.shape == (1, 5120)
+
+
+def test_a_published_folder_that_says_nothing_has_200_ddim_steps_guidance_2_and_10_24_seconds(model: Path) -> None:
+    (model / "generation_config.json").unlink()
+    pipeline = load(model)
+    assert isinstance(pipeline.scheduler, diffusers.DDIMScheduler)
+    assert pipeline.generation_defaults == GenerationDefaults(200, 2.0, None, None)
+    steps: list[int] = []
+
+    def stop_at_once(running: Any, index: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        steps.append(running.num_timesteps)
+        running._interrupt = True
+        return {}
+
+    latents = pipeline("happy", callback_on_step_end=stop_at_once, output_type="latent").audios
+    assert steps == [200]
+    assert pipeline.guidance_scale == 2.0
+    assert latents.shape == (1, 8, 256, 16)
+
+
+def test_settings_travel_with_a_saved_pipeline(model: Path, tmp_path: Path) -> None:
+    first = load(model)
+    first.set_scheduler("dpmsolver++")
+    first.generation_defaults = GenerationDefaults(4, 1.5, 0.32)
+    first.save_pretrained(tmp_path / "saved")
+    stored = json.loads((tmp_path / "saved" / "generation_config.json").read_text())
+    assert stored == {
+        "num_inference_steps": 4,
+        "guidance_scale": 1.5,
+        "audio_length_in_s": 0.32,
+        "scheduler": "dpmsolver++",
+    }
+    again = load(tmp_path / "saved")
+    assert isinstance(again.scheduler, diffusers.DPMSolverMultistepScheduler)
+    assert np.array_equal(wave(first), wave(again))
+
+
+def test_a_scheduler_without_a_short_name_travels_too(model: Path, tmp_path: Path) -> None:
+    first = load(model)
+    first.scheduler = diffusers.DPMSolverMultistepScheduler.from_config(first.scheduler.config, solver_order=3)
+    first.save_pretrained(tmp_path / "saved")
+    again = load(tmp_path / "saved")
+    assert again.scheduler.config.solver_order == 3
+    assert np.array_equal(wave(first), wave(again))
+
+
+def test_a_scheduler_may_be_given_by_name_or_as_an_object(model: Path) -> None:
+    assert isinstance(load(model, scheduler="heun").scheduler, diffusers.HeunDiscreteScheduler)
+    own = diffusers.DDPMScheduler()
+    assert load(model, scheduler=own).scheduler is own
+    with pytest.raises(InvalidInputError, match="unknown scheduler 'fast': choose one of ddim"):
+        load(model, scheduler="fast")
+
+
+def test_an_unknown_scheduler_in_the_folder_is_the_checkpoints_fault(model: Path) -> None:
+    GenerationDefaults(scheduler="fast").save(model)
+    with pytest.raises(CheckpointError, match=r"generation_config\.json: unknown scheduler 'fast': choose one of ddim"):
+        load(model)
+
+
+# Saving
+
+
+def test_a_saved_pipeline_sounds_the_same_and_is_the_standard_folder(model: Path, tmp_path: Path) -> None:
+    first = load(model)
+    first.save_pretrained(tmp_path / "new" / "saved")
+    saved = tmp_path / "new" / "saved"
+    resolve.validate(saved)
+    index = json.loads((saved / "model_index.json").read_text())
+    assert index["_class_name"] == "MusicLDMPipeline"
+    assert index["text_encoder"] == ["transformers", "ClapModel"]
+    assert np.array_equal(wave(first), wave(load(saved)))
+
+
+def test_saving_over_a_folder_with_sums_writes_them_anew(model: Path) -> None:
+    integrity.write_sums(model)
+    pipeline = load(model)
+    with torch.no_grad():
+        pipeline.vocoder.conv_post.weight.mul_(0.5)
+    pipeline.save_pretrained(model)
+    assert np.array_equal(wave(load(model)), wave(pipeline))
+
+
+def test_saving_into_a_file_is_refused(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InvalidInputError, match="file' is a file: a folder is expected"):
+        load(model).save_pretrained(tmp_path / "file")
+
+
+def test_a_pipeline_made_from_another_keeps_its_settings(model: Path) -> None:
+    first = load(model)
+    second = MusicLDMPipeline.from_pipe(first)
+    assert second.unet is first.unet
+    assert second.generation_defaults == first.generation_defaults
+
+
+# Kinds of checkpoint
+
+
+def test_a_checkpoint_saved_by_older_libraries_loads(tmp_path: Path) -> None:
+    pipeline = load(ORACLE_CHECKPOINT)
+    assert pipeline.sample_rate == 2000
+    assert len(pipeline.tokenizer) == len(json.loads((ORACLE_CHECKPOINT / "tokenizer" / "vocab.json").read_text()))
+    assert pipeline("happy", num_inference_steps=1, audio_length_in_s=1.0).audios.shape == (1, 2000)
+
+
+def wordpiece(folder: Path) -> None:
+    """Replaces a model's tokenizer by a WordPiece one, as a CLAP from BERT has."""
+    words = ["<s>", "<pad>", "</s>", "<unk>", *WORDS.split()]
+    tokenizer = Tokenizer(models.WordPiece({word: index for index, word in enumerate(words)}, unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing("<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        model_max_length=TOKEN_LIMIT,
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="<pad>",
+        unk_token="<unk>",
+    )
+    shutil.rmtree(folder / "tokenizer")
+    fast.save_pretrained(folder / "tokenizer")
+
+
+def test_a_wordpiece_tokenizer_of_any_class_is_welcome(model: Path, tmp_path: Path) -> None:
+    wordpiece(model)
+    index = json.loads((model / "model_index.json").read_text())
+    index["tokenizer"] = ["transformers", "PreTrainedTokenizerFast"]
+    (model / "model_index.json").write_text(json.dumps(index))
+    pipeline = load(model)
+    assert pipeline.tokenizer("Happy techno!").input_ids == [
+        0,
+        *(4 + WORDS.split().index(w) for w in ("happy", "techno")),
+        3,
+        2,
+    ]
+    assert (
+        np.abs(wave(pipeline) - np.asarray(pipeline("sad", generator=torch.Generator().manual_seed(0)).audios)).max()
+        > 0.01
+    )
+    pipeline.save_pretrained(tmp_path / "saved")
+    assert np.array_equal(wave(load(tmp_path / "saved")), wave(pipeline))
+
+
+def test_a_v_prediction_checkpoint_with_a_vae_of_eight_runs(model: Path) -> None:
+    vae = diffusers.AutoencoderKL(
+        in_channels=1,
+        out_channels=1,
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=(4, 4, 4, 4),
+        latent_channels=8,
+        norm_num_groups=2,
+    )
+    scheduler = diffusers.DDIMScheduler(prediction_type="v_prediction", beta_schedule="scaled_linear")
+    pipeline = load(model, vae=vae, scheduler=scheduler)
+    assert pipeline.vae_scale_factor == 8
+    assert pipeline("happy", output_type="latent").audios.shape == (1, 8, 8, 8)
+    assert pipeline("happy").audios.shape == (1, 10240)
+    pipeline.set_scheduler("dpmsolver++")
+    assert pipeline.scheduler.config.prediction_type == "v_prediction"
+
+
+def test_a_checkpoint_without_an_audio_tower_generates_unranked(model: Path, tmp_path: Path) -> None:
+    whole = load(model)
+    tower = ClapTextModelWithProjection(whole.text_encoder.config.text_config).eval()
+    tower.load_state_dict({key: value for key, value in whole.text_encoder.state_dict().items() if key[:5] == "text_"})
+    pipeline = MusicLDMPipeline(**(whole.components | {"text_encoder": tower, "feature_extractor": None}))
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.save_pretrained(tmp_path / "saved")
+    again = load(tmp_path / "saved")
+    result = again("happy techno", generator=torch.Generator().manual_seed(0))
+    assert result.scores is None
+    assert np.abs(result.audios - wave(whole)).max() < 1e-5
+
+
+def test_weights_load_in_float32_unless_asked_otherwise(model: Path, tmp_path: Path) -> None:
+    load(model, dtype=torch.float16).save_pretrained(tmp_path / "half")
+    assert {part.dtype for part in vars(load(tmp_path / "half")).values() if isinstance(part, torch.nn.Module)} == {
+        torch.float32
+    }
+    assert load(tmp_path / "half", torch_dtype=torch.bfloat16).dtype == torch.bfloat16
+
+
+def test_the_default_model_is_loaded_by_its_name_or_none(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resolve, "DEFAULT_FOLDER", model)
+    assert np.array_equal(wave(load("default")), wave(MusicLDMPipeline.from_pretrained()))
+
+
+# The hub
+
+
+@pytest.fixture
+def hub_cache(tiny_model_dir: Path, tmp_path: Path) -> Path:
+    """A cache of the hub that holds the tiny model as someone/tiny."""
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    repository = tmp_path / "cache" / "models--someone--tiny"
+    shutil.copytree(tiny_model_dir, repository / "snapshots" / commit)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit)
+    return tmp_path / "cache"
+
+
+def test_a_model_of_the_hub_is_loaded_from_the_cache_with_its_settings(hub_cache: Path, model: Path) -> None:
+    pipeline = load("someone/tiny", cache_dir=hub_cache, local_files_only=True)
+    assert pipeline.generation_defaults.num_inference_steps == 2
+    assert np.array_equal(wave(pipeline), wave(load(model)))
+
+
+def test_a_model_that_the_hub_does_not_give_is_a_checkpoint_error(hub_cache: Path) -> None:
+    with pytest.raises(CheckpointError, match="someone/else: the model cannot be fetched from the hub") as raised:
+        load("someone/else", cache_dir=hub_cache, local_files_only=True)
+    assert "\n" not in str(raised.value)
+
+
+# Broken folders
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def garble(path: Path) -> None:
+    path.write_bytes(b"\xff" * 100 + path.read_bytes()[100:])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize("harm", [truncate, garble, empty])
+@pytest.mark.parametrize(
+    "file",
+    [
+        "unet/diffusion_pytorch_model.safetensors",
+        "vae/diffusion_pytorch_model.safetensors",
+        "vocoder/model.safetensors",
+        "text_encoder/model.safetensors",
+        "unet/config.json",
+        "scheduler/scheduler_config.json",
+        "tokenizer/vocab.json",
+        "feature_extractor/preprocessor_config.json",
+    ],
+)
+def test_a_harmed_file_is_one_clear_line_without_sums_and_named_with_them(
+    model: Path, file: str, harm: Callable[[Path], None]
+) -> None:
+    integrity.write_sums(model)
+    harm(model / file)
+    with pytest.raises(CheckpointError, match=f"{file}: the file is corrupt or was changed"):
+        load(model)
+    (model / integrity.FILE_NAME).unlink()
+    with pytest.raises(CheckpointError, match=rf"{file}: (not valid JSON|not a whole safetensors file)") as raised:
+        load(model)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_folder_that_is_no_musicldm_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
+    (tmp_path / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
+    with pytest.raises(CheckpointError, match="is not a MusicLDM"):
+        load(tmp_path)
+    assert issubclass(CheckpointError, OSError)
