@@ -74,22 +74,24 @@ class _Residual(nn.Module):
         return out
 
 
-def _convolution(inputs: int, outputs: int, *, stride: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
-    )
+def _convolution(
+    inputs: int, outputs: int, *, stride: int | tuple[int, int], kernel: tuple[int, int] = (3, 3)
+) -> nn.Sequential:
+    padding = (kernel[0] // 2, kernel[1] // 2)
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
 
 
 class JudgeNet(nn.Module):
     """Log-mel (B, T, bins), T ≥ `MIN_FRAMES` → logits of each head (B, classes).
 
-    Strided 3 × 3 convolutions, each with a residual one, then mean and deviation over time of all remaining
-    frequencies: pooled over time, any length will do.
+    The first convolution leaves 25 frames a second, which keeps the rest fast on a CPU; then strided ones, each with a
+    residual one, and the mean and deviation over time of what they hear: pooled over time, any length will do.
     """
 
     def __init__(self, sizes: Mapping[str, int], channels: Sequence[int], n_mels: int, width: int = 256) -> None:
         super().__init__()
-        stages: list[nn.Module] = [_convolution(1, channels[0], stride=2)]
+        stages: list[nn.Module] = [_convolution(1, channels[0], stride=(4, 2), kernel=(7, 5))]
         for inputs, outputs in itertools.pairwise(channels):
             stages += [_convolution(inputs, outputs, stride=2), _Residual(outputs)]
         self.stages = nn.Sequential(*stages)
