@@ -23,7 +23,9 @@ def tone_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
         wave = 0.3 * np.sin(2 * np.pi * (200 + 50 * index) * time) + 0.01 * rng.standard_normal(SAMPLES)
         soundfile.write(folder / f"{index}.flac", wave.astype(np.float32), 16000)
         captions = [f"tone {index}", f"a sine of {200 + 50 * index} hertz"]
-        lines.append(json.dumps({"file_name": f"{index}.flac", "text": captions[0], "captions": captions, "seed": index}))
+        lines.append(
+            json.dumps({"file_name": f"{index}.flac", "text": captions[0], "captions": captions, "seed": index})
+        )
     (folder / "metadata.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder
 

@@ -112,9 +112,7 @@ def recorded(task: Task, options: LoopOptions, stop_at: int | None = None) -> li
 
 
 @pytest.mark.parametrize("part", TASKS)
-def test_a_killed_run_resumes_with_the_losses_of_an_unbroken_one(
-    part: str, tones: ClipStore, tmp_path: Path
-) -> None:
+def test_a_killed_run_resumes_with_the_losses_of_an_unbroken_one(part: str, tones: ClipStore, tmp_path: Path) -> None:
     make: Callable[[ClipStore, Path], Task] = TASKS[part]
     torch.manual_seed(3)
     whole = recorded(make(tones, tmp_path), LoopOptions(tmp_path / "whole", steps=6, warmup=2, device="cpu"))

@@ -154,7 +154,7 @@ def test_a_perfect_denoiser_has_no_loss(ldm: LdmTask) -> None:
             assert torch.allclose(noisy, alpha.sqrt() * latent + (1 - alpha).sqrt() * noise, atol=1e-5)
             return type("Out", (), {"sample": velocity})
 
-    ldm.modules["unet"] = Perfect()
+    ldm.unet = Perfect()
     assert float(ldm._loss(latent, torch.zeros(2, 8), noise, steps)) == pytest.approx(0.0, abs=1e-9)
 
 

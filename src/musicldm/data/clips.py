@@ -115,7 +115,7 @@ class ClipStore:
 
     def wave(self, index: int) -> npt.NDArray[np.float32]:
         """Waveform (samples,) float32, full scale ±1."""
-        return np.asarray(self.waves[index], dtype=np.float32) / 32767
+        return np.asarray(self.waves[index], dtype=np.float32) / np.float32(32767)
 
 
 def _fingerprint(rows: Sequence[ClipRow], spec: MelSpec) -> str:
@@ -147,7 +147,9 @@ def _extract(
     hop = spec.hop_length
     samples = len(_read(corpus / rows[0].file_name, spec.sample_rate)) // hop * hop
     if samples < spec.n_fft:
-        raise DataError(f"{rows[0].file_name} in {corpus} is too short: {samples} samples, at least {spec.n_fft} needed")
+        raise DataError(
+            f"{rows[0].file_name} in {corpus} is too short: {samples} samples, at least {spec.n_fft} needed"
+        )
     shape = (len(rows), samples)
     waves = np.lib.format.open_memmap(folder / "waves.npy", mode="w+", dtype=np.int16, shape=shape)
     frames = (len(rows), samples // hop, spec.n_mels)

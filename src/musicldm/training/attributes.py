@@ -72,7 +72,9 @@ class Attributes:
         if not all(name in row.fields for row in rows for name in _FIELDS):
             return None
         known = values or {name: tuple(sorted({read(row) for row in rows})) for name, read in _READERS.items()}
-        classes = {name: torch.tensor([known[name].index(read(row)) for row in rows]) for name, read in _READERS.items()}
+        classes = {
+            name: torch.tensor([known[name].index(read(row)) for row in rows]) for name, read in _READERS.items()
+        }
         bpm = torch.tensor([float(row.fields["bpm"]) for row in rows])
         return cls(known, classes, tempo_target(bpm), bpm)
 

@@ -103,9 +103,7 @@ def build_clap(recipe: ClapRecipe, captions: Sequence[str]) -> tuple[ClapModel, 
         projection_dim=recipe.width,
         hidden_dropout_prob=0.0,
     )
-    config = ClapConfig(
-        text_config=text.config.to_dict(), audio_config=audio.to_dict(), projection_dim=recipe.width
-    )
+    config = ClapConfig(text_config=text.config.to_dict(), audio_config=audio.to_dict(), projection_dim=recipe.width)
     clap = ClapModel(config)
     clap.text_model.load_state_dict(text.state_dict())
     return clap, make_tokenizer(pieces, recipe.max_tokens)
@@ -128,7 +126,9 @@ class FrozenStates:
 
 
 @torch.no_grad()
-def freeze_states(text_model: Any, tokenizer: Any, texts: Sequence[str], frozen: int, batch_size: int = 128) -> FrozenStates:
+def freeze_states(
+    text_model: Any, tokenizer: Any, texts: Sequence[str], frozen: int, batch_size: int = 128
+) -> FrozenStates:
     """Runs the embeddings and the first `frozen` layers once over all texts."""
     text_model.eval()
     ids = tokenizer(list(texts), truncation=True)["input_ids"]
@@ -166,9 +166,11 @@ class ClapTask:
     """Trains the text tower, then the audio tower against it."""
 
     name = "clap"
-    ema = ("clap",)
+    ema: tuple[str, ...] = ("clap",)
 
-    def __init__(self, recipe: ClapRecipe, train: ClipStore, held_out: ClipStore, clap: ClapModel, tokenizer: Any) -> None:
+    def __init__(
+        self, recipe: ClapRecipe, train: ClipStore, held_out: ClipStore, clap: ClapModel, tokenizer: Any
+    ) -> None:
         self.recipe, self.train, self.held_out, self.tokenizer = recipe, train, held_out, tokenizer
         self.batch_size = recipe.batch_size
         self.attributes = Attributes.of(train.rows)
@@ -184,6 +186,8 @@ class ClapTask:
         if self.attributes is not None:
             extras["heads"] = Heads(known, recipe.width)
             extras["truth"] = nn.Linear(self.attributes.features().shape[1], recipe.width)
+        self.clap: Any = clap
+        self.extras: Any = extras
         self.modules = nn.ModuleDict({"clap": clap, "extras": extras})
         self.turns = self._turns()
         self.captions = [caption for row in train.rows for caption in row.captions]
@@ -242,7 +246,7 @@ class ClapTask:
 
     def _embed(self, texts: Tensor) -> Tensor:
         """Unit embeddings (B, D) of texts by index, through the layers that train."""
-        clap = self.modules["clap"]
+        clap = self.clap
         hidden, mask = self.states.batch(texts.cpu().numpy())
         hidden, mask = hidden.to(clap.device), mask.to(clap.device)
         hidden = run_layers(clap.text_model.encoder.layer[self.recipe.frozen :], hidden, mask)
@@ -250,7 +254,7 @@ class ClapTask:
 
     def _text_losses(self, batch: Batch) -> Losses:
         assert self.attributes is not None
-        extras, clips = self.modules["extras"], batch["clips"].cpu()
+        extras, clips = self.extras, batch["clips"].cpu()
         texts = torch.cat([batch["captions"], batch["phrases"]]).cpu()
         embedded = self._embed(texts)
         captions = embedded[: len(clips)]
@@ -260,13 +264,13 @@ class ClapTask:
             "heads": extras["heads"].loss(captions, self.attributes, clips)
             + 0.3 * extras["heads"].loss(truth, self.attributes, clips),
             "meaning": 1 - (F.normalize(extras["meaning"](embedded), dim=-1) * meant).sum(1).mean(),
-            "matching": info_nce(captions, truth, self.modules["clap"].logit_scale_t.exp()),
+            "matching": info_nce(captions, truth, self.clap.logit_scale_t.exp()),
         }
         loss = terms["heads"] + self.recipe.meaning_weight * terms["meaning"]
         return {"loss": loss + self.recipe.matching_weight * terms["matching"], **terms}
 
     def _audio_losses(self, batch: Batch) -> Losses:
-        clap, clips = self.modules["clap"], batch["clips"].cpu()
+        clap, clips = self.clap, batch["clips"].cpu()
         heard = self._hear(self.train, clips, batch["shift"].cpu())
         if self.attributes is None:
             terms = {"contrast": info_nce(heard, self._embed(batch["captions"]), clap.logit_scale_a.exp())}
@@ -276,7 +280,7 @@ class ClapTask:
         text = self._locked[batch["captions"].cpu()].float().to(heard.device)
         terms = {
             "contrast": info_nce(heard, text, clap.logit_scale_a.exp()),
-            "heads": self.modules["extras"]["heads"].loss(heard, self.attributes, clips),
+            "heads": self.extras["heads"].loss(heard, self.attributes, clips),
         }
         return {"loss": terms["contrast"] + 0.5 * terms["heads"], **terms}
 
@@ -285,7 +289,7 @@ class ClapTask:
         training = self.modules.training
         self.modules.eval()
         texts = torch.arange(len(self.captions))
-        out = torch.cat([self._embed(part).half().cpu() for part in texts.split(256)])
+        out = torch.cat([self._embed(part).half().cpu() for part in torch.split(texts, 256)])
         self.modules.train(training)
         return out
 
@@ -295,7 +299,7 @@ class ClapTask:
         for row, clip in enumerate(clips.tolist()):
             image = self._spectrogram(store, clip)
             spectrograms.append(image if shift is None else image.roll(int(shift[row]), dims=1))
-        clap = self.modules["clap"]
+        clap = self.clap
         features = torch.stack(spectrograms).float().to(clap.device)
         return F.normalize(clap.get_audio_features(features).pooler_output, dim=-1)
 
@@ -309,11 +313,11 @@ class ClapTask:
 
     def validate(self) -> dict[str, float]:
         """Attribute accuracies of held-out captions and sounds, retrieval of clips by caption, spread of texts."""
-        clap = self.modules["clap"]
+        clap = self.clap
         texts = [row.captions[0] for row in self.held_out.rows]
         tokens = self.tokenizer(texts, padding=True, truncation=True, return_tensors="pt").to(clap.device)
         text = F.normalize(clap.get_text_features(**tokens).pooler_output, dim=-1)
-        heard = torch.cat([self._hear(self.held_out, part) for part in torch.arange(len(texts)).split(32)])
+        heard = torch.cat([self._hear(self.held_out, part) for part in torch.split(torch.arange(len(texts)), 32)])
         rank = (text @ heard.T).argsort(dim=1, descending=True).cpu() == torch.arange(len(texts))[:, None]
         place = rank.float().argmax(1)
         similarity = text @ text.T
@@ -324,7 +328,7 @@ class ClapTask:
         }
         if self.held_out_attributes is not None:
             for name, embedding in (("text", text), ("audio", heard)):
-                found = self.modules["extras"]["heads"].figures(embedding, self.held_out_attributes)
+                found = self.extras["heads"].figures(embedding, self.held_out_attributes)
                 figures |= {f"{name}_{key}": value for key, value in found.items()}
         return figures
 
@@ -332,7 +336,7 @@ class ClapTask:
         return {}
 
     def export(self, folder: Path) -> None:
-        self.modules["clap"].save_pretrained(folder / "text_encoder")
+        self.clap.save_pretrained(folder / "text_encoder")
         self.tokenizer.save_pretrained(folder / "tokenizer")
         self.extractor.save_pretrained(folder / "feature_extractor")
 

@@ -5,6 +5,8 @@ Widths are parameters: the published ones need a GPU, an eighth of them trains o
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -32,7 +34,7 @@ class PeriodDiscriminator(nn.Module):
 
     def forward(self, wave: Tensor) -> Verdict:
         wave = F.pad(wave, (0, -wave.shape[-1] % self.period), mode="reflect")
-        return _through(self.convs, self.head, wave.unflatten(-1, (-1, self.period))[:, None])
+        return _through(self.convs, self.head, wave.reshape(len(wave), 1, -1, self.period))
 
 
 class ScaleDiscriminator(nn.Module):
@@ -42,7 +44,7 @@ class ScaleDiscriminator(nn.Module):
         super().__init__()
         widths = (1, *channels)
         self.convs = nn.ModuleList()
-        for index, (a, b) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+        for index, (a, b) in enumerate(pairwise(widths)):
             stride = 1 if index == 0 else 4
             kernel = 15 if index == 0 else 41
             groups = 1 if index == 0 else max(1, a // 4)
@@ -84,9 +86,7 @@ class PatchDiscriminator(nn.Module):
     def __init__(self, channels: tuple[int, ...]) -> None:
         super().__init__()
         widths = (1, *channels)
-        self.convs = nn.ModuleList(
-            weight_norm(nn.Conv2d(a, b, 4, 2, padding=1)) for a, b in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.convs = nn.ModuleList(weight_norm(nn.Conv2d(a, b, 4, 2, padding=1)) for a, b in pairwise(widths))
         self.head = weight_norm(nn.Conv2d(channels[-1], 1, 3, padding=1))
 
     def forward(self, mel: Tensor) -> list[Verdict]:

@@ -108,7 +108,7 @@ class LdmTask:
     """Trains the UNet on latents (N, 2 C, T, F): means and deviations, sampled anew each time and scaled."""
 
     name = "ldm"
-    ema = ("unet",)
+    ema: tuple[str, ...] = ("unet",)
 
     def __init__(
         self,
@@ -127,8 +127,11 @@ class LdmTask:
         self.scaling_factor, self.decode = scaling_factor, decode
         self.batch_size = recipe.batch_size
         model = unet if unet is not None else build_unet(recipe, latents.shape[1] // 2)
+        self.unet: Any = model
         self.modules = nn.ModuleDict({"unet": model})
-        self.turns = (Turn("generator", ("unet",), recipe.learning_rate, (0.9, 0.99), recipe.weight_decay, 1.0),)
+        self.turns: tuple[Turn, ...] = (
+            Turn("generator", ("unet",), recipe.learning_rate, (0.9, 0.99), recipe.weight_decay, 1.0),
+        )
         self.scheduler = build_scheduler(recipe)
 
     def __len__(self) -> int:
@@ -147,11 +150,11 @@ class LdmTask:
     def _condition(self, conditions: Conditions, clip: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
         dropped, from_text, which = rng.random(3)
         if dropped < self.recipe.drop:
-            return conditions.empty.astype(np.float32)
+            return np.asarray(conditions.empty, dtype=np.float32)
         if from_text >= self.recipe.text_share:
-            return conditions.audio[clip].astype(np.float32)
+            return np.asarray(conditions.audio[clip], dtype=np.float32)
         first, last = conditions.first[clip], conditions.first[clip + 1]
-        return conditions.text[first + int(which * (last - first))].astype(np.float32)
+        return np.asarray(conditions.text[first + int(which * (last - first))], dtype=np.float32)
 
     def losses(self, turn: str, batch: Batch, progress: float) -> Losses | None:  # noqa: ARG002 - one turn
         latent = batch["latent"]
@@ -164,7 +167,7 @@ class LdmTask:
         target = noise
         if self.recipe.prediction == "v_prediction":
             target = self.scheduler.get_velocity(latent, noise, steps)
-        predicted = self.modules["unet"](noisy, steps, encoder_hidden_states=None, class_labels=condition).sample
+        predicted = self.unet(noisy, steps, encoder_hidden_states=None, class_labels=condition).sample
         return F.mse_loss(predicted.float(), target)
 
     def validate(self) -> dict[str, float]:
@@ -212,11 +215,11 @@ class LdmTask:
         shape = (len(condition), self.latents.shape[1] // 2, *self.latents.shape[2:])
         latent = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(condition.device)
         for step in scheduler.timesteps:
-            seen: Any = self.modules["unet"](torch.cat([latent] * 2), step, None, class_labels=labels).sample.float()
+            seen: Any = self.unet(torch.cat([latent] * 2), step, None, class_labels=labels).sample.float()
             without, with_text = seen.chunk(2)
             latent = scheduler.step(without + guidance * (with_text - without), step, latent).prev_sample
         return latent
 
     def export(self, folder: Path) -> None:
-        self.modules["unet"].save_pretrained(folder / "unet")
+        self.unet.save_pretrained(folder / "unet")
         sampling_scheduler(self.recipe).save_pretrained(folder / "scheduler")

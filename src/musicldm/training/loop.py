@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,6 +26,7 @@ from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
 from musicldm.errors import InvalidInputError, TrainingError
+from musicldm.training.log import Meter, open_writer, write_samples
 
 Batch = dict[str, Tensor]
 Losses = dict[str, Tensor]
@@ -58,11 +60,20 @@ class Turn:
 class Task(Protocol):
     """What one training is; its state is `modules`."""
 
-    name: str
     modules: nn.ModuleDict
-    turns: Sequence[Turn]
-    ema: tuple[str, ...]
     batch_size: int
+
+    @property
+    def name(self) -> str:
+        """As in `musicldm train NAME`."""
+
+    @property
+    def turns(self) -> Sequence[Turn]:
+        """The optimisers' parts in a step, in their order."""
+
+    @property
+    def ema(self) -> tuple[str, ...]:
+        """The modules whose moving averages are validated and exported."""
 
     def __len__(self) -> int:
         """Number of clips in an epoch."""
@@ -210,8 +221,8 @@ class Loop:
             TrainingError: a loss that is not finite, or a disk that is full; the last good checkpoint stays.
         """
         last_checkpoint = last_validation = time.monotonic()
-        meter = _Meter(self.options)
-        with ThreadPoolExecutor(1) as pool, _writer(self.options.out, self.accelerator) as writer:
+        meter = Meter()
+        with ThreadPoolExecutor(1) as pool, self._writer() as writer:
             batches = self._batches(pool)
             while self.progress < 1.0:
                 started = time.monotonic()
@@ -285,13 +296,16 @@ class Loop:
         self._log(writer, "validation", figures)
         self.report(f"step {self.step} validation " + " ".join(f"{k} {v:.4f}" for k, v in figures.items()))
         if writer is not None:
-            _write_samples(writer, samples, self.step)
+            write_samples(writer, samples, self.step)
 
     def export(self) -> None:
         """Writes the part with its averaged weights into `out`."""
         with self._averaged():
             self.task.modules.eval()
             self.task.export(self.options.out)
+
+    def _writer(self) -> Any:
+        return open_writer(self.options.out) if self.accelerator.is_main_process else nullcontext()
 
     def _averaged(self) -> _Averaged:
         return _Averaged(self.task.modules, self.averages)
@@ -328,7 +342,9 @@ class Loop:
             partial.replace(path)
         except (OSError, RuntimeError) as error:
             partial.unlink(missing_ok=True)
-            raise TrainingError(f"the checkpoint cannot be written to {path}: {error}; the one before is kept") from error
+            raise TrainingError(
+                f"the checkpoint cannot be written to {path}: {error}; the one before is kept"
+            ) from error
 
     def _load(self) -> None:
         path = self.options.out / CHECKPOINT
@@ -367,66 +383,5 @@ class _Averaged:
             average.restore(self.modules[name].parameters())
 
 
-class _Meter:
-    """Means of the losses since the last line, the rate, and the time left."""
-
-    def __init__(self, options: LoopOptions) -> None:
-        self.options = options
-        self.period = 1.0 if sys.stderr.isatty() else 30.0
-        self.sums: dict[str, float] = {}
-        self.means: dict[str, float] = {}
-        self.count = 0
-        self.rate = 0.0
-        self.since = time.monotonic()
-
-    def update(self, losses: Mapping[str, float]) -> None:
-        self.count += 1
-        for name, value in losses.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
-
-    def due(self) -> bool:
-        return time.monotonic() - self.since > self.period
-
-    def flush(self) -> dict[str, float]:
-        now = time.monotonic()
-        self.rate = self.count / (now - self.since)
-        self.means = {name: value / self.count for name, value in self.sums.items()}
-        self.sums, self.count, self.since = {}, 0, now
-        return {**self.means, "steps_per_second": self.rate}
-
-    def line(self, step: int, elapsed: float, progress: float) -> str:
-        left = elapsed / max(progress, 1e-9) - elapsed
-        figures = " ".join(f"{name} {value:.4f}" for name, value in self.means.items())
-        return f"step {step} {figures} {self.rate:.2f} steps/s {progress:.1%} {left / 60:.1f} min left"
-
-
 def _label(turn: str, loss: str) -> str:
     return loss if turn == "generator" else f"{turn}_{loss}"
-
-
-class _NoWriter:
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *exc: object) -> None:
-        return None
-
-
-def _writer(out: Path, accelerator: Accelerator) -> Any:
-    """TensorBoard's writer on the main process where TensorBoard is installed; the log file is written anyhow."""
-    if not accelerator.is_main_process:
-        return _NoWriter()
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return _NoWriter()
-    return SummaryWriter(str(out / "tensorboard"))
-
-
-def _write_samples(writer: Any, samples: Mapping[str, npt.NDArray[np.float32]], step: int) -> None:
-    for name, value in samples.items():
-        if value.ndim == 1:
-            writer.add_audio(name, value[None], step, sample_rate=16000)
-        else:
-            low, high = float(value.min()), float(value.max())
-            writer.add_image(name, ((value - low) / max(high - low, 1e-6))[None, ::-1].copy(), step)

@@ -39,7 +39,9 @@ class TextTowerOptions:
         if not self.layers:
             raise InvalidInputError("layers is empty: keep at least one layer of the encoder")
         if self.vocabulary <= len(SPECIAL_PIECES):
-            raise InvalidInputError(f"vocabulary {self.vocabulary} is too small: more than {len(SPECIAL_PIECES)} needed")
+            raise InvalidInputError(
+                f"vocabulary {self.vocabulary} is too small: more than {len(SPECIAL_PIECES)} needed"
+            )
 
 
 class SentenceEncoder(nn.Module):
@@ -99,8 +101,8 @@ def load_encoder(folder: str | Path | None = None, sha256: str = ENCODER_SHA256)
 def keep_pieces(vocabulary: Mapping[str, int], size: int, used: Iterable[str] = ()) -> list[str]:
     """The word pieces of a smaller vocabulary, in the order of their new ids; at most `size` of them.
 
-    Always kept: the special pieces, ASCII characters and numbers up to three digits (both also inside words), and `used`
-    (the pieces of the training captions). The rest is filled by the order of `vocabulary`, which is that of frequency.
+    Always kept: the special pieces, ASCII characters and numbers up to three digits (both also inside words), and
+    `used` (the pieces of the training captions). The rest is filled in the order of `vocabulary`, that of frequency.
 
     Raises:
         InvalidInputError: what must be kept is more than `size`.
@@ -132,7 +134,9 @@ def make_tokenizer(pieces: Sequence[str], max_tokens: int) -> BertTokenizer:
     )
 
 
-def build_text_model(encoder: SentenceEncoder, pieces: Sequence[str], layers: Sequence[int], max_tokens: int) -> ClapTextModel:
+def build_text_model(
+    encoder: SentenceEncoder, pieces: Sequence[str], layers: Sequence[int], max_tokens: int
+) -> ClapTextModel:
     """A `ClapTextModel` that computes what `encoder` does with only `layers` and the words in `pieces`.
 
     With all layers, its last hidden states equal the encoder's. The pooler starts as the identity before tanh.

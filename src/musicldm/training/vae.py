@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -75,7 +76,7 @@ def build_vae(recipe: VaeRecipe) -> AutoencoderKL:
 
 @torch.no_grad()
 def _fold_normalisation(vae: AutoencoderKL, mean: float, deviation: float) -> None:
-    """Starts the first and last convolution such that inside the network log-mels are near zero mean, unit deviation."""
+    """Starts the first and last convolution such that inside the network log-mels have zero mean, unit deviation."""
     first, last = vae.encoder.conv_in, vae.decoder.conv_out
     first.weight /= deviation
     first.bias -= mean * first.weight.sum(dim=(1, 2, 3))
@@ -87,7 +88,7 @@ class VaeTask:
     """Trains the autoencoder on crops of clips."""
 
     name = "vae"
-    ema = ("vae",)
+    ema: tuple[str, ...] = ("vae",)
 
     def __init__(
         self, recipe: VaeRecipe, train: ClipStore, held_out: ClipStore, *, vae: AutoencoderKL | None = None
@@ -95,8 +96,10 @@ class VaeTask:
         self.recipe, self.train, self.held_out = recipe, train, held_out
         self.batch_size = recipe.batch_size
         model = vae if vae is not None else build_vae(recipe)
-        self.modules = nn.ModuleDict({"vae": model, "discriminator": PatchDiscriminator(recipe.patch_channels)})
-        self.turns = (
+        self.vae: Any = model
+        self.discriminator = PatchDiscriminator(recipe.patch_channels)
+        self.modules = nn.ModuleDict({"vae": model, "discriminator": self.discriminator})
+        self.turns: tuple[Turn, ...] = (
             Turn("discriminator", ("discriminator",), recipe.discriminator_rate, (0.5, 0.9), 0.0, 1.0),
             Turn("generator", ("vae",), recipe.learning_rate, (0.9, 0.99), 0.0, 1.0),
         )
@@ -116,12 +119,12 @@ class VaeTask:
         real = batch["mel"]
         adversarial = progress >= self.recipe.adversarial_from
         if turn == "discriminator":
-            posterior = self.modules["vae"].encode(real).latent_dist
-            fake = self.modules["vae"].decode(posterior.sample()).sample
+            posterior = self.vae.encode(real).latent_dist
+            fake = self.vae.decode(posterior.sample()).sample
             self._pass = fake, posterior.kl().mean() / posterior.mean[0].numel()
             if not adversarial:
                 return None
-            judge = self.modules["discriminator"]
+            judge = self.discriminator
             return {"loss": discriminator_loss(judge(self._inside(real)), judge(self._inside(fake.detach())))}
         assert self._pass is not None
         fake, kl = self._pass
@@ -134,7 +137,7 @@ class VaeTask:
         }
         loss = terms["l1"] + self.recipe.gradient_weight * terms["gradient"] + self.recipe.kl_weight * terms["kl"]
         if adversarial:
-            terms["adversarial"] = adversarial_loss(self.modules["discriminator"](self._inside(fake)))
+            terms["adversarial"] = adversarial_loss(self.discriminator(self._inside(fake)))
             loss = loss + self.recipe.adversarial_weight * terms["adversarial"]
         return {"loss": loss, **terms}
 
@@ -161,14 +164,13 @@ class VaeTask:
         out = []
         for index in range(count):
             mel = torch.from_numpy(np.asarray(self.held_out.mels[index], np.float32))[None, None].to(device)
-            latent = self.modules["vae"].encode(mel).latent_dist.mode()
-            out.append((mel, self.modules["vae"].decode(latent).sample, latent))
+            latent = self.vae.encode(mel).latent_dist.mode()
+            out.append((mel, self.vae.decode(latent).sample, latent))
         return out
 
     @torch.no_grad()
     def export(self, folder: Path) -> None:
         """Writes the folder with `scaling_factor` such that scaled latents of held-out clips have unit deviation."""
         latents = torch.cat([latent.flatten() for _, _, latent in self._reconstructions(min(64, len(self.held_out)))])
-        vae = self.modules["vae"]
-        vae.register_to_config(scaling_factor=float(1 / latents.std()))
-        vae.save_pretrained(folder / "vae")
+        self.vae.register_to_config(scaling_factor=float(1 / latents.std()))
+        self.vae.save_pretrained(folder / "vae")

@@ -1,4 +1,4 @@
-"""Vocoder: HiFi-GAN (arXiv 2010.05646) from log-mel to waveform, with spectral losses first and discriminators later."""
+"""Vocoder: HiFi-GAN (arXiv 2010.05646) from log-mel to waveform, spectral losses first, discriminators later."""
 
 from __future__ import annotations
 
@@ -68,7 +68,9 @@ class VocoderRecipe:
     def __post_init__(self) -> None:
         hop = int(np.prod(self.upsample_rates))
         if hop != self.spec.hop_length:
-            raise InvalidInputError(f"upsample_rates {self.upsample_rates} make {hop}, not the hop {self.spec.hop_length}")
+            raise InvalidInputError(
+                f"upsample_rates {self.upsample_rates} make {hop}, not the hop {self.spec.hop_length}"
+            )
 
 
 RECIPES: Mapping[str, VocoderRecipe] = {"default": VocoderRecipe()}
@@ -103,7 +105,7 @@ class VocoderTask:
     """Trains the generator on segments of clips; `vae`, where given, makes the inputs it will meet in the end."""
 
     name = "vocoder"
-    ema = ("generator",)
+    ema: tuple[str, ...] = ("generator",)
 
     def __init__(
         self,
@@ -121,9 +123,11 @@ class VocoderTask:
         discriminators = WaveDiscriminators(
             recipe.periods, recipe.period_channels, recipe.scales, recipe.scale_channels
         )
+        self.generator: Any = generator
+        self.discriminators = discriminators
         self.modules = nn.ModuleDict({"generator": generator, "discriminators": discriminators})
         self.vae = vae.requires_grad_(False).eval() if vae is not None else None
-        self.turns = (
+        self.turns: tuple[Turn, ...] = (
             Turn("discriminator", ("discriminators",), recipe.discriminator_rate, recipe.betas, 0.0, 10.0),
             Turn("generator", ("generator",), recipe.learning_rate, recipe.betas, 0.0, 100.0),
         )
@@ -160,10 +164,10 @@ class VocoderTask:
     def losses(self, turn: str, batch: Batch, progress: float) -> Losses | None:
         adversarial = progress >= self.recipe.adversarial_from
         if turn == "discriminator":
-            self._fake = self.modules["generator"](self._input(batch, progress)).float()
+            self._fake = self.generator(self._input(batch, progress)).float()
             if not adversarial:
                 return None
-            discriminators = self.modules["discriminators"]
+            discriminators = self.discriminators
             return {"loss": discriminator_loss(discriminators(batch["wave"]), discriminators(self._fake.detach()))}
         assert self._fake is not None
         fake, real = self._fake, batch["wave"]
@@ -173,9 +177,9 @@ class VocoderTask:
         ).mean()
         loss = self.recipe.mel_weight * terms["mel"] + self.recipe.resolution_weight * terms["resolutions"]
         if adversarial:
-            verdicts = self.modules["discriminators"](fake)
+            verdicts = self.discriminators(fake)
             with torch.no_grad():
-                reference = self.modules["discriminators"](real)
+                reference = self.discriminators(real)
             terms["adversarial"] = adversarial_loss(verdicts)
             terms["features"] = feature_matching_loss(reference, verdicts)
             loss = loss + self.recipe.adversarial_weight * terms["adversarial"]
@@ -197,7 +201,7 @@ class VocoderTask:
         return {name: float(np.mean(values)) for name, values in errors.items() if values}
 
     def _error(self, given: Tensor, wanted: Tensor) -> float:
-        wave = self.modules["generator"](given)
+        wave = self.generator(given)
         return float(F.l1_loss(log_mel(wave, self.recipe.spec), wanted))
 
     def samples(self) -> dict[str, npt.NDArray[np.float32]]:
@@ -205,13 +209,13 @@ class VocoderTask:
         out: dict[str, npt.NDArray[np.float32]] = {}
         for index in range(min(2, len(self.held_out))):
             mel = torch.from_numpy(np.asarray(self.held_out.mels[index], np.float32))[None].to(device)
-            wave = self.modules["generator"](mel)
+            wave = self.generator(mel)
             out[f"clip{index}/wave"] = wave[0].cpu().numpy()
             out[f"clip{index}/mel"] = log_mel(wave, self.recipe.spec)[0].T.cpu().numpy()
         return out
 
     def export(self, folder: Path) -> None:
-        generator = self.modules["generator"]
+        generator = self.generator
         plain = SpeechT5HifiGan(generator.config)
         plain.apply_weight_norm()
         plain.load_state_dict(generator.state_dict())
