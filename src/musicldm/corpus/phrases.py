@@ -82,6 +82,11 @@ def _words(expression: str) -> set[str]:
     return set(re.findall(r"[\w-]+", expression))
 
 
+def _parts(text: str) -> set[str]:
+    """Words without hyphens, so that "stadium-rock drums" names rock."""
+    return set(re.findall(r"\w+", text.lower()))
+
+
 @cache
 def _implied(expression: str) -> tuple[Callable[[Truth], bool], ...]:
     found = _words(expression)
@@ -110,8 +115,8 @@ def _own(expressions: tuple[str, ...], value: str, genre: str) -> tuple[str, ...
 
     An empty `genre` leaves out every genre's word.
     """
-    others = [other for name in GENRES if name != genre and not (other := set(name.split())) <= set(value.split())]
-    return tuple(e for e in expressions if not any(other <= _words(e) for other in others))
+    others = [other for name in GENRES if name != genre and not (other := _parts(name)) <= _parts(value)]
+    return tuple(e for e in expressions if not any(other <= _parts(e) for other in others))
 
 
 @dataclass(frozen=True)
