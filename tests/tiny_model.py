@@ -193,8 +193,9 @@ def scale_weights(model: torch.nn.Module, seed: int) -> None:
                 weight.copy_(noise / math.sqrt(weight[0].numel()))
         if isinstance(module, torch.nn.BatchNorm2d):
             # Log-mels of loud waves in dB; the small variance makes the tower hear small differences.
-            module.running_mean.fill_(-5.0)
-            module.running_var.fill_(4.0)
+            statistics = dict(module.named_buffers())
+            statistics["running_mean"].fill_(-5.0)
+            statistics["running_var"].fill_(4.0)
         # Else texts, waves and conditions would hardly make a difference.
         gain = next((gain for part, gain in GAINS.items() if name.startswith(part)), 1.0)
         for weight in module.parameters(recurse=False):

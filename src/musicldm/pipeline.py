@@ -27,6 +27,7 @@ from musicldm.checkpoints import integrity, loading, resolve
 from musicldm.checkpoints.defaults import FILE_NAME, GenerationDefaults
 from musicldm.errors import InvalidInputError
 from musicldm.sampling import inputs, scoring
+from musicldm.sampling.callbacks import StepCallbacks
 from musicldm.sampling.conditioning import EmptyPromptCache, encode_texts
 from musicldm.sampling.decoding import decode
 from musicldm.sampling.denoising import denoise, ends_step, step_options
@@ -306,8 +307,13 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin):
             defaults=self.generation_defaults,
             geometry=geometry,
         )
-        tensor_inputs = getattr(callback_on_step_end, "tensor_inputs", callback_on_step_end_tensor_inputs)
-        tensor_inputs = inputs.tensor_names(tensor_inputs, self._callback_tensor_inputs)
+        wanted = getattr(callback_on_step_end, "tensor_inputs", callback_on_step_end_tensor_inputs)
+        callbacks = StepCallbacks(
+            on_step_end=callback_on_step_end,
+            tensor_inputs=inputs.tensor_names(wanted, self._callback_tensor_inputs),
+            callback=callback,
+            callback_steps=request.callback_steps,
+        )
         active = self.scheduler if scheduler is None else make_scheduler(scheduler, self.scheduler.config)
         device = self._execution_device
         randomness = settle_randomness(generator, request.batch_size)
@@ -325,12 +331,10 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin):
         with self.progress_bar(total=request.steps) as progress:
 
             def after_step(index: int, timestep: torch.Tensor, current: torch.Tensor) -> torch.Tensor | None:
-                if callback_on_step_end is not None:
-                    current = self._call_back(callback_on_step_end, tensor_inputs, conditions, index, timestep, current)
+                current = callbacks.after_evaluation(self, index, timestep, current, conditions)
                 if ends_step(index, len(timesteps), request.steps, active.order):
                     progress.update()
-                    if callback is not None and index % request.callback_steps == 0:
-                        callback(index // active.order, timestep, current)
+                    callbacks.after_step(index, active.order, timestep, current)
                 return None if self._interrupt else current
 
             latents = denoise(
@@ -384,26 +388,6 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin):
             positive=_repeat(positive, request.per_prompt, device),
             negative=None if negative is None else _repeat(negative, request.per_prompt, device),
         )
-
-    def _call_back(
-        self,
-        callback: Callable[..., dict[str, Any] | None],
-        names: Sequence[str],
-        conditions: Conditions,
-        index: int,
-        timestep: torch.Tensor,
-        latents: torch.Tensor,
-    ) -> torch.Tensor:
-        """Calls the user's function with the named tensors, and takes over those that it gives back."""
-        tensors = {
-            "latents": latents,
-            "prompt_embeds": conditions.positive,
-            "negative_prompt_embeds": conditions.negative,
-        }
-        changed = callback(self, index, timestep, {name: tensors[name] for name in names}) or {}
-        conditions.change(changed)
-        new: torch.Tensor = changed.get("latents", latents)
-        return new
 
 
 def _repeat(embeddings: torch.Tensor, times: int, device: torch.device) -> torch.Tensor:

@@ -1,0 +1,170 @@
+"""Parity with diffusers' own MusicLDM pipeline at the published full size, with random weights.
+
+Two runs in two environments, from the root of the repository (see tests/oracles/make_references.py for the first):
+
+    oracle/bin/python -m benchmarks.parity_full_size make FOLDER
+    python -m benchmarks.parity_full_size compare FOLDER
+
+The first builds the checkpoint with upstream's pipeline (2 GB, deleted by hand) and stores what that makes of it;
+the second makes the same with ours and records the largest difference under benchmarks/results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import time
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import torch
+from tests.tiny_model import scale_weights, tiny_tokenizer
+from transformers import ClapConfig, ClapFeatureExtractor, ClapModel, SpeechT5HifiGan, SpeechT5HifiGanConfig
+
+RESULT = Path(__file__).parent / "results" / "parity_full_size.json"
+PACKAGES = ("torch", "diffusers", "transformers", "numpy")
+SEED = 11
+CASES: dict[str, dict[str, Any]] = {
+    "DDIM, 10.24 s": {"audio_length_in_s": 10.24, "num_inference_steps": 4},
+    "DPM-Solver++, 5.0 s, best of 2, negative prompt": {
+        "audio_length_in_s": 5.0,
+        "num_inference_steps": 4,
+        "num_waveforms_per_prompt": 2,
+        "negative_prompt": "low quality",
+    },
+}
+PROMPT = "melodic techno with a fast beat and synths"
+
+
+def full_size_parts() -> dict[str, Any]:
+    """The parts of the published checkpoint, as its configuration has them, with random weights of ordinary size."""
+    channels = (128, 256, 384, 640)
+    parts: dict[str, Any] = {
+        "unet": diffusers.UNet2DConditionModel(
+            sample_size=256,
+            in_channels=8,
+            out_channels=8,
+            down_block_types=("DownBlock2D", *("CrossAttnDownBlock2D",) * 3),
+            up_block_types=(*("CrossAttnUpBlock2D",) * 3, "UpBlock2D"),
+            block_out_channels=channels,
+            layers_per_block=2,
+            attention_head_dim=tuple(width // 32 for width in channels),
+            cross_attention_dim=channels,
+            class_embed_type="simple_projection",
+            projection_class_embeddings_input_dim=512,
+            class_embeddings_concat=True,
+        ),
+        "vae": diffusers.AutoencoderKL(
+            in_channels=1,
+            out_channels=1,
+            down_block_types=("DownEncoderBlock2D",) * 3,
+            up_block_types=("UpDecoderBlock2D",) * 3,
+            block_out_channels=(128, 256, 512),
+            layers_per_block=2,
+            latent_channels=8,
+            scaling_factor=0.9,
+        ),
+        "vocoder": SpeechT5HifiGan(
+            SpeechT5HifiGanConfig(
+                model_in_dim=64,
+                upsample_initial_channel=1024,
+                upsample_rates=[5, 4, 2, 2, 2],
+                upsample_kernel_sizes=[16, 16, 8, 4, 4],
+                normalize_before=False,
+            )
+        ),
+        "text_encoder": ClapModel(
+            ClapConfig(
+                audio_config={"patch_embeds_hidden_size": 128, "hidden_size": 1024, "depths": [2, 2, 12, 2]},
+                text_config={},
+            )
+        ),
+    }
+    for offset, model in enumerate(parts.values()):
+        scale_weights(model.eval(), 100 + offset)
+    parts["feature_extractor"] = ClapFeatureExtractor(truncation="rand_trunc", padding="repeatpad")
+    parts["scheduler"] = diffusers.DDIMScheduler(
+        beta_start=0.0015,
+        beta_end=0.0195,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+    )
+    return parts
+
+
+def run(pipeline: Any) -> dict[str, Any]:
+    """Waves and seconds of each case; the second case swaps the scheduler as users do."""
+    pipeline.set_progress_bar_config(disable=True)
+    waves, seconds = {}, {}
+    for name, case in CASES.items():
+        if name.startswith("DPM"):
+            pipeline.scheduler = diffusers.DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)
+        start = time.perf_counter()
+        waves[name] = pipeline(PROMPT, **case, generator=torch.Generator().manual_seed(SEED)).audios
+        seconds[name] = round(time.perf_counter() - start, 1)
+        print(f"{name}: {seconds[name]} s, deviation {waves[name].std():.3f}, largest {abs(waves[name]).max():.3f}")
+    return {"waves": waves, "seconds": seconds}
+
+
+def make(folder: Path) -> None:
+    """Builds the checkpoint and the reference with upstream's pipeline."""
+    checkpoint = folder / "checkpoint"
+    parts = full_size_parts()
+    parts["tokenizer"] = tiny_tokenizer(checkpoint / "tokenizer")
+    diffusers.MusicLDMPipeline(**parts).save_pretrained(checkpoint)
+    del parts
+    made = run(diffusers.MusicLDMPipeline.from_pretrained(checkpoint))
+    np.savez(folder / "reference.npz", **made["waves"])
+    facts = {"versions": {name: version(name) for name in PACKAGES}, "seconds": made["seconds"]}
+    (folder / "reference.json").write_text(json.dumps(facts))
+
+
+def compare(folder: Path) -> None:
+    """Makes the same with our pipeline and records the differences."""
+    from musicldm import MusicLDMPipeline
+
+    pipeline = MusicLDMPipeline.from_pretrained(folder / "checkpoint")
+    made = run(pipeline)
+    differences = {}
+    with np.load(folder / "reference.npz") as reference:
+        for name, waves in made["waves"].items():
+            differences[name] = {
+                "largest difference of full scale": float(np.abs(waves - reference[name]).max()),
+                "largest sample of the reference": float(np.abs(reference[name]).max()),
+            }
+    upstream = json.loads((folder / "reference.json").read_text())
+    result = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "hardware": f"{os.cpu_count()} cores, {platform.machine()}, CPU only, shared with other work",
+        "parameters": {
+            name: sum(weight.numel() for weight in part.parameters())
+            for name, part in pipeline.components.items()
+            if isinstance(part, torch.nn.Module)
+        },
+        "differences": differences,
+        "ours": {"versions": {name: version(name) for name in PACKAGES}},
+        "upstream": {"versions": upstream["versions"]},
+    }
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(result, indent=2) + "\n")
+    print(json.dumps(differences, indent=2))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("stage", choices=("make", "compare"))
+    parser.add_argument("folder", type=Path, help="where the checkpoint and the reference go")
+    arguments = parser.parse_args()
+    {"make": make, "compare": compare}[arguments.stage](arguments.folder)
+
+
+if __name__ == "__main__":
+    main()
