@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,11 @@ class Conditions:
 
 @torch.no_grad()
 def embed_texts(clap: Any, tokenizer: Any, texts: Sequence[str], batch_size: int = 64) -> npt.NDArray[np.float16]:
-    """Embeddings (len(texts), D), unit norm. Texts of like length share a batch, padded to the longest in it."""
+    """Embeddings (len(texts), D), unit norm, of a CLAP that is put into evaluation mode.
+
+    Texts of like length share a batch, padded to the longest in it.
+    """
+    clap.eval()
     device = next(clap.parameters()).device
     order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
     out = np.zeros((len(texts), clap.config.projection_dim), dtype=np.float16)
@@ -58,7 +63,8 @@ def embed_waves(
     batch_size: int = 8,
     progress: Callable[[int, int], None] | None = None,
 ) -> npt.NDArray[np.float16]:
-    """Embeddings (N, D) of the sound of every clip, unit norm; the extractor has the store's sample rate."""
+    """Embeddings (N, D) of the sound of every clip, unit norm, of a CLAP that is put into evaluation mode."""
+    clap.eval()
     device = next(clap.parameters()).device
     out = np.zeros((len(store), clap.config.projection_dim), dtype=np.float16)
     for start in range(0, len(store), batch_size):
@@ -74,19 +80,32 @@ def _unit(embeddings: torch.Tensor) -> npt.NDArray[np.float16]:
     return torch.nn.functional.normalize(embeddings.float(), dim=-1).cpu().numpy().astype(np.float16)
 
 
+def cached_texts(store: ClipStore, clap: Any, tokenizer: Any) -> npt.NDArray[np.float16]:
+    """Embeddings (captions + 1, D) of all captions and, last, of the empty string; made once for this text tower."""
+    captions = [caption for row in store.rows for caption in row.captions]
+    digest = hashlib.sha256("\n".join(captions).encode()).hexdigest()[:8]
+    tower = module_hash(clap.text_model) + module_hash(clap.text_projection)
+    path = store.folder / f"texts-{tower}-{digest}.npy"
+    if not path.is_file():
+        _save(path, embed_texts(clap, tokenizer, [*captions, ""]))
+    return np.asarray(np.load(path))
+
+
 def cached_conditions(
     store: ClipStore, clap: Any, tokenizer: Any, extractor: Any, progress: Callable[[int, int], None] | None = None
 ) -> Conditions:
-    """Conditions of the whole corpus, made once for this CLAP and these captions."""
-    captions = [caption for row in store.rows for caption in row.captions]
-    first = np.cumsum([0, *(len(row.captions) for row in store.rows)])
-    digest = hashlib.sha256("\n".join(captions).encode()).hexdigest()[:16]
-    path = store.folder / f"conditions-{module_hash(clap)}-{digest}.npz"
+    """Conditions of the whole corpus, made once for each tower of this CLAP."""
+    tower = module_hash(clap.audio_model) + module_hash(clap.audio_projection)
+    path = store.folder / f"sounds-{tower}.npy"
     if not path.is_file():
-        audio = embed_waves(clap, extractor, store, progress=progress)
-        text = embed_texts(clap, tokenizer, captions)
-        partial = path.with_suffix(".partial.npz")
-        np.savez(partial, text=text, audio=audio, empty=embed_texts(clap, tokenizer, [""])[0])
-        partial.replace(path)
-    with np.load(path) as arrays:
-        return Conditions(arrays["text"], first.astype(np.int64), arrays["audio"], arrays["empty"])
+        _save(path, embed_waves(clap, extractor, store, progress=progress))
+    text = cached_texts(store, clap, tokenizer)
+    first = np.cumsum([0, *(len(row.captions) for row in store.rows)]).astype(np.int64)
+    return Conditions(text[:-1], first, np.load(path), text[-1])
+
+
+def _save(path: Path, array: npt.NDArray[np.float16]) -> None:
+    """Writes an array whole or not at all."""
+    partial = path.with_suffix(".partial.npy")
+    np.save(partial, array)
+    partial.replace(path)

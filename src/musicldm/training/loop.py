@@ -222,6 +222,7 @@ class Loop:
         """
         last_checkpoint = last_validation = time.monotonic()
         meter = Meter()
+        self.task.modules.train()
         with ThreadPoolExecutor(1) as pool, self._writer() as writer:
             batches = self._batches(pool)
             while self.progress < 1.0:

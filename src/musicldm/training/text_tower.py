@@ -8,7 +8,6 @@ import hashlib
 import importlib.util
 import string
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -25,23 +24,6 @@ ENCODER_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9
 SPECIAL_PIECES = ("[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]")
 PAD_ID = SPECIAL_PIECES.index("[PAD]")
 POSITION_SHIFT = PAD_ID + 1
-
-
-@dataclass(frozen=True)
-class TextTowerOptions:
-    """What is kept of the sentence encoder."""
-
-    layers: tuple[int, ...] = (0, 1, 3, 5)
-    vocabulary: int = 11_000
-    max_tokens: int = 128
-
-    def __post_init__(self) -> None:
-        if not self.layers:
-            raise InvalidInputError("layers is empty: keep at least one layer of the encoder")
-        if self.vocabulary <= len(SPECIAL_PIECES):
-            raise InvalidInputError(
-                f"vocabulary {self.vocabulary} is too small: more than {len(SPECIAL_PIECES)} needed"
-            )
 
 
 class SentenceEncoder(nn.Module):
@@ -95,7 +77,7 @@ def load_encoder(folder: str | Path | None = None, sha256: str = ENCODER_SHA256)
     if found != sha256:
         raise CheckpointError(f"{weights} has SHA-256 {found}, not {sha256}: install the package again")
     tokenizer = BertTokenizer.from_pretrained(folder)
-    return SentenceEncoder(BertModel.from_pretrained(folder, add_pooling_layer=False), tokenizer)
+    return SentenceEncoder(BertModel.from_pretrained(folder), tokenizer)
 
 
 def keep_pieces(vocabulary: Mapping[str, int], size: int, used: Iterable[str] = ()) -> list[str]:
