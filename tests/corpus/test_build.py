@@ -75,7 +75,7 @@ def test_asking_for_fewer_clips_than_are_there_leaves_them(corpus, font_path):
 
 
 def test_another_seed_is_refused_in_the_same_folder(corpus, font_path):
-    with pytest.raises(DataError, match="holds a corpus of other settings .*seed 3 → 4"):
+    with pytest.raises(DataError, match=r"holds a corpus of other settings .*seed 3 → 4"):
         build_corpus(corpus, clips=CLIPS, seed=4, seconds=SECONDS, workers=1, soundfonts=[font_path])
 
 

@@ -26,11 +26,17 @@ def score_of(*stems: Stem, mix: Mix = DRY, seconds: float = 4.0) -> Score:
     return Score(truth, stems, mix, ())
 
 
-@pytest.mark.parametrize(("name", "pitch"), [("808 drum machine", 36), ("jazz drum kit", 37), ("acoustic piano", 72), ("marimba", 72)])
-@pytest.mark.parametrize("rate", [16000, 32000])
+@pytest.mark.parametrize(
+    ("name", "pitch", "rate"),
+    [
+        ("808 drum machine", 36, 16000),
+        ("jazz drum kit", 37, 16000),
+        ("acoustic piano", 72, 16000),
+        ("marimba", 72, 16000),
+        ("marimba", 72, 32000),
+    ],
+)
 def test_a_note_sounds_within_5_ms_of_its_time(font, name, pitch, rate):
-    if rate != RATE and name != "marimba":
-        pytest.skip("one instrument proves the other sample rate")
     times = [0.5, 1.2345, 2.0, 3.3]
     wave = render(score_of(stem(name, [Note(t, t + 0.2, pitch, 110) for t in times])), font, sample_rate=rate)
     assert wave.shape == (4 * rate,)

@@ -1,7 +1,7 @@
 import pytest
 
-from musicldm.corpus.melody import FEELS, parse_cell
 from musicldm.corpus.drums import parse_drums
+from musicldm.corpus.feels import FEELS, parse_cell
 from musicldm.corpus.styles import INSTRUMENTS, STYLES, Style
 from musicldm.corpus.styles.style import DRUM_KEYS, STEPS_PER_BAR
 from musicldm.corpus.theory import SCALES, parse_chord

@@ -2,9 +2,11 @@
 
 import numpy as np
 
+from musicldm.corpus.feels import parse_cell
 from musicldm.corpus.instruments import Instrument
-from musicldm.corpus.melody import Tone, chord_at, parse_cell
+from musicldm.corpus.melody import chord_at
 from musicldm.corpus.plan import Plan
+from musicldm.corpus.score import Tone
 from musicldm.corpus.theory import SCALES, Chord, nearest, scale_pitches, voice_chord
 
 _CHORD_CENTRES = {"close": 58.0, "open": 56.0, "power": 46.0}
@@ -55,9 +57,7 @@ def _bass_pitch(
     return root + offsets[mark]
 
 
-def _walk(
-    rng: np.random.Generator, plan: Plan, chord: Chord, root: int, bar: int, step: int, tones: list[Tone]
-) -> int:
+def _walk(rng: np.random.Generator, plan: Plan, chord: Chord, root: int, bar: int, step: int, tones: list[Tone]) -> int:
     """A walking line: the root on the chord's first beat, a semitone into the next chord on its last, steps between."""
     share = plan.grid.steps // len(plan.chords[bar])
     inside = step % share
@@ -94,7 +94,9 @@ def write_chords(rng: np.random.Generator, plan: Plan, player: Instrument, bars:
 
 def _chord_centre(plan: Plan, player: Instrument) -> float:
     """The middle of the chords: the style's, but a good fourth below a low lead."""
-    centre = _CHORD_CENTRES[plan.style.voicing] + plan.character.register * 0.3 + (3 if player.family == "guitar" else 0)
+    centre = (
+        _CHORD_CENTRES[plan.style.voicing] + plan.character.register * 0.3 + (3 if player.family == "guitar" else 0)
+    )
     lead = plan.players.get("lead")
     return centre if lead is None else max(48.0, min(centre, (lead.low + lead.high) / 2 - 10))
 
@@ -132,7 +134,9 @@ def write_pad(plan: Plan, player: Instrument, bars: range) -> list[Tone]:
     """Held chords; on bagpipes a drone of tonic and fifth."""
     if player.name == "bagpipes":
         drone = nearest(plan.tonic, 50)
-        return [Tone(bars.start, 0, len(bars) * plan.grid.steps, pitch, 0.8) for pitch in (drone, drone + 7, drone + 12)]
+        return [
+            Tone(bars.start, 0, len(bars) * plan.grid.steps, pitch, 0.8) for pitch in (drone, drone + 7, drone + 12)
+        ]
     centre = 64.0 if player.low >= 57 else 56.0
     voicing: tuple[int, ...] = ()
     tones: list[Tone] = []

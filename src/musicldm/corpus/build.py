@@ -94,7 +94,7 @@ def build_corpus(
     if final.is_file():
         if _count_lines(final) >= clips:
             return
-        os.replace(final, partial)
+        final.replace(partial)
     done = _keep_whole_lines(partial)
     count = os.cpu_count() or 1 if workers is None else workers
     with partial.open("a", encoding="utf-8") as rows:
@@ -104,7 +104,7 @@ def build_corpus(
             done += 1
             if progress is not None:
                 progress(done, clips)
-    os.replace(partial, final)
+    partial.replace(final)
 
 
 def _check_settings(folder: Path, settings: ClipSettings) -> None:
@@ -119,7 +119,7 @@ def _check_settings(folder: Path, settings: ClipSettings) -> None:
         return
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(here, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def _identity(font: Path) -> str:
@@ -203,7 +203,7 @@ def _write_audio(path: Path, wave: Wave, sample_rate: int) -> None:
 
     temporary = path.with_name(path.name + ".tmp")
     soundfile.write(temporary, wave, sample_rate, subtype="PCM_16", format=path.suffix[1:].upper())
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def _row(name: str, truth: Truth, sample_rate: int) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from musicldm.corpus.melody import Tone
 from musicldm.corpus.plan import Plan
+from musicldm.corpus.score import Tone
 from musicldm.corpus.styles.style import DRUM_KEYS
 from musicldm.corpus.theory import nearest
 
@@ -71,7 +71,9 @@ def _vary(rng: np.random.Generator, plan: Plan, groove: dict[str, str]) -> dict[
     return rows
 
 
-def _play(rows: dict[str, str], keys: dict[str, int], beat: int, bar: int, until: int, *, keep_kick: bool) -> list[Tone]:
+def _play(
+    rows: dict[str, str], keys: dict[str, int], beat: int, bar: int, until: int, *, keep_kick: bool
+) -> list[Tone]:
     tones = []
     for row, marks in rows.items():
         for step, mark in enumerate(marks):

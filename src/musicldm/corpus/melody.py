@@ -1,182 +1,31 @@
 """The lead: a motif, its repetition and its variation."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from musicldm.corpus.feels import FEELS, Feel, parse_cell
 from musicldm.corpus.instruments import Instrument
-from musicldm.corpus.plan import Plan
+from musicldm.corpus.plan import Plan, pick
+from musicldm.corpus.score import Tone
 from musicldm.corpus.theory import SCALES, Chord, nearest, scale_pitches
 
 _FORMS = (("A", "A'", "B", "A"), ("A", "B", "A", "C"), ("A", "A", "B", "A'"), ("A", "B", "A'", "B'"))
 _LOOPS = (("A", "A", "A", "A'"), ("A", "A", "A", "A"), ("A", "A'", "A", "A'"))
 
 
-@dataclass(frozen=True)
-class Feel:
-    """How a lead moves.
-
-    cells: one-bar rhythms by meter (x onset, - hold, . rest); leap: spread of the steps in scale degrees; gate: played
-    share of a written note; loop: repeats one bar with hardly a change; chromatic: approaches chord tones by semitone.
-    """
-
-    cells: Mapping[str, tuple[str, ...]]
-    leap: float = 1.5
-    gate: float = 0.92
-    loop: bool = False
-    chromatic: float = 0.0
-    chordal: float = 0.0
+Rhythm = tuple[tuple[int, int], ...]
+Motif = tuple[Rhythm, tuple[float, ...]]
 
 
 @dataclass(frozen=True)
-class Tone:
-    """A note before it is played: bar, step and length in steps, pitch, weight 0-1."""
+class Line:
+    """What holds for a whole melody: the pitches it may use, rising, and the rung around which it moves."""
 
-    bar: int
-    step: float
-    length: float
-    pitch: int
-    weight: float
-
-
-FEELS: Mapping[str, Feel] = {
-    "song": Feel(
-        {
-            "4/4": ("x---x---x-x-x---", "x-----x-x---x---", "x---x-x-x-------", "..x-x-x-x---x-x-", "x--x--x-x-x-x---"),
-            "3/4": ("x---x---x---", "x-------x-x-", "x-----x-x---", "x-x-x---x---"),
-            "6/8": ("x---x-x-----", "x-x-x-x---x-", "x-----x---x-"),
-        }
-    ),
-    "sparse": Feel(
-        {
-            "4/4": ("x-----x---------", "....x-x-x-------", "x-x-x-------....", "x-------..x-x---", "..x---x-----x---"),
-            "3/4": ("x-------x---", "....x-x-----"),
-            "6/8": ("x-----x-----", "....x-x-----"),
-        },
-        leap=1.7,
-    ),
-    "busy": Feel(
-        {
-            "4/4": ("x-x-xxx-x-x-xxx-", "xxx-xxx-x-x-x-x-", "x-xxx-xxx-xxx---", "x-x-x-x-xxxxx-x-", "xxxxx-x-xxxxx---"),
-            "3/4": ("x-x-xxx-x-x-", "xxx-x-x-x-x-", "x-xxx-x-x---"),
-            "6/8": ("x-xxx-x-x-x-", "x-x-x-xxx-x-"),
-        },
-        leap=1.3,
-        gate=0.85,
-        chordal=0.25,
-    ),
-    "blues": Feel(
-        {
-            "4/4": ("x-x-x---..x-x---", "..x-x-x-x-------", "x---x-x-x-x-....", "....x-x-x-x-x---", "x-x-x-x-x---...."),
-            "6/8": ("x-x-x-x-----", "..x-x-x---..", "x---x-x-x---", "x-x-x-x-x-x-"),
-        },
-        leap=1.4,
-        chromatic=0.1,
-    ),
-    "stab": Feel(
-        {
-            "4/4": ("x..x..x.....x.x.", "..x..x..xx......", "x.x...x..x..x...", "x......x..x.xx..", "..xx..x...xx..x."),
-        },
-        leap=1.6,
-        gate=0.6,
-    ),
-    "riff": Feel(
-        {
-            "4/4": ("x-x-x-xxx-x-x---", "xx-x-xx-x-x-x-x-", "x---x-x-x---xxx-", "x-xx-xx-x-xx-xx-"),
-            "6/8": ("x-xxx-x-xxx-", "x-x-x-x-x-x-"),
-        },
-        leap=1.8,
-        loop=True,
-    ),
-    "floating": Feel(
-        {
-            "4/4": ("x-------x-------", "x-----------x---", "....x-----------", "x---x-----------", "x-----x-----x---"),
-            "3/4": ("x-----------", "x-------x---"),
-        },
-        leap=2.0,
-        gate=1.1,
-    ),
-    "bossa": Feel(
-        {
-            "4/4": ("x--x--x---x-x---", "..x-x--x--x-----", "x-x-x--x------..", "..x--x--x-x-x---", "x---x--x--x--x--"),
-        },
-        leap=1.4,
-        chromatic=0.12,
-    ),
-    "jig": Feel(
-        {
-            "4/4": ("x-xxx-xxx-xxx-xx", "xxx-xxx-xxx-xxx-", "x-x-xxx-x-xxx-x-", "xxxxx-xxxxxxx-x-"),
-            "6/8": ("x-x-x-x-x-x-", "x---x-x-x-x-", "x-x-x-x---x-", "xxx-x-x-x-x-"),
-        },
-        leap=1.4,
-        gate=0.9,
-        chordal=0.3,
-    ),
-    "long": Feel(
-        {
-            "4/4": ("x-------x---x---", "x-----------x-x-", "x-----x-x-------", "x---------------", "x---x---x-------"),
-            "3/4": ("x-------x---", "x-----------", "x---x---x---"),
-            "6/8": ("x-----x-----", "x-----------", "x---x-x-----"),
-        },
-        leap=1.5,
-        gate=1.02,
-    ),
-    "classical": Feel(
-        {
-            "4/4": ("x---x-x-x-x-x---", "x-xxx-x-x---x---", "x-----xxx---x---", "x-x-x-x-xxxxx---", "x---xxxxx---x-x-"),
-            "3/4": ("x---x-x-x-x-", "x-----x-x---", "x-xxx---x---", "x-x-x-x-x-x-", "x---x---xxxx"),
-            "6/8": ("x---x-x---x-", "x-x-x-x-----", "x--xx-x---x-", "x-x-x-x-x-x-"),
-        },
-        leap=1.3,
-        chordal=0.2,
-    ),
-    "bebop": Feel(
-        {
-            "4/4": ("x-x-x-x-x-x-x-x-", "..x-x-x-x-x-x---", "x---x-x-x-x---x-", "..x-x-x---x-x---", "x-x-x---..x-x-x-"),
-            "3/4": ("x-x-x-x-x-x-", "..x-x-x-x---", "x---x-x---x-"),
-        },
-        leap=1.5,
-        chromatic=0.22,
-        chordal=0.25,
-    ),
-    "synth": Feel(
-        {
-            "4/4": ("x--x--x-x--x--x-", "x-x-..x-x-x-..x-", "x---x-x-x-x-x---", "x-x-x-x-x-x-x-x-", "x--x--x---x-x---"),
-        },
-        leap=1.7,
-        gate=0.8,
-        chordal=0.2,
-    ),
-    "loop": Feel(
-        {
-            "4/4": ("x-x-x---x-x-x---", "x--x--x-....x-x-", "x-..x-..x-x-x-..", "xx..x-x-..x-x---"),
-        },
-        leap=1.6,
-        gate=0.75,
-        loop=True,
-    ),
-    "acid": Feel(
-        {
-            "4/4": ("x.xx.xx.x.xx.xx.", "xxxx.xxxx.xx.x.x", "x..x..x..x..x.x.", "..x..x.x..x..x.x", "x.x.xx.xx.x.xx.x"),
-        },
-        leap=2.2,
-        gate=0.6,
-        loop=True,
-    ),
-}
-
-
-def parse_cell(cell: str) -> tuple[tuple[int, int], ...]:
-    """(step, length in steps) of each note of a pattern; any mark other than "-" and "." begins a note."""
-    onsets = []
-    for step, mark in enumerate(cell):
-        if mark not in "-.":
-            length = 1
-            while step + length < len(cell) and cell[step + length] == "-":
-                length += 1
-            onsets.append((step, length))
-    return tuple(onsets)
+    plan: Plan
+    feel: Feel
+    ladder: tuple[int, ...]
+    place: float
 
 
 def write_melody(rng: np.random.Generator, plan: Plan, player: Instrument, bars: range) -> list[Tone]:
@@ -186,22 +35,20 @@ def write_melody(rng: np.random.Generator, plan: Plan, player: Instrument, bars:
     bank = _draw_motifs(rng, feel, plan)
     forms = _LOOPS if feel.loop else _FORMS
     form = forms[int(rng.integers(len(forms)))]
-    place = (len(ladder) - 1) / 2 + float(rng.uniform(-1, 1))
+    line = Line(plan, feel, ladder, (len(ladder) - 1) / 2 + float(rng.uniform(-1, 1)))
     tones: list[Tone] = []
     for bar in bars:
         name = form[(bar - bars.start) % 4]
         motif = bank[name[0]]
         contour = _vary(rng, motif[1]) if name.endswith("'") else motif[1]
         ends_phrase = (bar - bars.start) % 4 == 3 and not feel.loop
-        tones += _realise(rng, plan, feel, ladder, place, bar, motif[0], contour, ends_phrase)
+        tones += _realise(rng, line, bar, motif[0], contour, ends_phrase)
     return tones
 
 
 def _feel_name(rng: np.random.Generator, plan: Plan) -> str:
     weights = {name: w for name, w in plan.style.feels.items() if plan.grid.meter in FEELS[name].cells}
-    names = list(weights) or ["song"]
-    chances = np.array([weights.get(name, 1.0) for name in names])
-    return names[int(rng.choice(len(names), p=chances / chances.sum()))]
+    return pick(rng, weights)
 
 
 def _ladder(plan: Plan, player: Instrument) -> tuple[int, ...]:
@@ -211,9 +58,6 @@ def _ladder(plan: Plan, player: Instrument) -> tuple[int, ...]:
     centre = (player.low + player.high) / 2 + shift
     low = int(np.clip(centre - 9, player.low - 2, player.high - 12))
     return scale_pitches(plan.tonic, steps, low, min(low + 19, player.high + 2))
-
-
-Motif = tuple[tuple[tuple[int, int], ...], tuple[float, ...]]
 
 
 def _draw_motifs(rng: np.random.Generator, feel: Feel, plan: Plan) -> dict[str, Motif]:
@@ -246,37 +90,37 @@ def chord_at(plan: Plan, bar: int, step: float) -> Chord:
 
 
 def _realise(
-    rng: np.random.Generator,
-    plan: Plan,
-    feel: Feel,
-    ladder: tuple[int, ...],
-    place: float,
-    bar: int,
-    rhythm: tuple[tuple[int, int], ...],
-    contour: tuple[float, ...],
-    ends_phrase: bool,
+    rng: np.random.Generator, line: Line, bar: int, rhythm: Rhythm, contour: tuple[float, ...], ends_phrase: bool
 ) -> list[Tone]:
+    """One bar of the melody: the contour on the ladder, drawn to the chord where it matters."""
+    steps, beat = line.plan.grid.steps, line.plan.grid.steps_per_beat
     tones: list[Tone] = []
-    beat = plan.grid.steps_per_beat
     for index, ((step, length), height) in enumerate(zip(rhythm, contour, strict=True)):
-        chord = chord_at(plan, bar, step)
-        rung = int(np.clip(round(place + height), 0, len(ladder) - 1))
-        pitch = ladder[rung]
-        strong = step % (2 * beat) == 0 or length >= beat
-        if strong or (feel.chordal and rng.random() < feel.chordal):
-            pitch = _to_chord(pitch, chord, ladder[0], ladder[-1])
-        if tones and tones[-1].pitch == pitch and not feel.loop and rng.random() < 0.5:
-            pitch = ladder[int(np.clip(rung + rng.choice([-1, 1]), 0, len(ladder) - 1))]
-        if feel.chromatic and tones and length <= 2 and rng.random() < feel.chromatic:
-            pitch += -1 if pitch - 1 > ladder[0] else 1
+        pitch = _pitch(rng, line, bar, step, length, height, tones)
+        if ends_phrase and index == len(rhythm) - 1:
+            pitch, length = _rest_pitch(pitch, line.plan, chord_at(line.plan, bar, step), line.ladder), steps - step
         weight = 1.0 if step % beat == 0 else 0.86
-        last = index == len(rhythm) - 1
-        if ends_phrase and last:
-            pitch, length = _rest_pitch(pitch, plan, chord, ladder), plan.grid.steps - step
-        tones.append(Tone(bar, step, length * feel.gate, pitch, weight))
-        if ends_phrase and step >= plan.grid.steps * 0.55 and length >= beat // 2:
+        tones.append(Tone(bar, step, length * line.feel.gate, pitch, weight))
+        if ends_phrase and step >= steps * 0.55 and length >= beat // 2:
             break
     return tones
+
+
+def _pitch(
+    rng: np.random.Generator, line: Line, bar: int, step: int, length: int, height: float, before: list[Tone]
+) -> int:
+    feel, ladder = line.feel, line.ladder
+    beat = line.plan.grid.steps_per_beat
+    rung = int(np.clip(round(line.place + height), 0, len(ladder) - 1))
+    pitch = ladder[rung]
+    strong = step % (2 * beat) == 0 or length >= beat
+    if strong or (feel.chordal and rng.random() < feel.chordal):
+        pitch = _to_chord(pitch, chord_at(line.plan, bar, step), ladder[0], ladder[-1])
+    if before and before[-1].pitch == pitch and not feel.loop and rng.random() < 0.5:
+        pitch = ladder[int(np.clip(rung + rng.choice([-1, 1]), 0, len(ladder) - 1))]
+    if feel.chromatic and before and length <= 2 and rng.random() < feel.chromatic:
+        pitch += -1 if pitch - 1 > ladder[0] else 1
+    return pitch
 
 
 def _rest_pitch(pitch: int, plan: Plan, chord: Chord, ladder: tuple[int, ...]) -> int:

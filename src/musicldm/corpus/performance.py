@@ -5,15 +5,22 @@ from collections.abc import Sequence
 import numpy as np
 
 from musicldm.corpus.instruments import Instrument
-from musicldm.corpus.melody import Tone
 from musicldm.corpus.plan import Plan
-from musicldm.corpus.score import Note
+from musicldm.corpus.score import Note, Tone
 
 _TOUCH = {"lead": 102, "counter": 78, "chords": 84, "pad": 76, "bass": 98, "drums": 112}
 _DRUM_STEADINESS = 0.35
 _GRACE_SECONDS = 0.07
 _LONG_SECONDS = 0.35
-_VIBRATO = {"strings": 0.18, "reed": 0.14, "brass": 0.1, "flute": 0.14, "voice": 0.16, "synth lead": 0.12, "guitar": 0.1}
+_VIBRATO = {
+    "strings": 0.18,
+    "reed": 0.14,
+    "brass": 0.1,
+    "flute": 0.14,
+    "voice": 0.16,
+    "synth lead": 0.12,
+    "guitar": 0.1,
+}
 
 
 def perform(

@@ -110,9 +110,7 @@ def _energy_weights(style: Style, mood: str) -> dict[str, float]:
     return {"low": float(np.exp(-bias)), "medium": 1.3, "high": float(np.exp(bias))}
 
 
-def _draw_grid(
-    rng: np.random.Generator, style: Style, meter: str, mood: str, energy: str, seconds: float
-) -> Grid:
+def _draw_grid(rng: np.random.Generator, style: Style, meter: str, mood: str, energy: str, seconds: float) -> Grid:
     low, high = style.tempo_68 if meter == "6/8" and style.tempo_68 else style.tempo
     lean = np.clip(0.5 + 0.22 * (ENERGIES.index(energy) - 1) + CHARACTERS[mood].tempo, 0.15, 0.85)
     # Folded back at the ends of the range, so that no tempo piles up there.
@@ -121,7 +119,6 @@ def _draw_grid(
     swing, unit = swing_for(style.swing, float(rng.random()))
     bar = Grid(meter, bpm, 0.0, seconds).bar_seconds
     origin = -float(rng.uniform(0, bar)) if rng.random() < 0.6 else 0.0
-    # A clip may also begin a moment before the first downbeat; the bar before it is then silent.
     return Grid(meter, bpm, round(origin, 6), seconds, swing, unit)
 
 

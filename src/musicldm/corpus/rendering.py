@@ -51,7 +51,9 @@ class SoundFont:
             try:
                 font = synth.sfload(str(self.path))
             except RuntimeError as error:
-                raise DataError(f"sound font {self.path}: cannot be read ({error}); give an .sf2 or .sf3 file") from None
+                raise DataError(
+                    f"sound font {self.path}: cannot be read ({error}); give an .sf2 or .sf3 file"
+                ) from None
             self._synths[sample_rate] = (synth, font)
         return self._synths[sample_rate]
 
@@ -85,7 +87,7 @@ def _play(stem: Stem, font: SoundFont, lead_in: int, count: int, sample_rate: in
     synth, font_id = font.synth(sample_rate)
     _choose_programs(synth, font_id, stem.instrument)
     stereo = np.zeros((count, 2), np.float32)
-    view = memoryview(stereo.reshape(-1)).cast("B")
+    view = stereo.reshape(-1).data.cast("B")
     at = 0
     for when, _, what, channel, value, velocity in _events(stem, lead_in, count, sample_rate):
         if when > at:
@@ -195,7 +197,8 @@ def _sweep(wave: Wave, sweep: tuple[float, float] | None, sample_rate: int) -> W
         return wave
     low = sosfilt(butter(2, 500, fs=sample_rate, output="sos"), wave)
     openness = np.linspace(sweep[0], sweep[1], wave.size)
-    return (low + openness * (wave - low)).astype(np.float32)
+    swept: Wave = (low + openness * (wave - low)).astype(np.float32)
+    return swept
 
 
 def _echo(wave: Wave, level: float, seconds: float, sample_rate: int) -> Wave:
@@ -272,4 +275,5 @@ def _crackle(wave: Wave, sample_rate: int, rng: np.random.Generator) -> Wave:
     count = rng.poisson(14 * wave.size / sample_rate)
     clicks[rng.integers(0, wave.size, count)] = rng.standard_normal(count) * rng.uniform(0.3, 2.0, count)
     coloured = lfilter(*butter(1, [800, 0.4 * sample_rate], "band", fs=sample_rate), clicks)
-    return (coloured * np.sqrt(np.mean(np.square(wave)))).astype(np.float32)
+    dust: Wave = (coloured * np.sqrt(np.mean(np.square(wave)))).astype(np.float32)
+    return dust

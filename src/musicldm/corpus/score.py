@@ -7,6 +7,17 @@ from musicldm.corpus.truth import Part, Truth
 
 
 @dataclass(frozen=True)
+class Tone:
+    """A note as written: bar, step and length in steps, pitch, weight 0-1."""
+
+    bar: int
+    step: float
+    length: float
+    pitch: int
+    weight: float
+
+
+@dataclass(frozen=True)
 class Note:
     """Starts and ends in seconds from the clip's first sample (negative: it began before); MIDI pitch and velocity.
 

@@ -227,9 +227,7 @@ REGGAE = Style(
             "k x.......X.......|r ...x..x.X..x..x.|h x.x.x.x.x.x.x.x.",
         )
     },
-    bass={
-        "4/4": ("R--R--5-8-......", "....R-R-5-3-R-..", "R---..5-R-..3-5-", "R-R-..3-5---..a-", "..R-5-8---5-R-..")
-    },
+    bass={"4/4": ("R--R--5-8-......", "....R-R-5-3-R-..", "R---..5-R-..3-5-", "R-R-..3-5---..a-", "..R-5-8---5-R-..")},
     comping={
         "4/4": ("....x.......x...", "..x...x...x...x.", "....xu......xu..", "..xu..xu..xu..xu"),
     },
@@ -241,7 +239,15 @@ REGGAE = Style(
     fills=("toms", "snare"),
     swing=Swing(16, 0.54, 0.62),
     human=6.0,
-    sound=Sound(tilt=-2.0, room=(0.7, 1.6), wet=0.2, levels={"bass": 4.0, "chords": 3.0}, echo=0.35, echo_steps=6, echoed=("lead", "chords")),
+    sound=Sound(
+        tilt=-2.0,
+        room=(0.7, 1.6),
+        wet=0.2,
+        levels={"bass": 4.0, "chords": 3.0},
+        echo=0.35,
+        echo_steps=6,
+        echoed=("lead", "chords"),
+    ),
 )
 
 ROCK = Style(
@@ -256,7 +262,13 @@ ROCK = Style(
         "mixolydian": ("I bVII IV I", "I IV bVII IV"),
     },
     moods={"happy": 0.25, "epic": 0.28, "tense": 0.2, "sad": 0.1, "dark": 0.1, "playful": 0.07},
-    leads={"overdriven guitar": 0.5, "rock organ": 0.15, "acoustic piano": 0.1, "clean guitar": 0.15, "distorted guitar": 0.1},
+    leads={
+        "overdriven guitar": 0.5,
+        "rock organ": 0.15,
+        "acoustic piano": 0.1,
+        "clean guitar": 0.15,
+        "distorted guitar": 0.1,
+    },
     basses={"picked bass": 0.6, "electric bass": 0.4},
     keys={"overdriven guitar": 0.7, "clean guitar": 0.3},
     pads={"rock organ": 0.7, "string section": 0.3},
@@ -272,7 +284,10 @@ ROCK = Style(
         ),
         "6/8": ("k x...x...x.x.|s ......X.....|h x.x.x.x.x.x.", "k x...x.......|s ......X.....|d x.x.x.x.x.x."),
     },
-    bass={"4/4": ("R-R-R-R-R-R-R-R-", "R---R-R-R---R-5-", "R-R-R-R-R-R-5-a-", "R--R--R-R--R--5-"), "6/8": ("R-R-R-R-R-R-", "R-----R---5-")},
+    bass={
+        "4/4": ("R-R-R-R-R-R-R-R-", "R---R-R-R---R-5-", "R-R-R-R-R-R-5-a-", "R--R--R-R--R--5-"),
+        "6/8": ("R-R-R-R-R-R-", "R-----R---5-"),
+    },
     comping={
         "4/4": ("x-------x-x-----", "x-u-u-u-x-u-u-u-", "x--x--x-x--x--x-", "x---------------", "x-x-..x-x-x-..x-"),
         "6/8": ("x-----x---x-", "1-3-4-5-4-3-", "x-----------"),

@@ -39,7 +39,15 @@ DRUM_AND_BASS = Style(
     fills=("snare roll", "break"),
     energy_bias=0.4,
     human=1.5,
-    sound=Sound(tilt=2.0, room=(0.5, 1.4), wet=0.13, duck=0.25, levels={"drums": 3.0, "bass": 4.0, "lead": 1.5}, echo=0.3, sweep=0.2),
+    sound=Sound(
+        tilt=2.0,
+        room=(0.5, 1.4),
+        wet=0.13,
+        duck=0.25,
+        levels={"drums": 3.0, "bass": 4.0, "lead": 1.5},
+        echo=0.3,
+        sweep=0.2,
+    ),
 )
 
 HIP_HOP = Style(
@@ -125,7 +133,15 @@ HOUSE = Style(
     harmony=0.12,
     energy_bias=0.3,
     human=1.5,
-    sound=Sound(tilt=1.5, room=(0.4, 1.0), wet=0.12, duck=0.5, levels={"drums": 2.0, "chords": 3.5, "bass": 2.0, "lead": 1.0}, echo=0.15, sweep=0.3),
+    sound=Sound(
+        tilt=1.5,
+        room=(0.4, 1.0),
+        wet=0.12,
+        duck=0.5,
+        levels={"drums": 2.0, "chords": 3.5, "bass": 2.0, "lead": 1.0},
+        echo=0.15,
+        sweep=0.3,
+    ),
 )
 
 LOFI = Style(
@@ -167,7 +183,15 @@ LOFI = Style(
     swing=Swing(16, 0.57, 0.64),
     energy_bias=-0.6,
     human=10.0,
-    sound=Sound(room=(0.4, 0.9), wet=0.14, top=(3200, 4600), crackle=1.0, levels={"drums": 0.0, "chords": 4.0, "bass": 1.0}, echo=0.1, echo_steps=4),
+    sound=Sound(
+        room=(0.4, 0.9),
+        wet=0.14,
+        top=(3200, 4600),
+        crackle=1.0,
+        levels={"drums": 0.0, "chords": 4.0, "bass": 1.0},
+        echo=0.1,
+        echo_steps=4,
+    ),
 )
 
 SYNTHWAVE = Style(
@@ -202,7 +226,14 @@ SYNTHWAVE = Style(
     bend=0.1,
     harmony=0.12,
     human=1.0,
-    sound=Sound(room=(1.2, 2.2), wet=0.24, duck=0.3, levels={"pad": 2.5, "drums": 1.5, "chords": 1.5, "bass": 1.0, "lead": 1.0}, echo=0.32, sweep=0.2),
+    sound=Sound(
+        room=(1.2, 2.2),
+        wet=0.24,
+        duck=0.3,
+        levels={"pad": 2.5, "drums": 1.5, "chords": 1.5, "bass": 1.0, "lead": 1.0},
+        echo=0.32,
+        sweep=0.2,
+    ),
 )
 
 TECHNO = Style(
@@ -235,7 +266,15 @@ TECHNO = Style(
     fills=("hat roll", "break", "snare roll"),
     energy_bias=0.4,
     human=0.6,
-    sound=Sound(tilt=-1.0, room=(0.6, 1.8), wet=0.16, duck=0.45, levels={"drums": 4.5, "bass": 3.0, "lead": 1.0}, echo=0.35, sweep=0.4),
+    sound=Sound(
+        tilt=-1.0,
+        room=(0.6, 1.8),
+        wet=0.16,
+        duck=0.45,
+        levels={"drums": 4.5, "bass": 3.0, "lead": 1.0},
+        echo=0.35,
+        sweep=0.4,
+    ),
 )
 
 ELECTRONIC = (DRUM_AND_BASS, HIP_HOP, HOUSE, LOFI, SYNTHWAVE, TECHNO)

@@ -56,11 +56,11 @@ class Swing:
 class Sound:
     """How a genre is mixed.
 
-    `room`: reverberation time, low and high, in seconds; `wet`: its level against the dry sound, 0-1.
-    `top`: low-pass of the mix in Hz, low and high (None: open). `duck`: how far the bass drum pushes down bass,
-    chords and pads, 0-1. `crackle`: vinyl crackle level, 0-1. `levels`: decibels added to a role's usual level.
-    `tilt`: treble against bass in decibels. `echo`: level of a tempo echo, 0-1, on `echoed` roles, `echo_steps` apart. `sweep`: probability that a filter opens
-    or closes over chords and pads.
+    `room`: reverberation time, low and high, in seconds; `wet`: its level against the dry sound, 0-1. `top`: low-pass
+    of the mix in Hz, low and high (None: open). `tilt`: treble against bass in decibels. `duck`: how far the bass drum
+    pushes down bass, chords and pads, 0-1. `crackle`: vinyl crackle level, 0-1. `levels`: decibels added to a role's
+    usual level. `echo`: level of a tempo echo, 0-1, on `echoed` roles, `echo_steps` apart. `sweep`: probability that
+    a filter opens or closes over chords and pads.
     """
 
     room: tuple[float, float] = (0.4, 1.0)
