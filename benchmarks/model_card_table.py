@@ -48,10 +48,13 @@ def percent(found: Section | None) -> str:
 
 def table(results: Mapping[str, Any]) -> str:
     """The whole document in Markdown."""
+    return f"# What the judges hear in the model\n\n{body(results)}"
+
+
+def body(results: Mapping[str, Any]) -> str:
+    """The document without its heading: where the figures come from, the table of measures, the table of steps."""
     sections: Mapping[str, Section] = results.get("sections", {})
     lines = [
-        "# What the judges hear in the model",
-        "",
         *_origin(results),
         "",
         "| measure | floor | measured |",

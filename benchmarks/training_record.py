@@ -1,0 +1,74 @@
+"""What the trainings took and reached, from their logs, as results/training.json for the model card.
+
+    python benchmarks/training_record.py --corpus CORPUS --vae RUN --vocoder RUN --clap RUN --ldm RUN
+
+Where a training went on in a second folder (`--init`), name both in order: `--vae FIRST SECOND`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from model_card import circumstances, plain
+from musicldm.data.clips import read_rows
+
+RESULTS = Path(__file__).parent / "results" / "training.json"
+PARTS = ("vae", "vocoder", "clap", "ldm")
+
+
+def stage(runs: Sequence[Path]) -> dict[str, Any]:
+    """Minutes and steps of the runs together, and the last validation of the last one.
+
+    Raises:
+        ValueError: a run whose log holds no validation.
+    """
+    last = [validations(run)[-1] for run in runs]
+    figures = {key: value for key, value in last[-1].items() if key not in ("kind", "step", "minutes")}
+    return {
+        "minutes": sum(entry["minutes"] for entry in last),
+        "steps": sum(entry["step"] for entry in last),
+        "validation": figures,
+    }
+
+
+def validations(run: Path) -> list[Mapping[str, Any]]:
+    """The validations in a run's log, in their order."""
+    lines = (run / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    found = [entry for entry in map(json.loads, lines) if entry["kind"] == "validation"]
+    if not found:
+        raise ValueError(f"{run / 'log.jsonl'} holds no validation: let the training reach its end")
+    return found
+
+
+def corpus_facts(folder: Path) -> dict[str, Any]:
+    """Number of clips, and the settings that the corpus was built with."""
+    settings = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
+    return {"clips": len(read_rows(folder)), **settings}
+
+
+def main() -> None:
+    """Reads the logs and writes the record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for part in PARTS:
+        parser.add_argument(f"--{part}", type=Path, nargs="+", required=True, metavar="RUN")
+    parser.add_argument("--corpus", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="that the trainings had")
+    parser.add_argument("--seed", type=int, default=0, help="of the trainings")
+    options = parser.parse_args()
+    record = {part: stage(getattr(options, part)) for part in PARTS}
+    seconds = 60 * sum(found["minutes"] for found in record.values())
+    run = {key: value for key, value in circumstances(options, seconds).items() if key != "load"}
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(plain({**record, "corpus": corpus_facts(options.corpus), "run": run}), indent=1)
+    options.out.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
