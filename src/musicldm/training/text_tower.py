@@ -159,7 +159,8 @@ def build_text_model(
 
 def _copy_embeddings(model: ClapTextModel, encoder: SentenceEncoder, pieces: Sequence[str], max_tokens: int) -> None:
     source, target = encoder.model.embeddings, model.embeddings
-    ids = torch.tensor([encoder.tokenizer.vocab[piece] for piece in pieces])
+    vocabulary = encoder.tokenizer.get_vocab()
+    ids = torch.tensor([vocabulary[piece] for piece in pieces])
     target.word_embeddings.weight.copy_(source.word_embeddings.weight[ids])
     target.position_embeddings.weight.zero_()
     target.position_embeddings.weight[POSITION_SHIFT:].copy_(source.position_embeddings.weight[:max_tokens])
