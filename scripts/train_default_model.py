@@ -27,19 +27,23 @@ DEFAULTS = GenerationDefaults(num_inference_steps=20, guidance_scale=2.5, audio_
 
 @dataclass(frozen=True)
 class Stage:
-    """One training: its part, its minutes on two CPU cores, the folder in which its work is done, what it reads."""
+    """One training: folder of its run, part, minutes on two CPU cores, what it exports, and where it starts from."""
 
+    name: str
     part: str
     minutes: float
     exports: str
+    recipe: str = "default"
+    init: str | None = None
     model: str | None = None
 
 
 STAGES = (
-    Stage("vae", 40, "vae"),
-    Stage("clap", 30, "text_encoder"),
-    Stage("vocoder", 90, "vocoder", model="vae"),
-    Stage("ldm", 90, "unet", model="parts"),
+    Stage("vae", "vae", 40, "vae"),
+    Stage("clap-text", "clap", 15, "text_encoder", recipe="text"),
+    Stage("clap", "clap", 15, "text_encoder", recipe="audio", init="clap-text"),
+    Stage("vocoder", "vocoder", 90, "vocoder", model="vae"),
+    Stage("ldm", "ldm", 90, "unet", model="parts"),
 )
 
 
@@ -50,14 +54,15 @@ def musicldm(*words: object) -> None:
 
 
 def run_stage(stage: Stage, work: Path, device: str, scale: float) -> None:
-    out = work / stage.part
+    out = work / stage.name
     if (out / stage.exports).is_dir():
-        print(f"{stage.part}: done already in {out}")
+        print(f"{stage.name}: done already in {out}")
         return
     words: list[object] = ["train", stage.part, "--data", work / "corpus", "--out", out, "--device", device]
-    words += ["--minutes", stage.minutes * scale, "--seed", SEED]
-    if stage.model is not None:
-        words += ["--model", work / stage.model]
+    words += ["--recipe", stage.recipe, "--minutes", stage.minutes * scale, "--seed", SEED]
+    for option, folder in (("--init", stage.init), ("--model", stage.model)):
+        if folder is not None:
+            words += [option, work / folder]
     if (out / CHECKPOINT).is_file():
         words.append("--resume")
     musicldm(*words)
@@ -91,7 +96,7 @@ def main() -> None:
         run_stage(stage, work, arguments.device, arguments.minutes_scale)
     clap = work / "clap"
     runs = {"vae": work / "vae", "vocoder": work / "vocoder", "unet": work / "ldm", "scheduler": work / "ldm"}
-    runs |= {name: clap for name in ("text_encoder", "tokenizer", "feature_extractor")}
+    runs |= dict.fromkeys(("text_encoder", "tokenizer", "feature_extractor"), clap)
     assemble(runs, arguments.out, DEFAULTS)
     print(f"wrote {arguments.out}; measure it with: python benchmarks/model_card.py --model {arguments.out}")
 
