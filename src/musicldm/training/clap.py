@@ -175,8 +175,15 @@ class ClapTask:
     name = "clap"
 
     def __init__(
-        self, recipe: ClapRecipe, train: ClipStore, held_out: ClipStore, clap: ClapModel, tokenizer: Any
+        self,
+        recipe: ClapRecipe,
+        train: ClipStore,
+        held_out: ClipStore,
+        clap: ClapModel,
+        tokenizer: Any,
+        whole: ClipStore | None = None,
     ) -> None:
+        """`whole`: the store that `train` is the first part of, so that its captions are embedded once for all uses."""
         self.recipe, self.train, self.held_out, self.tokenizer = recipe, train, held_out, tokenizer
         self.batch_size = recipe.batch_size
         self.attributes = Attributes.of(train.rows)
@@ -197,7 +204,7 @@ class ClapTask:
         self.first = np.cumsum([0, *(len(row.captions) for row in train.rows)])
         self._spectrograms: dict[int, Tensor] = {}
         if recipe.stage == "audio":
-            self.locked = torch.from_numpy(cached_texts(train, clap, tokenizer))
+            self.locked = torch.from_numpy(cached_texts(whole or train, clap, tokenizer))
         else:
             texts = [*self.captions, *random_phrases(tokenizer, _PHRASE_COUNT)]
             self.states = freeze_states(clap.text_model, tokenizer, texts, recipe.frozen)
@@ -361,7 +368,13 @@ def info_nce(first: Tensor, second: Tensor, scale: Tensor) -> Tensor:
     return (F.cross_entropy(logits, labels) + F.cross_entropy(logits.T, labels)) / 2
 
 
-def make_task(recipe: ClapRecipe, train: ClipStore, held_out: ClipStore, init: Path | None = None) -> ClapTask:
+def make_task(
+    recipe: ClapRecipe,
+    train: ClipStore,
+    held_out: ClipStore,
+    init: Path | None = None,
+    whole: ClipStore | None = None,
+) -> ClapTask:
     """The training of a new CLAP, or of that in the model folder `init`."""
     if init is None:
         clap, tokenizer = build_clap(recipe, [caption for row in train.rows for caption in row.captions])
@@ -370,4 +383,4 @@ def make_task(recipe: ClapRecipe, train: ClipStore, held_out: ClipStore, init: P
 
         clap = ClapModel.from_pretrained(init / "text_encoder", dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(init / "tokenizer")
-    return ClapTask(recipe, train, held_out, clap, tokenizer)
+    return ClapTask(recipe, train, held_out, clap, tokenizer, whole)

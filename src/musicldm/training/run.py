@@ -92,7 +92,7 @@ def _vocoder_task(store: ClipStore, recipe: str, paths: Paths, device: torch.dev
 
 
 def _clap_task(store: ClipStore, recipe: str, paths: Paths, device: torch.device) -> Task:  # noqa: ARG001
-    return clap.make_task(_recipe(clap.RECIPES, recipe), *split(store), init=paths.init)
+    return clap.make_task(_recipe(clap.RECIPES, recipe), *split(store), init=paths.init, whole=store)
 
 
 def _ldm_task(store: ClipStore, recipe: str, paths: Paths, device: torch.device) -> Task:
