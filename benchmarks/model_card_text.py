@@ -37,7 +37,7 @@ tags: [music, text-to-music, text-to-audio, latent-diffusion, musicldm]
 # The default model of musicldm
 
 A small MusicLDM (arXiv 2308.01546): English text to instrumental music, {length:g} s, mono, {rate} Hz. It was trained
-from nothing, but for its text tower, on music that the same project composed; no recording of anybody's music went
+from nothing, but for its text tower, on music that the same project composed; no recorded music went
 into it.
 
 ```python
@@ -64,7 +64,7 @@ in {genres} genres ({genre_list}), played with General MIDI sound fonts, some of
 named ways (muffled, thin, noisy, clipped, hissing, low bit-rate) and captioned so. Every clip has eight captions that
 are true to it; a fifth of the lexicon behind them is held out of all captions, to measure with.
 
-Sound fonts: {fonts}. FluidR3 (Frank Wen and others) and FluidR3Mono are under the MIT licence.
+Sound fonts: {fonts}. FluidR3 (Frank Wen) and its mono version (Michael Cowgill) are under the MIT licence.
 """
 
 RECIPE = """\
@@ -158,7 +158,7 @@ def dashed(numbers: list[int]) -> str:
 
 
 def training_row(name: str, found: Mapping[str, Any]) -> str:
-    figures = ", ".join(f"{key.replace('_', ' ')} {value:.3f}" for key, value in found["validation"].items())
+    figures = ", ".join(f"`{key}` {value:.3f}" for key, value in found["validation"].items())
     return f"| {name} | {found['minutes']:.0f} | {found['steps']:,} | {figures} |"
 
 
