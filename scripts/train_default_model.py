@@ -20,7 +20,7 @@ from musicldm.checkpoints.defaults import GenerationDefaults
 from musicldm.training.assemble import assemble
 from musicldm.training.loop import CHECKPOINT
 
-CLIPS = 12_000
+CLIPS = 6000
 SEED = 0
 DEFAULTS = GenerationDefaults(num_inference_steps=20, guidance_scale=2.5, audio_length_in_s=10.24)
 

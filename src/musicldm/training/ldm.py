@@ -42,9 +42,9 @@ class LdmRecipe:
     beta_start: float = 0.0015
     beta_end: float = 0.0195
     train_timesteps: int = 1000
-    batch_size: int = 32
+    batch_size: int = 16
     crop_frames: int = 64
-    learning_rate: float = 8e-4
+    learning_rate: float = 7e-4
     weight_decay: float = 0.01
     text_share: float = 0.8
     drop: float = 0.1

@@ -56,10 +56,10 @@ class VocoderRecipe:
     betas: tuple[float, float] = (0.8, 0.99)
     mel_weight: float = 45.0
     spectral_weight: float = 15.0
-    adversarial_from: float = 0.5
+    adversarial_from: float = 0.4
     adversarial_weight: float = 1.0
     feature_weight: float = 2.0
-    reconstructions_from: float = 0.75
+    reconstructions_from: float = 0.6
     periods: tuple[int, ...] = (2, 3, 5, 7, 11)
     period_channels: tuple[int, ...] = (8, 16, 32, 64, 64)
     scales: int = 2
