@@ -82,26 +82,22 @@ def build_unet(recipe: LdmRecipe, latent_channels: int) -> UNet2DConditionModel:
 
 def build_scheduler(recipe: LdmRecipe) -> DDPMScheduler:
     """The forward process: β linear in √β, `train_timesteps` of them."""
-    return DDPMScheduler(
-        num_train_timesteps=recipe.train_timesteps,
-        beta_start=recipe.beta_start,
-        beta_end=recipe.beta_end,
-        beta_schedule="scaled_linear",
-        prediction_type=recipe.prediction,
-        clip_sample=False,
-    )
+    return DDPMScheduler(**_noise_schedule(recipe), clip_sample=False)
 
 
 def sampling_scheduler(recipe: LdmRecipe) -> DPMSolverMultistepScheduler:
     """The scheduler that goes into the checkpoint: DPM-Solver++ 2M (arXiv 2211.01095) on the same β."""
-    return DPMSolverMultistepScheduler(
-        num_train_timesteps=recipe.train_timesteps,
-        beta_start=recipe.beta_start,
-        beta_end=recipe.beta_end,
-        beta_schedule="scaled_linear",
-        prediction_type=recipe.prediction,
-        timestep_spacing="linspace",
-    )
+    return DPMSolverMultistepScheduler(**_noise_schedule(recipe), timestep_spacing="linspace")
+
+
+def _noise_schedule(recipe: LdmRecipe) -> dict[str, Any]:
+    return {
+        "num_train_timesteps": recipe.train_timesteps,
+        "beta_start": recipe.beta_start,
+        "beta_end": recipe.beta_end,
+        "beta_schedule": "scaled_linear",
+        "prediction_type": recipe.prediction,
+    }
 
 
 class LdmTask:
