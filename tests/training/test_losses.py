@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -143,7 +145,14 @@ def test_conditions_are_the_clips_own_in_the_stated_shares(ldm: LdmTask) -> None
     assert (drawn == 10).mean() == pytest.approx(0.9 * 0.8 / 2, abs=0.04)
 
 
-def test_latents_are_drawn_from_the_posterior_and_scaled(ldm: LdmTask) -> None:
+def test_latents_are_the_posteriors_means_scaled(ldm: LdmTask) -> None:
+    ldm.recipe = replace(ldm.recipe, crop_frames=16)
+    drawn = ldm.batch(np.array([3]), np.random.default_rng(0))["latent"].numpy()
+    assert np.array_equal(drawn[0], 2 * ldm.latents[3, :2].astype(np.float32))
+
+
+def test_latents_are_drawn_from_the_posterior_where_wanted(ldm: LdmTask) -> None:
+    ldm.recipe = replace(ldm.recipe, sample_posterior=True)
     rng = np.random.default_rng(0)
     drawn = np.stack([ldm.batch(np.array([3]), rng)["latent"].numpy() for _ in range(400)])
     mean, deviation = np.split(ldm.latents[3].astype(np.float64), 2)

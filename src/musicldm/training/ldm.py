@@ -29,6 +29,8 @@ class LdmRecipe:
         channels: widths of the UNet; attention at all levels but the first.
         prediction: "v_prediction" (arXiv 2202.00512) or "epsilon", as the published model.
         crop_frames: latent frames of a training crop, at most those of a clip.
+        sample_posterior: train on draws from the VAE's posterior, not on its means. Channels that the KL term has
+            emptied are noise in a draw, which nothing can predict.
         text_share: probability that the condition is a caption's embedding and not the audio's.
         drop: probability that the condition is the embedding of the empty string (arXiv 2207.12598).
     """
@@ -46,6 +48,7 @@ class LdmRecipe:
     crop_frames: int = 64
     learning_rate: float = 7e-4
     weight_decay: float = 0.01
+    sample_posterior: bool = False
     text_share: float = 0.8
     drop: float = 0.1
 
@@ -101,7 +104,7 @@ def _noise_schedule(recipe: LdmRecipe) -> dict[str, Any]:
 
 
 class LdmTask:
-    """Trains the UNet on latents (N, 2 C, T, F): means and deviations, sampled anew each time and scaled."""
+    """Trains the UNet on latents (N, 2 C, T, F), means and deviations of the posterior, scaled."""
 
     name = "ldm"
     ema: tuple[str, ...] = ("unet",)
@@ -139,9 +142,10 @@ class LdmTask:
         starts = rng.integers(0, self.latents.shape[2] - frames + 1, size=len(clips))
         crops = [self.latents[clip, :, start : start + frames] for clip, start in zip(clips, starts, strict=True)]
         mean, deviation = np.split(np.stack(crops).astype(np.float32), 2, axis=1)
-        latent = (mean + deviation * rng.standard_normal(mean.shape, dtype=np.float32)) * self.scaling_factor
+        if self.recipe.sample_posterior:
+            mean = mean + deviation * rng.standard_normal(mean.shape, dtype=np.float32)
         condition = np.stack([self._condition(self.conditions, clip, rng) for clip in clips])
-        return {"latent": torch.from_numpy(latent), "condition": torch.from_numpy(condition)}
+        return {"latent": torch.from_numpy(mean * self.scaling_factor), "condition": torch.from_numpy(condition)}
 
     def _condition(self, conditions: Conditions, clip: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
         dropped, from_text, which = rng.random(3)
