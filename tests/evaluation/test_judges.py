@@ -33,10 +33,13 @@ def corpus(count: int, seed: int) -> tuple[np.ndarray, list[ClipRow]]:
     """Log-mels whose genre is a band, drums a pulse, lead an upper band, quality the missing treble."""
     rng = np.random.default_rng(seed)
     mels, rows = np.full((count, 96, 64), -6.0), []
+    # A click is as long as the analysis window: 64 ms, six frames.
+    hit = np.tile(np.concatenate([np.hanning(8)[1:-1], np.zeros(10)]), 6)
     for mel in mels:
         genre, drums, lead, muffled = rng.integers(3), rng.integers(2), rng.integers(2), rng.integers(2)
         mel[:, 8 * genre + 4 : 8 * genre + 8] += 4
-        mel[:: 8 if drums else 200, :] += 3
+        if drums:
+            mel += 4 * hit[:, None]
         mel[:, 36:40] += 4 * lead
         mel[:, 48:] -= 5 * muffled
         mel += rng.normal(0, 0.5, mel.shape)
