@@ -37,7 +37,8 @@ class VocoderRecipe:
         spectral_weight: of `spectral_loss`, which sees what mel bins blur: a hum at the frame rate, say.
         adversarial_from: share of the run from which the discriminators train.
         feature_weight: of feature matching (HiFi-GAN's λ_fm is 2).
-        reconstructions_from: share of the run from which half of the inputs are the VAE's reconstructions.
+        reconstructions_from: share of the run from which inputs are the VAE's reconstructions, smoother than true mels.
+        reconstructed: share of the inputs of which this is so.
         mel_mean, mel_deviation: the generator's input is shifted and scaled by these, inside the checkpoint.
     """
 
@@ -60,6 +61,7 @@ class VocoderRecipe:
     adversarial_weight: float = 1.0
     feature_weight: float = 2.0
     reconstructions_from: float = 0.6
+    reconstructed: float = 0.75
     periods: tuple[int, ...] = (2, 3, 5, 7, 11)
     period_channels: tuple[int, ...] = (8, 16, 32, 64, 64)
     scales: int = 2
@@ -167,11 +169,11 @@ class VocoderTask:
         mel = batch["mel"]
         if self.vae is None or progress < self.recipe.reconstructions_from:
             return mel
-        half = len(mel) // 2
+        count = round(self.recipe.reconstructed * len(mel))
         self.vae.to(mel.device)
         with torch.no_grad():
-            seen = self.vae.decode(self.vae.encode(mel[:half, None]).latent_dist.sample()).sample[:, 0]
-        return torch.cat([seen, mel[half:]])
+            seen = self.vae.decode(self.vae.encode(mel[:count, None]).latent_dist.mode()).sample[:, 0]
+        return torch.cat([seen, mel[count:]])
 
     def losses(self, turn: str, batch: Batch, progress: float) -> Losses | None:
         adversarial = progress >= self.recipe.adversarial_from
