@@ -26,24 +26,22 @@ def stage(runs: Sequence[Path]) -> dict[str, Any]:
     """Minutes and steps of the runs together, and the last validation of the last one.
 
     Raises:
-        ValueError: a run whose log holds no validation.
+        ValueError: the log of the last run holds no validation.
     """
-    last = [validations(run)[-1] for run in runs]
-    figures = {key: value for key, value in last[-1].items() if key not in ("kind", "step", "minutes")}
+    logs = [entries(run) for run in runs]
+    validations = [entry for entry in logs[-1] if entry["kind"] == "validation"]
+    if not validations:
+        raise ValueError(f"{runs[-1] / 'log.jsonl'} holds no validation: let the training reach its end")
     return {
-        "minutes": sum(entry["minutes"] for entry in last),
-        "steps": sum(entry["step"] for entry in last),
-        "validation": figures,
+        "minutes": sum(log[-1]["minutes"] for log in logs),
+        "steps": sum(log[-1]["step"] for log in logs),
+        "validation": {key: value for key, value in validations[-1].items() if key not in ("kind", "step", "minutes")},
     }
 
 
-def validations(run: Path) -> list[Mapping[str, Any]]:
-    """The validations in a run's log, in their order."""
-    lines = (run / "log.jsonl").read_text(encoding="utf-8").splitlines()
-    found = [entry for entry in map(json.loads, lines) if entry["kind"] == "validation"]
-    if not found:
-        raise ValueError(f"{run / 'log.jsonl'} holds no validation: let the training reach its end")
-    return found
+def entries(run: Path) -> list[Mapping[str, Any]]:
+    """The entries of a run's log, in their order."""
+    return [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 def corpus_facts(folder: Path) -> dict[str, Any]:

@@ -62,15 +62,16 @@ def _recipe(recipes: Mapping[str, Recipe], name: str) -> Recipe:
 
 
 def _load(kind: Any, folder: Path | None, part: str) -> Any:
-    """The part of a model folder, None where no folder is given."""
+    """The part of a model folder, models in float32 whatever they are stored in; None where no folder is given."""
     if folder is None:
         return None
     if not (folder / part).is_dir():
         raise CheckpointError(f"{folder} has no {part}/: give a model folder that holds it")
     try:
-        return kind.from_pretrained(folder / part)
+        loaded = kind.from_pretrained(folder / part)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{folder / part} cannot be loaded: {error}") from error
+    return loaded.float() if isinstance(loaded, torch.nn.Module) else loaded
 
 
 def _vae_task(store: ClipStore, recipe: str, paths: Paths, device: torch.device) -> Task:  # noqa: ARG001
