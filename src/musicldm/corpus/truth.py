@@ -57,7 +57,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Truth:
-    """The attributes of one clip. `bpm` counts `beats` a minute: quarters, in 6/8 dotted quarters; times are seconds."""
+    """The attributes of a clip. `bpm` counts `beats` a minute: quarters, in 6/8 dotted quarters; times are seconds."""
 
     genre: str
     bpm: float
