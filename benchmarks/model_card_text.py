@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,7 @@ The vocoder and the VAE learn on log-mels and waves; CLAP's text tower begins as
 encoder all-MiniLM-L6-v2 (Apache-2.0) with a smaller vocabulary and learns the clips' attributes from their captions,
 then the audio tower learns to meet it (InfoNCE against the locked text); the UNet learns on the VAE's latents under
 embeddings of captions and of sound, one in ten dropped to the empty prompt. Learning rates, sizes and losses are the
-`default` recipes in `musicldm/training`; `docs/train.md` describes them.
+recipes in `musicldm/training`; `docs/train.md` describes them.{notes}
 
 | training | minutes | steps | on held-out clips at its end |
 |---|---|---|---|
@@ -162,6 +162,13 @@ def training_row(name: str, found: Mapping[str, Any]) -> str:
     return f"| {name} | {found['minutes']:.0f} | {found['steps']:,} | {figures} |"
 
 
+def departures(notes: Sequence[str]) -> str:
+    """A list of where the training departed from the recipe; nothing where it did not."""
+    return (
+        "\n\nWhere this model's training departed from them:\n\n" + "\n".join(f"- {n}" for n in notes) if notes else ""
+    )
+
+
 def card(model: Path, training: Mapping[str, Any], measured: Mapping[str, Any]) -> str:
     """The whole card."""
     corpus, run = training["corpus"], training["run"]
@@ -175,6 +182,7 @@ def card(model: Path, training: Mapping[str, Any], measured: Mapping[str, Any]) 
         "genres": len(GENRES),
         "genre_list": ", ".join(GENRES),
         "rows": "\n".join(training_row(name, training[part]) for part, name in PARTS.items()),
+        "notes": departures(training["notes"]),
         "hours": sum(training[part]["minutes"] for part in PARTS) / 60,
         **{key: run[key] for key in ("hardware", "torch", "diffusers", "transformers", "date")},
     }

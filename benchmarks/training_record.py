@@ -59,12 +59,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="that the trainings had")
     parser.add_argument("--seed", type=int, default=0, help="of the trainings")
+    parser.add_argument(
+        "--note", action="append", default=[], help="where this model's training departed from the recipe"
+    )
     options = parser.parse_args()
     record = {part: stage(getattr(options, part)) for part in PARTS}
     seconds = 60 * sum(found["minutes"] for found in record.values())
     run = {key: value for key, value in circumstances(options, seconds).items() if key != "load"}
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(plain({**record, "corpus": corpus_facts(options.corpus), "run": run}), indent=1)
+    text = json.dumps(
+        plain({**record, "corpus": corpus_facts(options.corpus), "notes": options.note, "run": run}), indent=1
+    )
     options.out.write_text(text + "\n", encoding="utf-8")
 
 

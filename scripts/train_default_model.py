@@ -22,7 +22,7 @@ from musicldm.training.loop import CHECKPOINT
 
 CLIPS = 6000
 SEED = 0
-DEFAULTS = GenerationDefaults(num_inference_steps=20, guidance_scale=2.5, audio_length_in_s=10.24)
+DEFAULTS = GenerationDefaults(num_inference_steps=20, guidance_scale=4.0, audio_length_in_s=10.24)
 
 
 @dataclass(frozen=True)
