@@ -120,7 +120,7 @@ def test_a_lead_is_never_an_instrument_that_another_part_or_nobody_plays(written
         for name in claimed:
             expressions = LEXICON.known("instrument", lead.name) if lead else ()
             assert lead, text
-            assert lead.name.lower() == name or contains(" ".join(expressions), [name]), text
+            assert name in (lead.name.lower(), lead.family) or contains(" ".join(expressions), [name]), text
 
 
 def test_captions_have_two_to_forty_words(written):
@@ -130,15 +130,16 @@ def test_captions_have_two_to_forty_words(written):
 
 
 def test_shares_of_what_is_named_are_as_stated(written):
-    assert 0.34 <= share(bool(BPM.search(text)) for _, text in written) <= 0.43
+    # a share p, and for the 35 % that are thorough p ** 0.25
+    assert 0.48 <= share(bool(BPM.search(text)) for _, text in written) <= 0.57
     genre = share(bool(contains(text, LEXICON.known("genre", truth.genre))) for truth, text in written)
-    assert 0.76 <= genre <= 0.86
+    assert 0.81 <= genre <= 0.9
     dull = [(t, x) for t, x in written if t.quality != "clean"]
     assert (
-        0.7 <= share(bool(contains(x, (*LEXICON.known("quality", t.quality), "low quality"))) for t, x in dull) <= 0.85
+        0.76 <= share(bool(contains(x, (*LEXICON.known("quality", t.quality), "low quality"))) for t, x in dull) <= 0.88
     )
     clean = [(t, x) for t, x in written if t.quality == "clean"]
-    assert 0.2 <= share(bool(contains(x, LEXICON.known("quality", "clean"))) for _, x in clean) <= 0.3
+    assert 0.36 <= share(bool(contains(x, LEXICON.known("quality", "clean"))) for _, x in clean) <= 0.46
 
 
 def test_captions_are_varied_and_the_same_for_the_same_seed(written):

@@ -28,6 +28,8 @@ _SHARES = MappingProxyType(
 )
 _METER_SHARES = MappingProxyType({"4/4": 0.05, "3/4": 0.4, "6/8": 0.4})
 _CLEAN_SHARE, _DEGRADED_SHARE = 0.25, 0.75
+# Some training captions are thorough: what others name with probability p, they name with p ** _THOROUGH_POWER.
+_THOROUGH_SHARE, _THOROUGH_POWER = 0.35, 0.25
 _ADJECTIVES = ("mood", "energy", "tempo")
 
 Frames = Mapping[str, list[str]]
@@ -80,12 +82,13 @@ def captions(truth: Truth, seed: int, count: int) -> list[str]:
     return list(found)
 
 
-def _chosen(truth: Truth, rng: random.Random) -> set[str]:
+def _chosen(truth: Truth, rng: random.Random, *, thorough: bool = False) -> set[str]:
     """The attributes that a caption names."""
     shares = dict(
         _SHARES, meter=_METER_SHARES[truth.meter], quality=_CLEAN_SHARE if truth.quality == "clean" else _DEGRADED_SHARE
     )
-    chosen = {attribute for attribute, share in shares.items() if rng.random() < share}
+    power = _THOROUGH_POWER if thorough else 1.0
+    chosen = {attribute for attribute, share in shares.items() if rng.random() < share**power}
     if truth.lead is None:
         chosen.discard("lead")
     if not any(part.role not in ("lead", "drums") for part in truth.instruments):
@@ -95,7 +98,8 @@ def _chosen(truth: Truth, rng: random.Random) -> set[str]:
 
 def _training_text(phrases: Phrases) -> str:
     """Tags, bare keywords or a sentence, then the small liberties of casing and punctuation."""
-    chosen, rng = _chosen(phrases.truth, phrases.rng), phrases.rng
+    rng = phrases.rng
+    chosen = _chosen(phrases.truth, rng, thorough=rng.random() < _THOROUGH_SHARE)
     if not chosen:
         return ""
     roll = rng.random()

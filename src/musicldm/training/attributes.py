@@ -37,16 +37,16 @@ _READERS: Mapping[str, Callable[[ClipRow], str]] = {
 _FIELDS = ("genre", "instruments", "drums", "quality", "mood", "energy", "mode", "key", "meter", "bpm")
 WEIGHTS: Mapping[str, float] = {
     "genre": 1.0,
-    "lead": 0.5,
-    "family": 0.5,
-    "drums": 0.3,
-    "quality": 0.3,
+    "lead": 0.7,
+    "family": 0.7,
+    "drums": 1.0,
+    "quality": 0.5,
     "mood": 0.3,
     "energy": 0.2,
     "mode": 0.15,
     "key": 0.15,
     "meter": 0.2,
-    "tempo": 0.6,
+    "tempo": 1.5,
 }
 
 

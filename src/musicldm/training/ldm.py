@@ -19,6 +19,7 @@ from musicldm.errors import InvalidInputError
 from musicldm.training.loop import Batch, Losses, Turn
 
 PREDICTIONS = ("v_prediction", "epsilon")
+_OUTER = ("conv_in", "conv_out", "time_embedding", "class_embedding")
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class LdmRecipe:
         channels: widths of the UNet; attention at all levels but the first.
         prediction: "v_prediction" (arXiv 2202.00512) or "epsilon", as the published model.
         crop_frames: latent frames of a training crop, at most those of a clip.
+        optimizer: "muon" or "adamw", as the published model.
         sample_posterior: train on draws from the VAE's posterior, not on its means. Channels that the KL term has
             emptied are noise in a draw, which nothing can predict.
         text_share: probability that the condition is a caption's embedding and not the audio's.
@@ -44,9 +46,10 @@ class LdmRecipe:
     beta_start: float = 0.0015
     beta_end: float = 0.0195
     train_timesteps: int = 1000
-    batch_size: int = 16
+    batch_size: int = 32
     crop_frames: int = 64
-    learning_rate: float = 7e-4
+    optimizer: Literal["muon", "adamw"] = "muon"
+    learning_rate: float = 1e-3
     weight_decay: float = 0.01
     sample_posterior: bool = False
     text_share: float = 0.8
@@ -129,7 +132,15 @@ class LdmTask:
         self.unet: Any = model
         self.modules = nn.ModuleDict({"unet": model})
         self.turns: tuple[Turn, ...] = (
-            Turn("generator", ("unet",), recipe.learning_rate, (0.9, 0.99), recipe.weight_decay, 1.0),
+            Turn(
+                "generator",
+                ("unet",),
+                recipe.learning_rate,
+                (0.9, 0.99),
+                recipe.weight_decay,
+                optimizer=recipe.optimizer,
+                outer=tuple(f"unet.{name}" for name in _OUTER),
+            ),
         )
         self.scheduler = build_scheduler(recipe)
 

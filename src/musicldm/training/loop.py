@@ -16,17 +16,19 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast
 from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
 from musicldm.errors import InvalidInputError, TrainingError
 from musicldm.training.log import Meter, open_writer, write_samples
+from musicldm.training.muon import Muon
 
 Batch = dict[str, Tensor]
 Losses = dict[str, Tensor]
@@ -43,9 +45,11 @@ class Turn:
         modules: names in the task's `modules`, dots between a module and its parts.
         learning_rate: peak rate.
         betas: of AdamW.
-        weight_decay: of AdamW, on matrices and kernels only.
+        weight_decay: on matrices and kernels only.
         max_grad_norm: gradients are scaled down to this norm.
         factors: of the rate for some of the modules.
+        optimizer: "adamw", or "muon" for the matrices and kernels of all modules but those in `outer`.
+        outer: modules' first and last layers and embeddings, as AdamW trains them better.
     """
 
     name: str
@@ -55,6 +59,8 @@ class Turn:
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
     factors: Mapping[str, float] = field(default_factory=dict)
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    outer: tuple[str, ...] = ()
 
 
 class Task(Protocol):
@@ -177,11 +183,16 @@ class Loop:
     def __init__(self, task: Task, options: LoopOptions, report: Callable[[str], None] | None = None) -> None:
         self.task = task
         self.options = options
-        self.report = report or (lambda line: print(line, file=sys.stderr, flush=True))
         self.accelerator = make_accelerator(options.device, options.mixed_precision)
+        self.report = report or (lambda line: print(line, file=sys.stderr, flush=True))
+        if not self.accelerator.is_main_process:
+            self.report = _say_nothing
         self.device = self.accelerator.device
+        self.processes, self.rank = self.accelerator.num_processes, self.accelerator.process_index
         task.modules.to(self.device)
-        self.optimizers = {turn.name: self._optimizer(turn) for turn in task.turns}
+        if self.processes > 1:
+            broadcast(list(task.modules.state_dict().values()))
+        self.optimizers = {turn.name: self._optimizers(turn) for turn in task.turns}
         self.averages = {
             name: EMAModel(
                 task.modules[name].parameters(), decay=options.ema_decay, use_ema_warmup=True, power=0.75, foreach=True
@@ -193,18 +204,26 @@ class Loop:
         options.out.mkdir(parents=True, exist_ok=True)
         if options.resume:
             self._load()
-        elif (options.out / CHECKPOINT).exists():
+        elif self.accelerator.is_main_process and (options.out / CHECKPOINT).exists():
             raise InvalidInputError(f"{options.out} holds a training already: add --resume, or choose another folder")
 
-    def _optimizer(self, turn: Turn) -> torch.optim.Optimizer:
-        groups = []
+    def _optimizers(self, turn: Turn) -> tuple[torch.optim.Optimizer, ...]:
+        outer = {id(p) for name in turn.outer for p in self.task.modules.get_submodule(name).parameters()}
+        plain: list[dict[str, Any]] = []
+        orthogonal: list[dict[str, Any]] = []
         for name in turn.modules:
             parameters = [p for p in self.task.modules.get_submodule(name).parameters() if p.requires_grad]
             rate = turn.learning_rate * turn.factors.get(name, 1.0)
+            rates = {"lr": rate, "peak": rate}
             matrices, vectors = [p for p in parameters if p.ndim > 1], [p for p in parameters if p.ndim <= 1]
-            groups.append({"params": matrices, "weight_decay": turn.weight_decay, "lr": rate, "peak": rate})
-            groups.append({"params": vectors, "weight_decay": 0.0, "lr": rate, "peak": rate})
-        return torch.optim.AdamW(groups, betas=turn.betas, fused=self.device.type != "mps")
+            if turn.optimizer == "muon":
+                hidden = [p for p in matrices if id(p) not in outer]
+                matrices = [p for p in matrices if id(p) in outer]
+                orthogonal.append({"params": hidden, "weight_decay": turn.weight_decay, **rates})
+            plain.append({"params": matrices, "weight_decay": turn.weight_decay, **rates})
+            plain.append({"params": vectors, "weight_decay": 0.0, **rates})
+        adamw = torch.optim.AdamW(plain, betas=turn.betas, fused=self.device.type != "mps")
+        return (adamw, Muon(orthogonal, turn.learning_rate)) if orthogonal else (adamw,)
 
     @property
     def progress(self) -> float:
@@ -228,7 +247,7 @@ class Loop:
             while self.progress < 1.0:
                 started = time.monotonic()
                 losses = self._train_step(next(batches))
-                self.elapsed += time.monotonic() - started
+                self.elapsed = self._agreed(self.elapsed + time.monotonic() - started)
                 self.step += 1
                 meter.update(losses)
                 if meter.due():
@@ -244,11 +263,20 @@ class Loop:
             self.save()
             self._validate(writer)
         self.export()
+        self.accelerator.wait_for_everyone()
+
+    def _agreed(self, value: float) -> float:
+        """The main process' value, everywhere; all processes must see the same progress."""
+        if self.processes == 1:
+            return value
+        told = torch.tensor([value], dtype=torch.float64, device=self.device)
+        return float(broadcast(told))
 
     def _batches(self, pool: ThreadPoolExecutor) -> Iterator[Batch]:
         def prepare(step: int) -> Batch:
-            clips = step_clips(len(self.task), self.task.batch_size, step, self.options.seed)
-            return self.task.batch(clips, np.random.default_rng([self.options.seed, 2, step]))
+            batch_size = self.task.batch_size * self.processes
+            clips = step_clips(len(self.task), batch_size, step, self.options.seed)[self.rank :: self.processes]
+            return self.task.batch(clips, np.random.default_rng([self.options.seed, 2 + self.rank, step]))
 
         step = self.step
         upcoming: Future[Batch] = pool.submit(prepare, step)
@@ -259,7 +287,7 @@ class Loop:
             yield {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
 
     def _train_step(self, batch: Batch) -> dict[str, float]:
-        torch.manual_seed(self.options.seed * 1_000_003 + self.step)
+        torch.manual_seed((self.options.seed * 1_000_003 + self.step) * self.processes + self.rank)
         factor = learning_rate_factor(self.step, self.progress, self.options.warmup, self.options.decay)
         logged: dict[str, float] = {}
         for turn in self.task.turns:
@@ -274,21 +302,39 @@ class Loop:
         return logged
 
     def _descend(self, turn: Turn, loss: Tensor, factor: float) -> None:
-        if not torch.isfinite(loss.detach()):
+        optimizers = self.optimizers[turn.name]
+        groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+        for group in groups:
+            group["lr"] = group["peak"] * factor
+        parameters = [p for group in groups for p in group["params"]]
+        for parameter in parameters:
+            parameter.grad = None
+        self.accelerator.backward(loss)
+        loss = self._shared(loss.detach(), parameters)
+        if not torch.isfinite(loss):
             raise TrainingError(
                 f"the {turn.name} loss of {self.task.name} is {loss.item()} at step {self.step}: lower the learning "
                 f"rate and --resume from the last checkpoint in {self.options.out}"
             )
-        optimizer = self.optimizers[turn.name]
-        for group in optimizer.param_groups:
-            group["lr"] = group["peak"] * factor
-        optimizer.zero_grad(set_to_none=True)
-        self.accelerator.backward(loss)
-        parameters = [p for group in optimizer.param_groups for p in group["params"]]
         torch.nn.utils.clip_grad_norm_(parameters, turn.max_grad_norm)
-        optimizer.step()
+        for optimizer in optimizers:
+            optimizer.step()
+
+    def _shared(self, loss: Tensor, parameters: Sequence[Tensor]) -> Tensor:
+        """The mean of the loss over the processes; the gradients become their means."""
+        if self.processes == 1:
+            return loss
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        flat = torch.cat([loss.reshape(1), *(gradient.reshape(-1) for gradient in gradients)])
+        mean = self.accelerator.reduce(flat, reduction="mean")
+        sizes = [gradient.numel() for gradient in gradients]
+        for gradient, part in zip(gradients, mean[1:].split(sizes), strict=True):
+            gradient.copy_(part.view_as(gradient))
+        return mean[0]
 
     def _validate(self, writer: Any) -> None:
+        if not self.accelerator.is_main_process:
+            return
         with self._averaged(), torch.no_grad():
             self.task.modules.eval()
             figures = self.task.validate()
@@ -301,6 +347,8 @@ class Loop:
 
     def export(self) -> None:
         """Writes the part with its averaged weights into `out`."""
+        if not self.accelerator.is_main_process:
+            return
         with self._averaged():
             self.task.modules.eval()
             self.task.export(self.options.out)
@@ -312,6 +360,8 @@ class Loop:
         return _Averaged(self.task.modules, self.averages)
 
     def _log(self, writer: Any, kind: str, figures: Mapping[str, float]) -> None:
+        if not self.accelerator.is_main_process:
+            return
         entry = {"kind": kind, "step": self.step, "minutes": round(self.elapsed / 60, 3), **figures}
         with (self.options.out / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
@@ -325,12 +375,14 @@ class Loop:
         Raises:
             TrainingError: the disk is full or cannot be written; the checkpoint before stays.
         """
+        if not self.accelerator.is_main_process:
+            return
         state = {
             "task": self.task.name,
             "step": self.step,
             "elapsed": self.elapsed,
             "modules": self.task.modules.state_dict(),
-            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            "optimizers": {name: [one.state_dict() for one in all_] for name, all_ in self.optimizers.items()},
             "averages": {name: average.state_dict() for name, average in self.averages.items()},
         }
         path = self.options.out / CHECKPOINT
@@ -358,8 +410,9 @@ class Loop:
         if state["task"] != self.task.name:
             raise InvalidInputError(f"{path} is a training of {state['task']!r}, not of {self.task.name!r}")
         self.task.modules.load_state_dict(state["modules"])
-        for name, optimizer in self.optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][name])
+        for name, optimizers in self.optimizers.items():
+            for optimizer, kept in zip(optimizers, state["optimizers"][name], strict=True):
+                optimizer.load_state_dict(kept)
         for name, average in self.averages.items():
             average.load_state_dict(state["averages"][name])
             average.to(device=self.device)
@@ -382,6 +435,10 @@ class _Averaged:
     def __exit__(self, *exc: object) -> None:
         for name, average in self.averages.items():
             average.restore(self.modules[name].parameters())
+
+
+def _say_nothing(line: str) -> None:
+    """The report of all processes but the main one."""
 
 
 def _label(turn: str, loss: str) -> str:

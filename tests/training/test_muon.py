@@ -1,0 +1,40 @@
+import pytest
+import torch
+from torch import nn
+
+from musicldm.training.muon import Muon, orthogonal
+
+
+@pytest.mark.parametrize("shape", [(12, 40), (40, 12), (16, 16)])
+def test_the_update_is_nearly_the_polar_factor(shape: tuple[int, int]) -> None:
+    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    u, _, v = torch.linalg.svd(matrix, full_matrices=False)
+    found = torch.linalg.svd(orthogonal(matrix))
+    assert 0.6 < found.S.min() < found.S.max() < 1.25
+    kept = u.T @ orthogonal(matrix) @ v.T
+    assert torch.allclose(kept, torch.diag(kept.diagonal()), atol=1e-5)
+
+
+def test_it_steps_as_pytorchs_own_on_matrices() -> None:
+    torch.manual_seed(0)
+    ours, theirs = (nn.Parameter(weight) for weight in torch.randn(1, 24, 10).repeat(2, 1, 1))
+    settings = {"lr": 0.02, "momentum": 0.9, "weight_decay": 0.1}
+    one = Muon([ours], **settings)
+    other = torch.optim.Muon([theirs], **settings, adjust_lr_fn="match_rms_adamw")
+    start = ours.detach().clone()
+    for _ in range(4):
+        gradient = torch.randn(24, 10)
+        ours.grad, theirs.grad = gradient.clone(), gradient.clone()
+        one.step()
+        other.step()
+    moved = (theirs - start).norm()
+    assert (ours - theirs).norm() < 0.02 * moved  # theirs iterates in bfloat16
+
+
+def test_a_kernel_is_a_matrix_of_its_outputs() -> None:
+    torch.manual_seed(0)
+    kernel, matrix = nn.Parameter(torch.ones(6, 4, 3, 3)), nn.Parameter(torch.ones(6, 36))
+    kernel.grad = torch.randn(6, 4, 3, 3)
+    matrix.grad = kernel.grad.flatten(1).clone()
+    Muon([kernel, matrix], lr=0.1).step()
+    assert torch.equal(kernel.flatten(1), matrix)
