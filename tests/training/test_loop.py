@@ -12,9 +12,14 @@ from musicldm.data.conditions import Conditions
 from musicldm.errors import InvalidInputError, TrainingError
 from musicldm.training import loop as loop_module
 from musicldm.training.ldm import LdmRecipe, LdmTask
+from musicldm.training import clap as clap_module
+from musicldm.training.clap import ClapRecipe
+from musicldm.training.clap import make_task as make_clap
 from musicldm.training.loop import CHECKPOINT, Loop, LoopOptions, Task, Turn, learning_rate_factor, step_clips
 from musicldm.training.vae import VaeRecipe, VaeTask
 from musicldm.training.vocoder import VocoderRecipe, VocoderTask
+
+from .tiny_encoder import tiny_encoder
 
 
 class Quadratic:
@@ -83,7 +88,15 @@ def ldm_task(store: ClipStore, _: Path) -> Task:
     )
 
 
-TASKS = {"vae": vae_task, "vocoder": vocoder_task, "ldm": ldm_task}
+def clap_task(store: ClipStore, _: Path) -> Task:
+    recipe = ClapRecipe(
+        width=8, layers=(0, 1), frozen=1, pieces=90, max_tokens=32, spec_size=64, window=2, audio_channels=8,
+        depths=(1, 1), heads=(2, 2), batch_size=4, phrases=2, hop_length=2800,
+    )  # fmt: skip
+    return make_clap(recipe, store.part(slice(0, 10)), store.part(slice(10, 12)))
+
+
+TASKS = {"vae": vae_task, "vocoder": vocoder_task, "clap": clap_task, "ldm": ldm_task}
 
 
 class Killed(Exception):
@@ -112,7 +125,10 @@ def recorded(task: Task, options: LoopOptions, stop_at: int | None = None) -> li
 
 
 @pytest.mark.parametrize("part", TASKS)
-def test_a_killed_run_resumes_with_the_losses_of_an_unbroken_one(part: str, tones: ClipStore, tmp_path: Path) -> None:
+def test_a_killed_run_resumes_with_the_losses_of_an_unbroken_one(
+    part: str, tones: ClipStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clap_module, "load_encoder", tiny_encoder)
     make: Callable[[ClipStore, Path], Task] = TASKS[part]
     torch.manual_seed(3)
     whole = recorded(make(tones, tmp_path), LoopOptions(tmp_path / "whole", steps=6, warmup=2, device="cpu"))

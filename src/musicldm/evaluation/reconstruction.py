@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 
 from musicldm.errors import CheckpointError, InvalidInputError
+from musicldm.sampling.decoding import vocode
 
 RESOLUTIONS = ((512, 128), (1024, 256), (2048, 512))
 
@@ -71,7 +72,7 @@ class Codec:
         parts = []
         for start in range(0, len(source), batch_size):
             batch = torch.from_numpy(np.array(source[start : start + batch_size], dtype=np.float32))
-            parts.append(self.vocoder(batch).numpy())
+            parts.append(vocode(self.vocoder, batch).numpy())
         return np.concatenate(parts)
 
     def __call__(self, mels: npt.ArrayLike, *, batch_size: int = 8) -> npt.NDArray[np.float32]:

@@ -19,7 +19,21 @@ def decode(vae: Any, vocoder: Any, latents: torch.Tensor, geometry: AudioGeometr
     return torch.cat([_decode_chunk(vae, vocoder, part, samples) for part in torch.split(latents, chunk)])
 
 
+def vocode(vocoder: Any, mel: torch.Tensor) -> torch.Tensor:
+    """Log-mels (n, frames, bins) to waves (n, samples).
+
+    A vocoder repeats itself every frame where its input stays the same, and hums at the frame rate. One trained on
+    dithered input has `mel_dither` in its configuration: the deviation in nats of the noise, the same in every call,
+    that it makes breath and cymbals of.
+    """
+    amount = getattr(vocoder.config, "mel_dither", 0.0)
+    if amount:
+        noise = torch.randn(mel.shape[1:], generator=torch.Generator().manual_seed(0))
+        mel = mel + amount * noise.to(mel)
+    wave: torch.Tensor = vocoder(mel)
+    return wave
+
+
 def _decode_chunk(vae: Any, vocoder: Any, latents: torch.Tensor, samples: int) -> torch.Tensor:
     mel = vae.decode(latents.to(vae.dtype) / vae.config.scaling_factor, return_dict=False)[0]
-    wave: torch.Tensor = vocoder(mel.squeeze(1).to(vocoder.dtype))
-    return wave[:, :samples].float().cpu()
+    return vocode(vocoder, mel.squeeze(1).to(vocoder.dtype))[:, :samples].float().cpu()

@@ -18,6 +18,7 @@ from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
 from musicldm.audio import MelSpec, log_mel
 from musicldm.data.clips import ClipStore
 from musicldm.errors import InvalidInputError
+from musicldm.sampling.decoding import vocode
 from musicldm.training.discriminators import (
     WaveDiscriminators,
     adversarial_loss,
@@ -39,6 +40,8 @@ class VocoderRecipe:
         feature_weight: of feature matching (HiFi-GAN's λ_fm is 2).
         reconstructions_from: share of the run from which inputs are the VAE's reconstructions, smoother than true mels.
         reconstructed: share of the inputs of which this is so.
+        dither: deviation in nats of the noise on the inputs, which goes into the checkpoint's configuration: without
+            it a smooth input makes a sound that repeats every frame, and hums.
         mel_mean, mel_deviation: the generator's input is shifted and scaled by these, inside the checkpoint.
     """
 
@@ -48,6 +51,7 @@ class VocoderRecipe:
     upsample_kernels: tuple[int, ...] = (11, 8, 8, 4)
     res_kernels: tuple[int, ...] = (3, 7)
     res_dilations: tuple[int, ...] = (1, 3)
+    dither: float = 0.25
     mel_mean: float = -3.5
     mel_deviation: float = 2.2
     batch_size: int = 6
@@ -138,6 +142,7 @@ class VocoderTask:
         self.batch_size = recipe.batch_size
         generator = vocoder if vocoder is not None else build_vocoder(recipe)
         generator.apply_weight_norm()
+        generator.config.mel_dither = recipe.dither
         discriminators = WaveDiscriminators(
             recipe.periods, recipe.period_channels, recipe.scales, recipe.scale_channels
         )
@@ -166,7 +171,10 @@ class VocoderTask:
         return {"wave": torch.from_numpy(np.stack(waves)), "mel": torch.from_numpy(np.stack(mels))}
 
     def _input(self, batch: Batch, progress: float) -> Tensor:
-        mel = batch["mel"]
+        mel = self._seen(batch["mel"], progress)
+        return mel + self.recipe.dither * torch.randn(mel.shape).to(mel.device)
+
+    def _seen(self, mel: Tensor, progress: float) -> Tensor:
         if self.vae is None or progress < self.recipe.reconstructions_from:
             return mel
         count = round(self.recipe.reconstructed * len(mel))
@@ -213,7 +221,7 @@ class VocoderTask:
         return {name: float(np.mean(values)) for name, values in errors.items() if values}
 
     def _error(self, given: Tensor, wanted: Tensor) -> float:
-        wave = self.generator(given)
+        wave = vocode(self.generator, given)
         return float(F.l1_loss(log_mel(wave, self.recipe.spec), wanted))
 
     def samples(self) -> dict[str, npt.NDArray[np.float32]]:
@@ -221,7 +229,7 @@ class VocoderTask:
         out: dict[str, npt.NDArray[np.float32]] = {}
         for index in range(min(2, len(self.held_out))):
             mel = torch.from_numpy(np.asarray(self.held_out.mels[index], np.float32))[None].to(device)
-            wave = self.generator(mel)
+            wave = vocode(self.generator, mel)
             out[f"clip{index}/wave"] = wave[0].cpu().numpy()
             out[f"clip{index}/mel"] = log_mel(wave, self.recipe.spec)[0].T.cpu().numpy()
         return out
