@@ -4,7 +4,7 @@ Sections (`--sections`, all by default), each saved as soon as it is done, so th
 known, held_out   sentences that are no training captions, with known and held-out genre expressions, default settings
 negative          the share judged degraded with and without the negative prompt "low quality"
 quality           the share judged degraded for "high quality" and for "low quality, muffled" as prompts
-steps             scores at 5 to 200 steps
+steps, guidance   scores at 5 to 200 steps, and at guidance scales 1.5 to 8
 best_of           the top-ranked of four against the average of four
 reconstruction    VAE and vocoder on held-out corpus clips, and what judges and tempo tracker score on the originals
 speed             seconds a clip warm, and of `musicldm generate` from a cold start
@@ -45,6 +45,7 @@ from musicldm.pipeline import MusicLDMPipeline
 Waves = npt.NDArray[np.float32]
 Hits = dict[str, bool]
 STEPS = (5, 10, 20, 50, 100, 200)
+GUIDANCE_SCALES = (1.5, 2.5, 4.0, 6.0, 8.0)
 CANDIDATES = 4
 LOW_QUALITY = "low quality"
 PACKAGES = ("torch", "diffusers", "transformers", "numpy", "librosa")
@@ -183,19 +184,30 @@ def _contrast(name: str, one: list[bool], other: list[bool], sides: tuple[str, s
 
 def measure_steps(bench: Bench) -> dict[str, Any]:
     """The same prompts and seeds at each number of steps."""
-    prompts = evaluation_prompts(bench.options.seed + 1, bench.options.step_prompts, held_out=False)
+    return _sweep(bench, "num_inference_steps", STEPS, bench.options.seed + 1)
+
+
+def measure_guidance(bench: Bench) -> dict[str, Any]:
+    """The same prompts and seeds at each guidance scale."""
+    return _sweep(bench, "guidance_scale", GUIDANCE_SCALES, bench.options.seed + 3)
+
+
+def _sweep(bench: Bench, argument: str, values: Sequence[float], seed: int) -> dict[str, Any]:
+    """Scores at each value of an argument and at its default, all else as the checkpoint has it."""
+    prompts = evaluation_prompts(seed, bench.options.step_prompts, held_out=False)
+    default = getattr(bench.pipe.generation_defaults, argument)
     table: dict[str, Any] = {}
-    for steps in sorted({*STEPS, bench.pipe.generation_defaults.num_inference_steps}):
+    for value in sorted({*values, default}):
         started = time.perf_counter()
-        waves, scores = bench.generate([prompt.text for prompt in prompts], num_inference_steps=steps)
+        waves, scores = bench.generate([prompt.text for prompt in prompts], **{argument: value})
         seconds = (time.perf_counter() - started) / len(prompts)
         found = [score for score in scores if score is not None]
-        table[str(steps)] = {
+        table[f"{value:g}"] = {
             **shares(bench.hits(waves, prompts)),
             "score": estimate(found),
             "seconds_a_clip_batched": seconds,
         }
-    return {"default": bench.pipe.generation_defaults.num_inference_steps, "table": table}
+    return {"default": default, "prompts": len(prompts), "table": table}
 
 
 def measure_best_of(bench: Bench) -> dict[str, Any]:
@@ -283,6 +295,7 @@ SECTIONS: dict[str, Callable[[Bench], dict[str, Any]]] = {
     "negative": measure_negative,
     "quality": measure_quality,
     "steps": measure_steps,
+    "guidance": measure_guidance,
     "best_of": measure_best_of,
     "reconstruction": measure_reconstruction,
     "speed": measure_speed,
@@ -360,7 +373,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sections", type=lambda text: text.split(","), default=list(SECTIONS))
     parser.add_argument("--prompts", type=int, default=216, help="of the sections known and held_out each")
     parser.add_argument("--pairs", type=int, default=72, help="of the sections negative and quality")
-    parser.add_argument("--step-prompts", type=int, default=72)
+    parser.add_argument("--step-prompts", type=int, default=72, help="of the sections steps and guidance")
     parser.add_argument("--best-prompts", type=int, default=72)
     parser.add_argument("--clips", type=int, default=200, help="of the section reconstruction")
     parser.add_argument("--batch-size", type=int, default=8)

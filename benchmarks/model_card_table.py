@@ -52,7 +52,7 @@ def table(results: Mapping[str, Any]) -> str:
 
 
 def body(results: Mapping[str, Any]) -> str:
-    """The document without its heading: where the figures come from, the table of measures, the table of steps."""
+    """The document without its heading: where the figures come from, the table of measures, the tables of steps and guidance."""
     sections: Mapping[str, Section] = results.get("sections", {})
     lines = [
         *_origin(results),
@@ -69,8 +69,9 @@ def body(results: Mapping[str, Any]) -> str:
         speed = sections["speed"]
         lines.append(f"| Seconds for a clip of {speed['audio_s']} s, warm | ≤ 2.5 | {speed['warm_s']:.2f} |")
         lines.append(f"| Seconds of `musicldm generate` from cold | ≤ 9 | {speed['cold_s']:.2f} |")
-    if "steps" in sections:
-        lines += _steps(sections["steps"])
+    for name in ("steps", "guidance"):
+        if name in sections:
+            lines += _sweep(name, sections[name])
     return "\n".join(lines) + "\n"
 
 
@@ -110,13 +111,13 @@ def _reconstruction(found: Section) -> list[str]:
     return lines
 
 
-def _steps(found: Section) -> list[str]:
-    lines = ["", f"Steps (default {found['default']}), the same prompts and seeds:", ""]
-    lines += [f"| steps | {' | '.join(STEP_COLUMNS)} | score |", "|---" * (len(STEP_COLUMNS) + 2) + "|"]
-    for steps, row in found["table"].items():
+def _sweep(name: str, found: Section) -> list[str]:
+    lines = ["", f"{name.capitalize()} (default {found['default']:g}), the same prompts and seeds:", ""]
+    lines += [f"| {name} | {' | '.join(STEP_COLUMNS)} | score |", "|---" * (len(STEP_COLUMNS) + 2) + "|"]
+    for value, row in found["table"].items():
         cells = [f"{100 * row[name]['mean']:.1f} %" if row.get(name) else "–" for name in STEP_COLUMNS]
         score = f"{row['score']['mean']:.3f}" if row.get("score") else "–"
-        lines.append(f"| {steps} | {' | '.join(cells)} | {score} |")
+        lines.append(f"| {value} | {' | '.join(cells)} | {score} |")
     return lines
 
 

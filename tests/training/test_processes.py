@@ -1,0 +1,87 @@
+"""Two processes that average their gradients learn what one process learns from both batches at once."""
+
+import json
+import os
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.multiprocessing as multiprocessing
+from torch import nn
+
+from musicldm.training.loop import CHECKPOINT, Loop, LoopOptions, Turn, step_clips
+
+VALUES = np.arange(10, dtype=np.float32)
+STEPS, BATCH, SEED = 5, 3, 4
+
+
+class Line:
+    """Fits a line through noisy points; `processes` above 1 draws what that many processes would draw."""
+
+    name = "line"
+    ema = ("line",)
+    turns = (Turn("generator", ("line",), 0.1, max_grad_norm=1e9),)
+    batch_size = BATCH
+
+    def __init__(self, processes: int = 1) -> None:
+        self.processes = processes
+        self.modules = nn.ModuleDict({"line": nn.Linear(1, 1)})
+        self.step = 0
+
+    def __len__(self) -> int:
+        return len(VALUES)
+
+    def batch(self, clips: np.ndarray, rng: np.random.Generator) -> dict[str, torch.Tensor]:
+        parts = [(clips, rng)]
+        if self.processes > 1:
+            whole = step_clips(len(self), BATCH * self.processes, self.step, SEED)
+            ranks = range(self.processes)
+            parts = [(whole[r :: self.processes], np.random.default_rng([SEED, 2 + r, self.step])) for r in ranks]
+            self.step += 1
+        x = np.concatenate([VALUES[chosen] for chosen, _ in parts])
+        noise = np.concatenate([draw.standard_normal(len(chosen)) for chosen, draw in parts])
+        y = (3 * x - 1 + noise).astype(np.float32)
+        return {"x": torch.from_numpy(x)[:, None], "y": torch.from_numpy(y)[:, None]}
+
+    def losses(self, turn: str, batch: dict[str, torch.Tensor], progress: float) -> dict[str, torch.Tensor]:
+        return {"loss": (self.modules["line"](batch["x"]) - batch["y"]).square().mean()}
+
+    def validate(self) -> dict[str, float]:
+        return {"weight": self.modules["line"].weight.item()}
+
+    def samples(self) -> dict[str, np.ndarray]:
+        return {}
+
+    def export(self, folder: Path) -> None:
+        (folder / "line.json").write_text(json.dumps([p.item() for p in self.modules["line"].parameters()]))
+
+
+def train(task: Line, folder: Path) -> None:
+    options = LoopOptions(folder, steps=STEPS, warmup=1, decay=0.0, device="cpu", seed=SEED)
+    Loop(task, options, report=lambda line: None).run()
+
+
+def one_of_two(rank: int, folder: Path, port: int) -> None:
+    os.environ |= {
+        "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1",
+    }  # fmt: skip
+    torch.manual_seed(rank)  # unlike weights: those of the main process count
+    train(Line(), folder)
+    torch.distributed.destroy_process_group()
+
+
+def test_two_processes_learn_what_one_learns_from_both_batches(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    multiprocessing.spawn(one_of_two, args=(tmp_path / "two", port), nprocs=2)
+    torch.manual_seed(0)
+    train(Line(processes=2), tmp_path / "one")
+    two, one = (json.loads((tmp_path / name / "line.json").read_text()) for name in ("two", "one"))
+    assert two == pytest.approx(one, rel=1e-5)
+    kept = [json.loads(line) for line in (tmp_path / "two" / "log.jsonl").read_text().splitlines()]
+    assert [entry["kind"] for entry in kept].count("validation") == 1
+    assert torch.load(tmp_path / "two" / CHECKPOINT, weights_only=True)["step"] == STEPS
