@@ -52,7 +52,7 @@ def table(results: Mapping[str, Any]) -> str:
 
 
 def body(results: Mapping[str, Any]) -> str:
-    """The document without its heading: where the figures come from, the table of measures, the tables of steps and guidance."""
+    """The document without its heading: where the figures come from, the measures, the tables of steps and guidance."""
     sections: Mapping[str, Section] = results.get("sections", {})
     lines = [
         *_origin(results),

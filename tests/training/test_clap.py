@@ -14,15 +14,10 @@ from musicldm.data.clips import ClipStore
 from musicldm.errors import DataError
 from musicldm.training import clap as clap_module
 from musicldm.training.attributes import TEMPO_BINS, Attributes, Heads, tempo_target
-from musicldm.training.clap import ClapRecipe, ClapTask, info_nce, make_task
+from musicldm.training.clap import ClapTask, info_nce, make_task
 from musicldm.training.loop import Loop, LoopOptions
 
-from .tiny_encoder import tiny_encoder
-
-RECIPE = ClapRecipe(
-    width=8, layers=(0, 1), frozen=1, pieces=90, max_tokens=32, spec_size=64, window=2, audio_channels=8, depths=(1, 1),
-    heads=(2, 2), batch_size=4, phrases=2, hop_length=2800,
-)  # fmt: skip
+from .tiny_encoder import RECIPE, tiny_encoder
 
 
 @pytest.fixture(autouse=True)

@@ -10,16 +10,15 @@ from torch import nn
 from musicldm.data.clips import ClipStore
 from musicldm.data.conditions import Conditions
 from musicldm.errors import InvalidInputError, TrainingError
-from musicldm.training import loop as loop_module
-from musicldm.training.ldm import LdmRecipe, LdmTask
 from musicldm.training import clap as clap_module
-from musicldm.training.clap import ClapRecipe
+from musicldm.training import loop as loop_module
 from musicldm.training.clap import make_task as make_clap
+from musicldm.training.ldm import LdmRecipe, LdmTask
 from musicldm.training.loop import CHECKPOINT, Loop, LoopOptions, Task, Turn, learning_rate_factor, step_clips
 from musicldm.training.vae import VaeRecipe, VaeTask
 from musicldm.training.vocoder import VocoderRecipe, VocoderTask
 
-from .tiny_encoder import tiny_encoder
+from .tiny_encoder import RECIPE, tiny_encoder
 
 
 class Quadratic:
@@ -89,11 +88,7 @@ def ldm_task(store: ClipStore, _: Path) -> Task:
 
 
 def clap_task(store: ClipStore, _: Path) -> Task:
-    recipe = ClapRecipe(
-        width=8, layers=(0, 1), frozen=1, pieces=90, max_tokens=32, spec_size=64, window=2, audio_channels=8,
-        depths=(1, 1), heads=(2, 2), batch_size=4, phrases=2, hop_length=2800,
-    )  # fmt: skip
-    return make_clap(recipe, store.part(slice(0, 10)), store.part(slice(10, 12)))
+    return make_clap(RECIPE, store.part(slice(0, 10)), store.part(slice(10, 12)))
 
 
 TASKS = {"vae": vae_task, "vocoder": vocoder_task, "clap": clap_task, "ldm": ldm_task}

@@ -1,9 +1,15 @@
-"""A sentence encoder of the real classes, small and random."""
+"""A sentence encoder of the real classes, small and random, and a CLAP recipe to go with it."""
 
 import torch
 from transformers import BertConfig, BertModel, BertTokenizer
 
+from musicldm.training.clap import ClapRecipe
 from musicldm.training.text_tower import SentenceEncoder
+
+RECIPE = ClapRecipe(
+    width=8, layers=(0, 1), frozen=1, pieces=90, max_tokens=32, spec_size=64, window=2, audio_channels=8, depths=(1, 1),
+    heads=(2, 2), batch_size=4, phrases=2, hop_length=2800,
+)  # fmt: skip
 
 WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] a e i o u ##e ##s tone sine of hertz music for the song with sound and 1 2 128"
 

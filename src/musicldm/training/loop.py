@@ -326,9 +326,9 @@ class Loop:
             return loss
         gradients = [p.grad for p in parameters if p.grad is not None]
         flat = torch.cat([loss.reshape(1), *(gradient.reshape(-1) for gradient in gradients)])
-        mean = self.accelerator.reduce(flat, reduction="mean")
+        mean: Tensor = self.accelerator.reduce(flat, reduction="mean")
         sizes = [gradient.numel() for gradient in gradients]
-        for gradient, part in zip(gradients, mean[1:].split(sizes), strict=True):
+        for gradient, part in zip(gradients, torch.split(mean[1:], sizes), strict=True):
             gradient.copy_(part.view_as(gradient))
         return mean[0]
 

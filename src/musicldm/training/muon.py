@@ -45,12 +45,14 @@ class Muon(torch.optim.Optimizer):
         for group in self.param_groups:
             for weight in group["params"]:
                 if weight.grad is not None:
-                    self._update(weight, group)
+                    self._update(weight, weight.grad, group)
 
-    def _update(self, weight: Tensor, group: dict[str, Any]) -> None:
-        average = self.state[weight].setdefault("average", torch.zeros_like(weight))
-        average.lerp_(weight.grad, 1 - group["momentum"])
-        ahead = weight.grad.lerp(average, group["momentum"]).flatten(1)
+    def _update(self, weight: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+        state = self.state[weight]
+        if not state:
+            state["average"] = torch.zeros_like(weight)
+        average = state["average"].lerp_(gradient, 1 - group["momentum"])
+        ahead = gradient.lerp(average, group["momentum"]).flatten(1)
         update = orthogonal(ahead, group["iterations"])
         weight.mul_(1 - group["lr"] * group["weight_decay"])
         size = _UPDATE_SIZE * max(update.shape) ** 0.5
@@ -61,7 +63,7 @@ def orthogonal(matrix: Tensor, iterations: int = 5) -> Tensor:
     """(m, n) → U Vᵀ of its singular value decomposition, nearly: the singular values come out between 0.7 and 1.2."""
     a, b, c = _COEFFICIENTS
     tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.T if tall else matrix
+    x: Tensor = matrix.T if tall else matrix
     x = x / (x.norm() + 1e-7)
     for _ in range(iterations):
         square = x @ x.T

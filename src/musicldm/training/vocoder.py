@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,7 @@ class VocoderRecipe:
 
     Args:
         segment_frames: length of a training segment in mel frames.
+        optimizer: of the generator's hidden weights; HiFi-GAN has "adamw", as the discriminators have here.
         mel_weight: of the L1 between log-mels (HiFi-GAN's λ_mel is 45).
         spectral_weight: of `spectral_loss`, which sees what mel bins blur: a hum at the frame rate, say.
         adversarial_from: share of the run from which the discriminators train.
@@ -56,6 +57,7 @@ class VocoderRecipe:
     mel_deviation: float = 2.2
     batch_size: int = 6
     segment_frames: int = 48
+    optimizer: Literal["muon", "adamw"] = "muon"
     learning_rate: float = 1e-3
     discriminator_rate: float = 4e-4
     betas: tuple[float, float] = (0.8, 0.99)
@@ -152,7 +154,16 @@ class VocoderTask:
         self.vae = vae.requires_grad_(False).eval() if vae is not None else None
         self.turns: tuple[Turn, ...] = (
             Turn("discriminator", ("discriminators",), recipe.discriminator_rate, recipe.betas, 0.0, 10.0),
-            Turn("generator", ("generator",), recipe.learning_rate, recipe.betas, 0.0, 100.0),
+            Turn(
+                "generator",
+                ("generator",),
+                recipe.learning_rate,
+                recipe.betas,
+                0.0,
+                100.0,
+                optimizer=recipe.optimizer,
+                outer=("generator.conv_pre", "generator.conv_post"),
+            ),
         )
         self._fake: Tensor | None = None
 
