@@ -17,7 +17,14 @@ from musicldm.training.discriminators import (
     discriminator_loss,
     feature_matching_loss,
 )
-from musicldm.training.ldm import LdmRecipe, LdmTask, build_scheduler, sampling_scheduler
+from musicldm.training.ldm import (
+    LdmRecipe,
+    LdmTask,
+    build_scheduler,
+    build_unet,
+    refit_condition,
+    sampling_scheduler,
+)
 from musicldm.training.vae import VaeRecipe, VaeTask, build_vae
 from musicldm.training.vocoder import VocoderRecipe, VocoderTask, build_vocoder, spectral_loss
 
@@ -143,6 +150,19 @@ def test_conditions_are_the_clips_own_in_the_stated_shares(ldm: LdmTask) -> None
     assert (drawn == -1).mean() == pytest.approx(0.1, abs=0.02)
     assert (drawn == 105).mean() == pytest.approx(0.9 * 0.2, abs=0.03)
     assert (drawn == 10).mean() == pytest.approx(0.9 * 0.8 / 2, abs=0.04)
+
+
+def test_a_refitted_unet_sees_under_new_embeddings_what_it_saw_under_the_old() -> None:
+    torch.manual_seed(0)
+    unet = build_unet(LdmRecipe(channels=(8, 16), groups=4, head_channels=8, condition_width=8), 2)
+    old = torch.nn.functional.normalize(torch.randn(400, 8), dim=1)
+    turned = old @ torch.linalg.qr(torch.randn(8, 8)).Q + 0.1
+    with torch.no_grad():
+        wanted = unet.class_embedding(old)
+        share = refit_condition(unet, old.numpy(), turned.numpy())
+        assert share > 0.999
+        assert torch.allclose(unet.class_embedding(turned), wanted, atol=0.01 * float(wanted.std()))
+    assert refit_condition(unet, old.numpy(), torch.randn(400, 8).numpy()) < 0.1
 
 
 def test_latents_are_the_posteriors_means_scaled(ldm: LdmTask) -> None:

@@ -1,16 +1,21 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import SpeechT5HifiGan
 
+from musicldm.data.clips import ClipStore
+from musicldm.data.latents import cached_latents
 from musicldm.errors import CheckpointError, DataError, InvalidInputError
-from musicldm.training import vae, vocoder
+from musicldm.training import ldm, vae, vocoder
+from musicldm.training.ldm import LdmRecipe
 from musicldm.training.run import held_out_count, train
 from musicldm.training.vae import VaeRecipe
 from musicldm.training.vocoder import VocoderRecipe
+from tests.tiny_model import build_tiny_model
 
 SMALL_VAE = VaeRecipe(channels=(8, 8), groups=4, latent_channels=2, batch_size=2, crop_frames=16, patch_channels=(4, 4))
 SMALL_VOCODER = VocoderRecipe(initial_channels=16, batch_size=2, segment_frames=16)
@@ -34,6 +39,42 @@ def test_a_part_is_trained_written_and_goes_on_from_half_precision(tone_corpus: 
     assert SpeechT5HifiGan.from_pretrained(tmp_path / "vocoder" / "vocoder").config.upsample_initial_channel == 16
     kinds = [json.loads(line)["kind"] for line in (tmp_path / "vocoder" / "log.jsonl").read_text().splitlines()]
     assert kinds[-1] == "validation"
+
+
+@pytest.mark.parametrize("text_share", [1.0, 0.5])
+def test_the_ldm_is_trained_on_the_latents_of_a_models_vae_under_its_clap(
+    text_share: float, tone_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = LdmRecipe(batch_size=2, crop_frames=24, text_share=text_share, learning_rate=1e-3)
+    monkeypatch.setattr(ldm, "RECIPES", {"default": recipe})
+    model = build_tiny_model(tmp_path / "model", seed=int(10 * text_share))
+    sounds = set(ClipStore(tone_corpus).folder.glob("sounds-*"))
+    train("ldm", data=tone_corpus, out=tmp_path / "ldm", steps=2, device="cpu", init=model, model=model)
+    before = UNet2DConditionModel.from_pretrained(model / "unet").state_dict()
+    after = UNet2DConditionModel.from_pretrained(tmp_path / "ldm" / "unet").state_dict()
+    assert before.keys() == after.keys()
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+    assert len(set(ClipStore(tone_corpus).folder.glob("sounds-*")) - sounds) == (text_share < 1)
+
+
+def test_a_unet_that_goes_on_under_another_clap_is_fitted_to_it(
+    tone_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ldm, "RECIPES", {"default": LdmRecipe(batch_size=2, crop_frames=24, text_share=1.0)})
+    first, second = (build_tiny_model(tmp_path / f"model{seed}", seed=seed) for seed in (0, 1))
+    for name, model in (("same", first), ("other", second)):
+        train("ldm", data=tone_corpus, out=tmp_path / name, steps=1, device="cpu", init=first, model=model)
+        assert ("refitted" in capsys.readouterr().err) == (name == "other")
+
+
+@torch.no_grad()
+def test_latents_are_those_that_the_vae_gives_clip_by_clip(tones: ClipStore, tmp_path: Path) -> None:
+    autoencoder = AutoencoderKL.from_pretrained(build_tiny_model(tmp_path, seed=3) / "vae").eval()
+    kept = cached_latents(tones, autoencoder)
+    again = AutoencoderKL.from_pretrained(tmp_path / "vae").eval()
+    posterior = again.encode(torch.from_numpy(np.asarray(tones.mels[:3], np.float32))[:, None]).latent_dist
+    expected = torch.cat([posterior.mean, posterior.std], dim=1).numpy()
+    assert np.allclose(kept[:3], expected, rtol=2e-3, atol=2e-3)
 
 
 def test_words_that_mean_nothing_are_refused_with_the_choices(tone_corpus: Path, tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ _SIMPLE_PREPOSITIONS = (
     "around",
 )
 _PREPOSITIONS = frozenset((*_SIMPLE_PREPOSITIONS, "backed", "driven", "featuring", "led", "carried", "built", "free"))
+_LEAD_WORDS = frozenset(("lead", "solo"))
 _ARTICLES = frozenset(("a", "an", "the", "some", "my"))
 _CONDITIONS: Mapping[str, Callable[[Truth], bool]] = {
     "drums": lambda t: t.drums,
@@ -131,12 +132,12 @@ class Phrases:
     lexicon: Lexicon
     neutral: bool = False
 
-    def _pick(self, attribute: str, value: str) -> str:
+    def _pick(self, attribute: str, value: str, unless: frozenset[str] = frozenset()) -> str:
+        """An expression of the value in which none of the words `unless` stands."""
         if value not in self.lexicon.values(attribute):
             return value
-        return self.rng.choice(
-            _own(self.lexicon.known(attribute, value), value, "" if self.neutral else self.truth.genre) or (value,)
-        )
+        own = _own(self.lexicon.known(attribute, value), value, "" if self.neutral else self.truth.genre)
+        return self.rng.choice([e for e in own if not unless & _parts(e)] or (value,))
 
     def _frame(self, kind: str) -> str:
         return str(self.rng.choice(table("frames")["phrases"][kind]))
@@ -202,11 +203,16 @@ class Phrases:
         return key, key.lower(), f"{key[0].lower()} sharp", f"{flat.lower()} flat", f"{flat}b", f"{flat} flat"
 
     def instrument(self, part: Part) -> str:
-        """What people call an instrument: its plain name, an expression of its own, or its family's common name."""
+        """What people call an instrument: its plain name, an expression of its own, or its family's common name.
+
+        Only the lead is called one ("a heavily distorted guitar lead", "a trumpet solo").
+        """
         roll, families = self.rng.random(), table("frames")["families"]
         if roll < 0.15 and part.family in families:
             return str(self.rng.choice(families[part.family]))
-        return plain_name(part.name) if roll < 0.5 else self._pick("instrument", part.name)
+        if roll < 0.5:
+            return plain_name(part.name)
+        return self._pick("instrument", part.name, frozenset() if part.role == "lead" else _LEAD_WORDS)
 
     def lead(self, *, short: bool = False) -> str:
         """A phrase that gives the melody to the lead instrument. The clip must have one."""
@@ -215,7 +221,7 @@ class Phrases:
         name = self.instrument(part)
         if has_article(name):
             frame = "{a}" if short else self._frame("lead_with_article")
-        elif {"lead", "solo", "melody"} & _words(name):
+        elif (_LEAD_WORDS | {"melody"}) & _words(name):
             frame = "{bare}" if short else self._frame("lead_named_lead")
         else:
             frame = self._frame("lead_tags" if short else "lead")

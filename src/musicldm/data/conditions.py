@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from musicldm.audio import resample
 from musicldm.data.clips import ClipStore
 from musicldm.data.latents import module_hash
 
@@ -23,7 +24,7 @@ class Conditions:
     Attributes:
         text: (sum of captions, D), the captions of all clips one after the other.
         first: (N + 1,) where each clip's captions begin in `text`.
-        audio: (N, D).
+        audio: (N, D); zeros where sounds were left out.
         empty: (D,) of the empty string.
     """
 
@@ -63,13 +64,18 @@ def embed_waves(
     batch_size: int = 8,
     progress: Callable[[int, int], None] | None = None,
 ) -> npt.NDArray[np.float16]:
-    """Embeddings (N, D) of the sound of every clip, unit norm, of a CLAP that is put into evaluation mode."""
+    """Embeddings (N, D) of the sound of every clip, unit norm, of a CLAP that is put into evaluation mode.
+
+    Sound is resampled to the extractor's rate: 48 kHz with the published CLAP.
+    """
     clap.eval()
     device = next(clap.parameters()).device
+    rate = extractor.sampling_rate
     out = np.zeros((len(store), clap.config.projection_dim), dtype=np.float16)
     for start in range(0, len(store), batch_size):
-        waves = [store.wave(i) for i in range(start, min(start + batch_size, len(store)))]
-        features = extractor(waves, sampling_rate=store.spec.sample_rate, return_tensors="pt")["input_features"]
+        clips = range(start, min(start + batch_size, len(store)))
+        waves = [resample(store.wave(clip), store.spec.sample_rate, rate) for clip in clips]
+        features = extractor(waves, sampling_rate=rate, return_tensors="pt")["input_features"]
         out[start : start + len(waves)] = _unit(clap.get_audio_features(features.to(device)).pooler_output)
         if progress is not None:
             progress(start + len(waves), len(store))
@@ -92,16 +98,30 @@ def cached_texts(store: ClipStore, clap: Any, tokenizer: Any) -> npt.NDArray[np.
 
 
 def cached_conditions(
-    store: ClipStore, clap: Any, tokenizer: Any, extractor: Any, progress: Callable[[int, int], None] | None = None
+    store: ClipStore,
+    clap: Any,
+    tokenizer: Any,
+    extractor: Any,
+    *,
+    sounds: bool = True,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Conditions:
-    """Conditions of the whole corpus, made once for each tower of this CLAP."""
+    """Conditions of the whole corpus, made once for each tower of this CLAP; without `sounds`, of captions alone."""
+    text = cached_texts(store, clap, tokenizer)
+    first = np.cumsum([0, *(len(row.captions) for row in store.rows)]).astype(np.int64)
+    audio = cached_sounds(store, clap, extractor, progress) if sounds else np.zeros_like(text, shape=(len(store), 1))
+    return Conditions(text[:-1], first, np.broadcast_to(audio, (len(store), text.shape[1])), text[-1])
+
+
+def cached_sounds(
+    store: ClipStore, clap: Any, extractor: Any, progress: Callable[[int, int], None] | None = None
+) -> npt.NDArray[np.float16]:
+    """Embeddings (N, D) of the sound of every clip; made once for this audio tower."""
     tower = module_hash(clap.audio_model) + module_hash(clap.audio_projection)
     path = store.folder / f"sounds-{tower}.npy"
     if not path.is_file():
         _save(path, embed_waves(clap, extractor, store, progress=progress))
-    text = cached_texts(store, clap, tokenizer)
-    first = np.cumsum([0, *(len(row.captions) for row in store.rows)]).astype(np.int64)
-    return Conditions(text[:-1], first, np.load(path), text[-1])
+    return np.asarray(np.load(path))
 
 
 def _save(path: Path, array: npt.NDArray[np.float16]) -> None:

@@ -30,18 +30,21 @@ def cached_latents(
     store: ClipStore,
     vae: Any,
     *,
-    batch_size: int = 8,
+    batch_size: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> npt.NDArray[np.float16]:
     """Means and standard deviations (N, 2 C, T, F) float16 of the posterior of every clip's log-mel, unscaled.
 
-    `vae` is an AutoencoderKL over (B, 1, frames, bins). Made on its device, in its precision under the caller's
-    autocast; an interrupted run starts this array again.
+    `vae` is an AutoencoderKL over (B, 1, frames, bins), whose weights are put into channels-last order. Made on its
+    device, in its precision under the caller's autocast, by default one clip at a time on a CPU, whose caches that
+    fits, else eight; an interrupted run starts this array again.
     """
     path = store.folder / f"latents-{module_hash(vae)}.npy"
     if path.is_file():
         return np.asarray(np.load(path, mmap_mode="r"))
     device = next(vae.parameters()).device
+    batch_size = batch_size or (1 if device.type == "cpu" else 8)
+    vae.to(memory_format=torch.channels_last)
     partial = path.with_suffix(".partial.npy")
     out: np.memmap[Any, np.dtype[np.float16]] | None = None
     for start in range(0, len(store), batch_size):

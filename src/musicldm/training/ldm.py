@@ -63,7 +63,10 @@ class LdmRecipe:
                 raise InvalidInputError(f"{name} is {getattr(self, name)}: it must be between 0 and 1")
 
 
-RECIPES: Mapping[str, LdmRecipe] = {"default": LdmRecipe()}
+RECIPES: Mapping[str, LdmRecipe] = {
+    "default": LdmRecipe(),
+    "text": LdmRecipe(text_share=1.0),  # captions alone: the audio tower may be trained later, or never
+}
 
 
 def build_unet(recipe: LdmRecipe, latent_channels: int) -> UNet2DConditionModel:
@@ -84,6 +87,35 @@ def build_unet(recipe: LdmRecipe, latent_channels: int) -> UNet2DConditionModel:
         projection_class_embeddings_input_dim=recipe.condition_width,
         class_embeddings_concat=True,
     )
+
+
+@torch.no_grad()
+def refit_condition(unet: Any, before: npt.NDArray[np.float32], after: npt.NDArray[np.float32]) -> float:
+    """Makes a UNet that knows the embeddings of one CLAP take those of another.
+
+    Ridge regression finds the affine map from the new embeddings to the old ones and folds it into the UNet's first
+    layer over them.
+
+    Args:
+        unet: changed in place; its `class_embedding` is one linear layer ("simple_projection").
+        before: (texts, D), embeddings of texts by the CLAP that the UNet was trained under.
+        after: (texts, D'), of the same texts by the CLAP to come; D' is the layer's width, too.
+
+    Returns:
+        The share of the old embeddings' variance that the new ones explain, at most 1.
+    """
+    one = np.ones((len(after), 1))
+    inputs = np.concatenate([after.astype(np.float64), one], axis=1)
+    wanted = before.astype(np.float64)
+    ridge = 1e-3 * len(inputs) / after.shape[1] * np.eye(inputs.shape[1])
+    ridge[-1, -1] = 0.0
+    solution = np.linalg.solve(inputs.T @ inputs + ridge, inputs.T @ wanted)
+    unexplained = np.square(inputs @ solution - wanted).sum() / np.square(wanted - wanted.mean(axis=0)).sum()
+    layer = unet.class_embedding
+    weight = layer.weight.double().cpu()
+    layer.bias.add_((weight @ torch.from_numpy(solution[-1])).to(layer.bias))
+    layer.weight.copy_((weight @ torch.from_numpy(solution[:-1].T)).to(layer.weight))
+    return float(1 - unexplained)
 
 
 def build_scheduler(recipe: LdmRecipe) -> DDPMScheduler:
@@ -207,10 +239,10 @@ class LdmTask:
         return {"loss": float(np.mean(list(figures.values()))), **figures}
 
     def samples(self) -> dict[str, npt.NDArray[np.float32]]:
-        """Two held-out captions sung: latents by 20 steps with guidance 2.5, and sound where a decoder is given."""
+        """Held-out captions sung, two at most: latents by 20 steps with guidance 2.5, and sound where one decodes."""
         device = next(self.modules.parameters()).device
         text = self.held_out_conditions
-        condition = torch.from_numpy(text.text[text.first[:2]].astype(np.float32)).to(device)
+        condition = torch.from_numpy(text.text[text.first[:-1][:2]].astype(np.float32)).to(device)
         latent = self._sample(condition, torch.from_numpy(text.empty.astype(np.float32)).to(device))
         out: dict[str, npt.NDArray[np.float32]] = {}
         for index, one in enumerate(latent):

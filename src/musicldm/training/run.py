@@ -8,15 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 
 from musicldm.data.clips import ClipStore
+from musicldm.data.conditions import Conditions, cached_conditions, embed_texts
+from musicldm.data.latents import cached_latents, module_hash
 from musicldm.errors import CheckpointError, InvalidInputError, unknown_choice
 from musicldm.training import clap, ldm, vae, vocoder
 from musicldm.training.loop import Loop, LoopOptions, Task
 
 HELD_OUT_SHARE = 0.02
 HELD_OUT_MOST = 128
+_REFIT_CAPTIONS = 8192
+_TEXT_TOWER = ("text_model", "text_projection")
 
 Recipe = TypeVar("Recipe")
 
@@ -100,9 +105,7 @@ def _ldm_task(store: ClipStore, recipe: str, paths: Paths, device: torch.device)
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import AutoTokenizer, ClapFeatureExtractor, ClapModel
 
-    from musicldm.data.conditions import cached_conditions
-    from musicldm.data.latents import cached_latents
-
+    settings = _recipe(ldm.RECIPES, recipe)
     if paths.model is None:
         raise InvalidInputError("training the ldm needs --model: a folder with vae/ and text_encoder/ (CLAP) in it")
     autoencoder = _load(AutoencoderKL, paths.model, "vae").to(device).eval()
@@ -110,18 +113,44 @@ def _ldm_task(store: ClipStore, recipe: str, paths: Paths, device: torch.device)
     tokenizer = _load(AutoTokenizer, paths.model, "tokenizer")
     extractor = _load(ClapFeatureExtractor, paths.model, "feature_extractor")
     latents = cached_latents(store, autoencoder, progress=_progress("latents"))
-    conditions = cached_conditions(store, clap_model, tokenizer, extractor, progress=_progress("embeddings"))
+    conditions = cached_conditions(
+        store,
+        clap_model,
+        tokenizer,
+        extractor,
+        sounds=settings.text_share < 1,
+        progress=_progress("embeddings"),
+    )
+    unet = _load(UNet2DConditionModel, paths.init, "unet")
+    if unet is not None and paths.init is not None:
+        _take_over_condition(unet, paths.init, clap_model, store, conditions)
     kept = slice(0, len(store) - held_out_count(len(store)))
     held = slice(kept.stop, len(store))
     return ldm.LdmTask(
-        _recipe(ldm.RECIPES, recipe),
+        settings,
         latents[kept],
         conditions.part(kept),
         latents[held],
         conditions.part(held),
         scaling_factor=autoencoder.config.scaling_factor,
-        unet=_load(UNet2DConditionModel, paths.init, "unet"),
+        unet=unet,
     )
+
+
+def _take_over_condition(unet: Any, init: Path, clap_model: Any, store: ClipStore, conditions: Conditions) -> None:
+    """Where `init` brings a CLAP other than the one to train under, fits the UNet's condition layer to the new one."""
+    from transformers import AutoTokenizer, ClapModel
+
+    if not (init / "text_encoder").is_dir():
+        return
+    old = _load(ClapModel, init, "text_encoder").to(clap_model.device).eval()
+    if all(module_hash(getattr(old, n)) == module_hash(getattr(clap_model, n)) for n in _TEXT_TOWER):
+        return
+    captions = [caption for row in store.rows for caption in row.captions]
+    chosen = np.unique(np.linspace(0, len(captions) - 1, num=_REFIT_CAPTIONS).astype(int))
+    before = embed_texts(old, _load(AutoTokenizer, init, "tokenizer"), [captions[index] for index in chosen])
+    share = ldm.refit_condition(unet, before.astype(np.float32), conditions.text[chosen].astype(np.float32))
+    print(f"condition layer refitted to the new CLAP, which explains {share:.0%} of the old one", file=sys.stderr)
 
 
 _TASKS: Mapping[str, Callable[[ClipStore, str, Paths, torch.device], Task]] = {
