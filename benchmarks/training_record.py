@@ -2,7 +2,9 @@
 
     python benchmarks/training_record.py --corpus CORPUS --vae RUN --vocoder RUN --clap RUN --ldm RUN
 
-Where a training went on in a second folder (`--init`), name both in order: `--vae FIRST SECOND`.
+Where a training went on in a second folder (`--init`), name both in order: `--vae FIRST SECOND`. Where only some parts
+were trained again, name these; the record keeps the others, and counts the runs of a part in `--went-on` on top of
+what it has of that part.
 """
 
 from __future__ import annotations
@@ -39,6 +41,11 @@ def stage(runs: Sequence[Path]) -> dict[str, Any]:
     }
 
 
+def added(before: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
+    """A stage that went on from another: minutes and steps together, the validation of the later one."""
+    return {**found, **{key: before[key] + found[key] for key in ("minutes", "steps")}}
+
+
 def entries(run: Path) -> list[Mapping[str, Any]]:
     """The entries of a run's log, in their order."""
     return [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -54,7 +61,10 @@ def main() -> None:
     """Reads the logs and writes the record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for part in PARTS:
-        parser.add_argument(f"--{part}", type=Path, nargs="+", required=True, metavar="RUN")
+        parser.add_argument(f"--{part}", type=Path, nargs="+", metavar="RUN")
+    parser.add_argument(
+        "--went-on", nargs="+", choices=PARTS, default=[], help="parts that began as the record has them"
+    )
     parser.add_argument("--corpus", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="that the trainings had")
@@ -63,7 +73,17 @@ def main() -> None:
         "--note", action="append", default=[], help="where this model's training departed from the recipe"
     )
     options = parser.parse_args()
-    record = {part: stage(getattr(options, part)) for part in PARTS}
+    kept = json.loads(options.out.read_text(encoding="utf-8")) if options.out.is_file() else {}
+    runs = {part: getattr(options, part) for part in PARTS}
+    unknown = [part for part in PARTS if runs[part] is None and (part not in kept or part in options.went_on)]
+    if unknown:
+        parser.error(f"name the runs of {', '.join(unknown)}, e.g. --{unknown[0]} RUN")
+    before = [part for part in options.went_on if part not in kept]
+    if before:
+        parser.error(f"{options.out} has nothing of {', '.join(before)} to go on from")
+    record = {part: kept[part] if runs[part] is None else stage(runs[part]) for part in PARTS}
+    for part in options.went_on:
+        record[part] = added(kept[part], record[part])
     seconds = 60 * sum(found["minutes"] for found in record.values())
     run = {key: value for key, value in circumstances(options, seconds).items() if key != "load"}
     options.out.parent.mkdir(parents=True, exist_ok=True)

@@ -150,11 +150,17 @@ def test_every_clip_comes_once_an_epoch_in_a_new_order_each_time() -> None:
 
 
 def test_the_rate_rises_stays_and_falls_to_zero() -> None:
-    factors = [learning_rate_factor(step, step / 100, warmup=10, decay=0.5) for step in range(101)]
+    factors = [learning_rate_factor(step, step / 1000, warmup=10, decay=0.5) for step in range(1001)]
     assert factors[0] == pytest.approx(0.1)
-    assert factors[9:51] == pytest.approx([1.0] * 42)
-    assert factors[75] == pytest.approx(0.5)
-    assert factors[100] == 0.0
+    assert factors[4] == pytest.approx(0.5)
+    assert factors[9:501] == pytest.approx([1.0] * 492)
+    assert factors[750] == pytest.approx(0.5)
+    assert factors[1000] == 0.0
+
+
+def test_the_rate_rises_over_a_twenty_fifth_of_a_short_run() -> None:
+    factors = [learning_rate_factor(step, step / 100, warmup=200, decay=0.5) for step in range(5)]
+    assert factors == pytest.approx([0.005, 0.25, 0.5, 0.75, 1.0])
 
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(tmp_path: Path) -> None:

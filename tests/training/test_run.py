@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from tests.tiny_model import build_tiny_model
 from transformers import SpeechT5HifiGan
 
 from musicldm.data.clips import ClipStore
@@ -15,7 +16,6 @@ from musicldm.training.ldm import LdmRecipe
 from musicldm.training.run import held_out_count, train
 from musicldm.training.vae import VaeRecipe
 from musicldm.training.vocoder import VocoderRecipe
-from tests.tiny_model import build_tiny_model
 
 SMALL_VAE = VaeRecipe(channels=(8, 8), groups=4, latent_channels=2, batch_size=2, crop_frames=16, patch_channels=(4, 4))
 SMALL_VOCODER = VocoderRecipe(initial_channels=16, batch_size=2, segment_frames=16)

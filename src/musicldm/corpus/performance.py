@@ -34,8 +34,8 @@ def perform(
     notes: list[Note] = []
     for tone, delay, strength in zip(tones, late, human, strict=True):
         start = plan.grid.time(tone.bar, tone.step) + float(delay)
-        growth = 1 + rise * (float(np.clip(start / plan.grid.seconds, 0, 1)) - 0.7)
-        velocity = int(np.clip(touch * tone.weight * strength * growth, 20, 127))
+        growth = 1 + rise * (min(max(start / plan.grid.seconds, 0.0), 1.0) - 0.7)
+        velocity = int(min(max(touch * tone.weight * strength * growth, 20), 127))
         end = start + _length(plan, role, tone)
         if role == "lead":
             notes += _adorned(rng, plan, player, Note(start, end, tone.pitch, velocity))

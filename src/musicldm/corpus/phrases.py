@@ -83,9 +83,10 @@ def _words(expression: str) -> set[str]:
     return set(re.findall(r"[\w-]+", expression))
 
 
-def _parts(text: str) -> set[str]:
+@cache
+def _parts(text: str) -> frozenset[str]:
     """Words without hyphens, so that "stadium-rock drums" names rock."""
-    return set(re.findall(r"\w+", text.lower()))
+    return frozenset(re.findall(r"\w+", text.lower()))
 
 
 @cache

@@ -46,7 +46,7 @@ class LdmRecipe:
     beta_start: float = 0.0015
     beta_end: float = 0.0195
     train_timesteps: int = 1000
-    batch_size: int = 32
+    batch_size: int = 24
     crop_frames: int = 64
     optimizer: Literal["muon", "adamw"] = "muon"
     learning_rate: float = 1e-3

@@ -34,6 +34,8 @@ Batch = dict[str, Tensor]
 Losses = dict[str, Tensor]
 
 CHECKPOINT = "checkpoint.pt"
+_LONGEST_RISE = 0.04
+"""Share of a run."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ class LoopOptions:
         out: folder of the run: checkpoint, log, samples and the exported part.
         steps: end after this many steps in all; or
         minutes: end after this many minutes in all, interruptions not counted. Just one of the two.
-        warmup: steps over which the rate rises.
+        warmup: steps over which the rate rises, at most 4 % of the run.
         decay: share of the run, at its end, over which the rate falls linearly to zero.
         ema_decay: limit of the moving average's decay.
         checkpoint_minutes: time between two checkpoints.
@@ -158,8 +160,11 @@ def step_clips(length: int, batch_size: int, step: int, seed: int) -> npt.NDArra
 
 
 def learning_rate_factor(step: int, progress: float, warmup: int, decay: float) -> float:
-    """Rises over `warmup` steps, stays, and falls linearly to zero over the last `decay` share of the run."""
-    rise = min(1.0, (step + 1) / max(warmup, 1))
+    """Rises over `warmup` steps, stays, and falls linearly to zero over the last `decay` share of the run.
+
+    In a run so short that `warmup` steps are more than 4 % of it, it rises over these.
+    """
+    rise = min(1.0, max((step + 1) / max(warmup, 1), progress / _LONGEST_RISE))
     fall = min(1.0, (1.0 - progress) / decay) if decay > 0 else 1.0
     return rise * max(fall, 0.0)
 
