@@ -328,12 +328,18 @@ def test_the_progress_bar_counts_the_steps_that_were_asked_for(pipe: Any, name: 
 def test_decoding_in_pieces_equals_decoding_at_once(pipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     rows: list[int] = []
     handle = pipe.vocoder.register_forward_pre_hook(lambda module, args: rows.append(len(args[0])))
-    whole = pipe("happy techno", num_waveforms_per_prompt=5, generator=seeded())
-    monkeypatch.setattr(decoding, "_CHUNK_SECONDS", 1.3)
-    pieces = pipe("happy techno", num_waveforms_per_prompt=5, generator=seeded())
+    one_by_one = pipe("happy techno", num_waveforms_per_prompt=5, generator=seeded())
+    for clips in (2, 5):
+        monkeypatch.setattr(decoding, "_clips_at_once", lambda device, seconds, clips=clips: clips)
+        together = pipe("happy techno", num_waveforms_per_prompt=5, generator=seeded())
+        assert np.abs(one_by_one.audios - together.audios).max() < 1e-5
     handle.remove()
-    assert rows == [5, 2, 2, 1]
-    assert np.abs(whole.audios - pieces.audios).max() < 1e-5
+    assert rows == [1, 1, 1, 1, 1, 2, 2, 1, 5]
+
+
+@pytest.mark.parametrize(("device", "seconds", "clips"), [("cpu", 1, 1), ("cuda", 10.24, 3), ("cuda", 100.0, 1)])
+def test_a_cpu_decodes_one_clip_and_a_gpu_a_bounded_length_at_once(device: str, seconds: float, clips: int) -> None:
+    assert decoding._clips_at_once(torch.device(device), seconds) == clips
 
 
 def test_vae_slicing_changes_nothing_and_tiling_little(pipe: Any) -> None:

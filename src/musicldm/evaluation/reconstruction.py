@@ -32,7 +32,10 @@ class StftDistance:
 
 
 class Codec:
-    """The VAE and the vocoder of a model folder, on the CPU in single precision."""
+    """The VAE and the vocoder of a model folder, on the CPU in single precision, by default one clip at a time.
+
+    A clip's layers then stay in the processor's caches.
+    """
 
     def __init__(self, vae: Any, vocoder: Any) -> None:
         self.vae = vae.eval()
@@ -56,7 +59,7 @@ class Codec:
         return cls(vae.float(), vocoder.float())
 
     @torch.inference_mode()
-    def mels(self, mels: npt.ArrayLike, *, batch_size: int = 8) -> npt.NDArray[np.float32]:
+    def mels(self, mels: npt.ArrayLike, *, batch_size: int = 1) -> npt.NDArray[np.float32]:
         """Log-mels (n, frames, bins) through the VAE alone, the posterior's mean decoded."""
         source = np.asarray(mels)
         parts = []
@@ -66,7 +69,7 @@ class Codec:
         return np.concatenate(parts)
 
     @torch.inference_mode()
-    def waves(self, mels: npt.ArrayLike, *, batch_size: int = 8) -> npt.NDArray[np.float32]:
+    def waves(self, mels: npt.ArrayLike, *, batch_size: int = 1) -> npt.NDArray[np.float32]:
         """Log-mels (n, frames, bins) to waves (n, samples) by the vocoder."""
         source = np.asarray(mels)
         parts = []
@@ -75,7 +78,7 @@ class Codec:
             parts.append(vocode(self.vocoder, batch).numpy())
         return np.concatenate(parts)
 
-    def __call__(self, mels: npt.ArrayLike, *, batch_size: int = 8) -> npt.NDArray[np.float32]:
+    def __call__(self, mels: npt.ArrayLike, *, batch_size: int = 1) -> npt.NDArray[np.float32]:
         """Log-mels (n, frames, bins) through VAE and vocoder to waves (n, samples)."""
         return self.waves(self.mels(mels, batch_size=batch_size), batch_size=batch_size)
 

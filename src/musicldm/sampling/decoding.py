@@ -9,14 +9,19 @@ import torch
 from musicldm.sampling.geometry import AudioGeometry
 
 _CHUNK_SECONDS = 40.0
-"""Audio decoded at once: bounds the memory of large batches, which the decoder's first layers would fill."""
+"""Audio decoded at once by a GPU: bounds the memory of large batches, which the decoder's first layers would fill."""
 
 
 def decode(vae: Any, vocoder: Any, latents: torch.Tensor, geometry: AudioGeometry, samples: int) -> torch.Tensor:
     """Latents (n, channels, frames, bins) to waves (n, samples), float32 on the CPU."""
     seconds = latents.shape[2] * geometry.vae_scale * geometry.hop_length / geometry.sample_rate
-    chunk = max(1, int(_CHUNK_SECONDS / seconds))
-    return torch.cat([_decode_chunk(vae, vocoder, part, samples) for part in torch.split(latents, chunk)])
+    parts = torch.split(latents, _clips_at_once(latents.device, seconds))
+    return torch.cat([_decode_chunk(vae, vocoder, part, samples) for part in parts])
+
+
+def _clips_at_once(device: torch.device, seconds: float) -> int:
+    """How many clips of a length are decoded together: on a CPU one, whose layers then stay in its caches."""
+    return 1 if device.type == "cpu" else max(1, int(_CHUNK_SECONDS / seconds))
 
 
 def vocode(vocoder: Any, mel: torch.Tensor) -> torch.Tensor:
