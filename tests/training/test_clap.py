@@ -51,6 +51,15 @@ def task(store: ClipStore, stage: str = "text") -> ClapTask:
     return make_task(replace(RECIPE, stage=stage), store.part(slice(0, 10)), store.part(slice(10, 12)))
 
 
+def test_held_out_clips_may_have_values_that_no_training_clip_has(composed: ClipStore) -> None:
+    """A small corpus: all rock to train on, all jazz held out."""
+    rock, jazz = composed.part(slice(0, 12, 2)), composed.part(slice(1, 12, 2))
+    trained = make_task(replace(RECIPE, stage="text"), rock, jazz)
+    assert trained.attributes is not None
+    assert trained.attributes.values["genre"] == ("jazz", "rock")
+    assert 0 <= trained.validate()["text_genre"] <= 1
+
+
 def test_infonce_is_log_batch_for_equal_rows_and_zero_for_a_sharp_match() -> None:
     same = F.normalize(torch.ones(5, 3), dim=-1)
     assert info_nce(same, same, torch.tensor(7.0)).item() == pytest.approx(math.log(5))

@@ -68,10 +68,13 @@ class Attributes:
 
     @classmethod
     def of(cls, rows: Sequence[ClipRow], values: Mapping[str, tuple[str, ...]] | None = None) -> Attributes | None:
-        """Those of a composed corpus; None for a corpus that does not know all of them."""
-        if not all(name in row.fields for row in rows for name in _FIELDS):
+        """Those of a composed corpus; None for a corpus that does not know all of them.
+
+        `values`: of all the rows that there will be, as `attribute_values` finds them; those of `rows` where None.
+        """
+        known = values or attribute_values(rows)
+        if known is None:
             return None
-        known = values or {name: tuple(sorted({read(row) for row in rows})) for name, read in _READERS.items()}
         classes = {
             name: torch.tensor([known[name].index(read(row)) for row in rows]) for name, read in _READERS.items()
         }
@@ -82,6 +85,13 @@ class Attributes:
         """(N, features): all classes as one-hot, with the tempo sharp and blurred."""
         hot = [F.one_hot(self.classes[name], len(self.values[name])).float() for name in self.values]
         return torch.cat([*hot, 3 * self.tempo, 4 * tempo_target(self.bpm, 0.15)], dim=1)
+
+
+def attribute_values(rows: Sequence[ClipRow]) -> Mapping[str, tuple[str, ...]] | None:
+    """The values of each attribute that occur, sorted; None for a corpus that does not know all attributes."""
+    if not all(name in row.fields for row in rows for name in _FIELDS):
+        return None
+    return {name: tuple(sorted({read(row) for row in rows})) for name, read in _READERS.items()}
 
 
 def tempo_target(bpm: Tensor, width: float = TEMPO_WIDTH) -> Tensor:

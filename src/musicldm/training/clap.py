@@ -25,7 +25,7 @@ from transformers import ClapAudioConfig, ClapConfig, ClapFeatureExtractor, Clap
 from musicldm.data.clips import ClipStore
 from musicldm.data.conditions import cached_texts, embed_texts
 from musicldm.errors import DataError
-from musicldm.training.attributes import Attributes, Heads
+from musicldm.training.attributes import Attributes, Heads, attribute_values
 from musicldm.training.loop import Batch, Losses, Turn
 from musicldm.training.text_tower import build_text_model, keep_pieces, load_encoder, make_tokenizer
 
@@ -193,7 +193,8 @@ class ClapTask:
         """`whole`: the store that `train` is the first part of, so that its captions are embedded once for all uses."""
         self.recipe, self.train, self.held_out, self.tokenizer = recipe, train, held_out, tokenizer
         self.batch_size = recipe.batch_size
-        self.attributes = Attributes.of(train.rows)
+        values = attribute_values([*train.rows, *held_out.rows])
+        self.attributes = None if values is None else Attributes.of(train.rows, values)
         if self.attributes is None and recipe.stage != "joint":
             raise DataError(
                 f"{train.corpus} does not know genre, tempo, …: recipe {recipe.stage!r} needs a composed corpus"
