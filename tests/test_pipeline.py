@@ -381,10 +381,11 @@ def test_model_offload_gives_the_same_waves_call_after_call(tiny_model_dir: Path
     offloaded.set_progress_bar_config(disable=True)
     offloaded.enable_model_cpu_offload(device="cpu")
     expected = pipe("happy techno", generator=seeded(), num_waveforms_per_prompt=2)
-    for _ in range(2):
-        result = offloaded("happy techno", generator=seeded(), num_waveforms_per_prompt=2)
-        assert np.array_equal(result.audios, expected.audios)
-        assert result.scores == expected.scores
+    first, second = (offloaded("happy techno", generator=seeded(), num_waveforms_per_prompt=2) for _ in range(2))
+    assert np.array_equal(first.audios, second.audios)
+    assert first.scores == second.scores == pytest.approx(expected.scores, abs=1e-5)
+    # Weights of another load may lie at other addresses, where some processors' kernels round otherwise.
+    assert np.abs(first.audios - expected.audios).max() < 1e-5
 
 
 def test_every_model_runs_behind_its_hook_under_model_offload(tiny_model_dir: Path) -> None:
