@@ -24,6 +24,7 @@ from musicldm.training.ldm import (
     build_unet,
     refit_condition,
     sampling_scheduler,
+    spread_condition,
 )
 from musicldm.training.vae import VaeRecipe, VaeTask, build_vae
 from musicldm.training.vocoder import VocoderRecipe, VocoderTask, build_vocoder, spectral_loss
@@ -163,6 +164,31 @@ def test_a_refitted_unet_sees_under_new_embeddings_what_it_saw_under_the_old() -
         assert share > 0.999
         assert torch.allclose(unet.class_embedding(turned), wanted, atol=0.01 * float(wanted.std()))
     assert refit_condition(unet, old.numpy(), torch.randn(400, 8).numpy()) < 0.1
+
+
+def test_a_spread_layer_answers_every_direction_of_the_captions_and_keeps_their_mean() -> None:
+    torch.manual_seed(0)
+    unet = build_unet(LdmRecipe(channels=(8, 16), groups=4, head_channels=8, condition_width=8), 2)
+    deviations = torch.tensor([3.0, 1.0, 0.3, 0.1, 0.03, 1e-4, 1e-4, 1e-4])
+    turn = torch.linalg.qr(torch.randn(8, 8)).Q
+    texts = (torch.randn(5000, 8) * deviations) @ turn + 0.5
+    with torch.no_grad():
+        unet.class_embedding.weight.copy_(0.35 * torch.linalg.qr(torch.randn(32, 8)).Q)
+        mean = unet.class_embedding(texts.mean(0))
+        before = standard_deviations(unet.class_embedding(texts))
+        raised = spread_condition(unet, texts.numpy(), 0.6, variance=0.999999)
+        after = standard_deviations(unet.class_embedding(texts))
+        assert before[0] > 1.0 > 0.4 > before[1]
+        assert raised == 4
+        assert torch.allclose(after[:5], torch.tensor([float(before[0]), 0.6, 0.6, 0.6, 0.6]), rtol=0.02)
+        assert after[5:].max() < 0.02
+        assert torch.allclose(unet.class_embedding(texts.mean(0)), mean, atol=1e-4)
+        assert spread_condition(unet, texts.numpy(), 0.5, variance=0.999999) == 0
+
+
+def standard_deviations(points: torch.Tensor) -> torch.Tensor:
+    """Of (n, D), along their principal axes, largest first."""
+    return torch.linalg.svdvals(points - points.mean(0)) / len(points) ** 0.5
 
 
 def test_latents_are_the_posteriors_means_scaled(ldm: LdmTask) -> None:

@@ -67,6 +67,18 @@ def test_a_unet_that_goes_on_under_another_clap_is_fitted_to_it(
         assert ("refitted" in capsys.readouterr().err) == (name == "other")
 
 
+def test_a_unet_of_another_embedding_width_is_refused_in_one_line(tone_corpus: Path, tmp_path: Path) -> None:
+    model = build_tiny_model(tmp_path / "model")
+    config = UNet2DConditionModel.load_config(model / "unet") | {"projection_class_embeddings_input_dim": 24}
+    UNet2DConditionModel.from_config(config).save_pretrained(tmp_path / "other" / "unet")
+    with pytest.raises(
+        InvalidInputError, match=r"other takes CLAP embeddings of 24 numbers, and those of --model have 32"
+    ):
+        train(
+            "ldm", data=tone_corpus, out=tmp_path / "ldm", steps=1, device="cpu", init=tmp_path / "other", model=model
+        )
+
+
 @torch.no_grad()
 def test_latents_are_those_that_the_vae_gives_clip_by_clip(tones: ClipStore, tmp_path: Path) -> None:
     autoencoder = AutoencoderKL.from_pretrained(build_tiny_model(tmp_path, seed=3) / "vae").eval()

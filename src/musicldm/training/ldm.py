@@ -35,6 +35,7 @@ class LdmRecipe:
             emptied are noise in a draw, which nothing can predict.
         text_share: probability that the condition is a caption's embedding and not the audio's.
         drop: probability that the condition is the embedding of the empty string (arXiv 2207.12598).
+        condition_floor: least gain of the condition layer, see `spread_condition`; 0 leaves the layer as it is.
     """
 
     channels: tuple[int, ...] = (64, 128, 192)
@@ -54,6 +55,7 @@ class LdmRecipe:
     sample_posterior: bool = False
     text_share: float = 0.8
     drop: float = 0.1
+    condition_floor: float = 0.6
 
     def __post_init__(self) -> None:
         if self.prediction not in PREDICTIONS:
@@ -116,6 +118,40 @@ def refit_condition(unet: Any, before: npt.NDArray[np.float32], after: npt.NDArr
     layer.bias.add_((weight @ torch.from_numpy(solution[-1])).to(layer.bias))
     layer.weight.copy_((weight @ torch.from_numpy(solution[:-1].T)).to(layer.weight))
     return float(1 - unexplained)
+
+
+@torch.no_grad()
+def spread_condition(unet: Any, embeddings: npt.NDArray[np.float32], floor: float, variance: float = 0.98) -> int:
+    """Lets a UNet hear all that its CLAP tells: no direction of the embeddings reaches it weaker than `floor`.
+
+    Genres lie far apart in the space of captions, tempi and instruments close together; and a layer that begins with
+    small weights learns the large directions first. So the singular values of the layer over whitened embeddings (those
+    with their variance made 1 in each direction) are raised to the floor where they are below it. What the mean
+    embedding gives stays as it was.
+
+    Args:
+        unet: changed in place; its `class_embedding` is one linear layer ("simple_projection").
+        embeddings: (texts, D) that it is trained under.
+        floor: least standard deviation of the layer's response to each direction.
+        variance: share of the embeddings' variance that counts as told; the rest is left alone.
+
+    Returns:
+        How many directions were raised.
+    """
+    mean = embeddings.mean(axis=0, dtype=np.float64)
+    centred = embeddings - mean
+    values, vectors = np.linalg.eigh(centred.T @ centred / len(centred))
+    values, vectors = values[::-1], vectors[:, ::-1]
+    layer = unet.class_embedding
+    kept = min(int(np.searchsorted(np.cumsum(values) / values.sum(), variance)) + 1, *layer.weight.shape)
+    deviations = torch.from_numpy(np.sqrt(values[:kept]))
+    directions = torch.from_numpy(vectors[:, :kept].copy())
+    weight = layer.weight.double().cpu()
+    left, gains, right = torch.linalg.svd(weight @ directions * deviations, full_matrices=False)
+    added = left @ torch.diag((floor - gains).clamp(min=0.0)) @ right / deviations @ directions.T
+    layer.weight.add_(added.to(layer.weight))
+    layer.bias.sub_((added @ torch.from_numpy(mean)).to(layer.bias))
+    return int((gains < floor).sum())
 
 
 def build_scheduler(recipe: LdmRecipe) -> DDPMScheduler:

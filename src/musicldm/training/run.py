@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -123,7 +123,16 @@ def _ldm_task(store: ClipStore, recipe: str, paths: Paths, device: torch.device)
     )
     unet = _load(UNet2DConditionModel, paths.init, "unet")
     if unet is not None and paths.init is not None:
+        _check_width(unet, paths.init, conditions)
         _take_over_condition(unet, paths.init, clap_model, store, conditions)
+    if unet is None:
+        unet = ldm.build_unet(replace(settings, condition_width=conditions.text.shape[1]), latents.shape[1] // 2)
+    if settings.condition_floor > 0:
+        raised = ldm.spread_condition(unet, conditions.text.astype(np.float32), settings.condition_floor)
+        print(
+            f"condition layer: {raised} directions of the captions raised to {settings.condition_floor}",
+            file=sys.stderr,
+        )
     kept = slice(0, len(store) - held_out_count(len(store)))
     held = slice(kept.stop, len(store))
     return ldm.LdmTask(
@@ -135,6 +144,15 @@ def _ldm_task(store: ClipStore, recipe: str, paths: Paths, device: torch.device)
         scaling_factor=autoencoder.config.scaling_factor,
         unet=unet,
     )
+
+
+def _check_width(unet: Any, init: Path, conditions: Conditions) -> None:
+    wanted, given = unet.config.projection_class_embeddings_input_dim, conditions.text.shape[1]
+    if wanted != given:
+        raise InvalidInputError(
+            f"the UNet in {init} takes CLAP embeddings of {wanted} numbers, and those of --model have {given}: give a "
+            f"--model whose CLAP makes {wanted}, or train without --init"
+        )
 
 
 def _take_over_condition(unet: Any, init: Path, clap_model: Any, store: ClipStore, conditions: Conditions) -> None:
