@@ -18,7 +18,7 @@ from pathlib import Path
 
 from musicldm.checkpoints.defaults import GenerationDefaults
 from musicldm.training.assemble import assemble
-from musicldm.training.loop import CHECKPOINT
+from musicldm.training.checkpoint import CHECKPOINT
 
 CLIPS = 6000
 SEED = 0

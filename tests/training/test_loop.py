@@ -1,10 +1,14 @@
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
+from PIL import Image
 from torch import nn
 
 from musicldm.data.clips import ClipStore
@@ -12,9 +16,12 @@ from musicldm.data.conditions import Conditions
 from musicldm.errors import InvalidInputError, TrainingError
 from musicldm.training import clap as clap_module
 from musicldm.training import loop as loop_module
+from musicldm.training.checkpoint import CHECKPOINT
 from musicldm.training.clap import make_task as make_clap
 from musicldm.training.ldm import LdmRecipe, LdmTask
-from musicldm.training.loop import CHECKPOINT, Loop, LoopOptions, Task, Turn, learning_rate_factor, step_clips
+from musicldm.training.log import Samples
+from musicldm.training.loop import Loop, LoopOptions, learning_rate_factor, step_clips
+from musicldm.training.task import Task, Turn
 from musicldm.training.vae import VaeRecipe, VaeTask
 from musicldm.training.vocoder import VocoderRecipe, VocoderTask
 
@@ -26,6 +33,9 @@ class Quadratic:
 
     name = "quadratic"
     ema = ("point",)
+    goal = "distance"
+    compiled = ("point",)
+    sample_rate = 16000
     batch_size = 4
 
     def __init__(self, rate: float = 0.05) -> None:
@@ -50,7 +60,10 @@ class Quadratic:
         return {"loss": loss}
 
     def validate(self) -> dict[str, float]:
-        return {"point": self.modules["point"].weight.item()}
+        return {
+            "point": self.modules["point"].weight.item(),
+            "distance": abs(self.modules["point"].weight.item() - 4.5),
+        }
 
     def samples(self) -> dict[str, np.ndarray]:
         return {}
@@ -226,3 +239,164 @@ def test_a_truncated_checkpoint_is_an_error_of_one_line(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(TrainingError, match="cannot be read"):
         Loop(Quadratic(), LoopOptions(tmp_path, steps=2, device="cpu", resume=True))
+
+
+class Noiseless(Quadratic):
+    """Nothing is drawn but clips, so that the same clips in other batches give the same gradients."""
+
+    def __init__(self, batch_size: int) -> None:
+        super().__init__()
+        self.batch_size = batch_size
+        nn.init.zeros_(self.modules["point"].weight)
+
+    def batch(self, clips: np.ndarray, rng: np.random.Generator) -> dict[str, torch.Tensor]:
+        self.seen.append(clips.tolist())
+        return {"value": torch.from_numpy(self.values[clips])}
+
+    def losses(self, turn: str, batch: dict[str, torch.Tensor], progress: float) -> dict[str, torch.Tensor]:
+        return {"loss": (self.modules["point"].weight.squeeze() - batch["value"]).square().mean()}
+
+
+def trained(task: Quadratic, out: Path, **options: object) -> float:
+    loop = Loop(task, LoopOptions(out, **{"steps": 6, "device": "cpu"} | options), report=lambda line: None)
+    loop.run()
+    return task.modules["point"].weight.item()
+
+
+def test_gradients_of_several_batches_make_the_step_of_one_large_batch(tmp_path: Path) -> None:
+    large, small = Noiseless(6), Noiseless(2)
+    whole = trained(large, tmp_path / "large")
+    assert trained(small, tmp_path / "small", accumulate=3) == pytest.approx(whole, abs=1e-6)
+    assert trained(Noiseless(2), tmp_path / "other") != pytest.approx(whole, abs=1e-3)
+    assert np.array_equal(np.concatenate(small.seen[:18]), np.concatenate(large.seen[:6]))
+
+
+def test_scaled_gradients_make_the_same_step(tmp_path: Path) -> None:
+    """What fp16 does on a GPU, with the scaler that PyTorch has for the CPU."""
+    plain, task = Noiseless(6), Noiseless(6)
+    plain.turns = task.turns = (replace(task.turns[0], max_grad_norm=0.01),)
+    wanted = trained(plain, tmp_path / "plain")
+    loop = Loop(task, LoopOptions(tmp_path / "scaled", steps=6, device="cpu"), report=lambda line: None)
+    loop.accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    seen: list[float] = []
+    descend = loop._descend
+
+    def step(*arguments: object) -> None:
+        seen.append(task.modules["point"].weight.grad.item())
+        descend(*arguments)
+        assert task.modules["point"].weight.grad.abs().item() == pytest.approx(0.01, rel=1e-3)
+
+    loop._descend = step  # type: ignore[method-assign]
+    loop.run()
+    assert abs(seen[0]) > 1024
+    assert task.modules["point"].weight.item() == pytest.approx(wanted, abs=1e-6)
+
+
+def test_a_turn_leaves_no_gradient_in_the_modules_of_another(tones: ClipStore, tmp_path: Path) -> None:
+    task = vocoder_task(tones, tmp_path)
+    loop = Loop(task, LoopOptions(tmp_path, steps=4, device="cpu"), report=lambda line: None)
+    loop.step = 2
+    batches = next(loop._batches(ThreadPoolExecutor(1)))
+    wanted = discriminator_gradient(task, batches[0])
+    loop._train_step(batches)
+    found = torch.cat([p.grad.flatten() for p in task.modules["discriminators"].parameters()])
+    assert torch.allclose(found, wanted / max(1.0, float(wanted.norm()) / 10), rtol=1e-3, atol=1e-6)
+
+
+def discriminator_gradient(task: Task, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    torch.manual_seed(2)
+    losses = task.losses("discriminator", batch, 0.5)
+    assert losses is not None
+    parameters = list(task.modules["discriminators"].parameters())
+    return torch.cat([g.flatten() for g in torch.autograd.grad(losses["loss"], parameters)])
+
+
+class Wandering(Noiseless):
+    """Validation finds figures as told; the weight counts the validations."""
+
+    def __init__(self, figures: list[float]) -> None:
+        super().__init__(2)
+        self.figures = iter(figures)
+        self.count = 0
+
+    def validate(self) -> dict[str, float]:
+        self.count += 1
+        return {"distance": next(self.figures)}
+
+    def export(self, folder: Path) -> None:
+        (folder / "best.txt").write_text(str(self.count))
+
+
+def test_patience_ends_a_run_and_exports_the_best_weights(tmp_path: Path) -> None:
+    figures = [3.0, 2.0, 2.5, 1.0, 1.5, 1.0, 2.0, 0.1]
+    task = Wandering(figures)
+    trained(task, tmp_path, steps=100, validate_minutes=0.0, patience=3)
+    assert task.count == 7
+    assert (tmp_path / "best.txt").read_text() == "4"
+
+
+def test_patience_goes_on_counting_after_an_interruption(tmp_path: Path) -> None:
+    task = Wandering([3.0, 4.0, 1.0])
+    trained(task, tmp_path, steps=2, validate_minutes=0.0, patience=5)
+    state = torch.load(tmp_path / CHECKPOINT, weights_only=True)
+    assert (state["best"], state["waited"]) == (1.0, 0)
+    later = Wandering([1.5, 1.2, 1.4, 9.0])
+    trained(later, tmp_path, steps=50, validate_minutes=0.0, patience=3, resume=True)
+    assert later.count == 3
+    assert (tmp_path / "best.txt").read_text() == "3"
+
+
+def test_parts_that_cannot_recompute_say_so_and_others_get_the_same_gradients(tones: ClipStore, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="gradient checkpointing is not for quadratic"):
+        Loop(Quadratic(), LoopOptions(tmp_path / "a", steps=1, device="cpu", checkpointing=True))
+    gradients = []
+    for name, checkpointing in (("plain", False), ("less", True)):
+        torch.manual_seed(0)
+        task = ldm_task(tones, tmp_path)
+        options = LoopOptions(tmp_path / name, steps=1, device="cpu", checkpointing=checkpointing)
+        loop = Loop(task, options, report=lambda line: None)
+        loop._train_step(next(loop._batches(ThreadPoolExecutor(1))))
+        gradients.append(torch.cat([p.grad.flatten() for p in task.modules.parameters()]))
+        assert task.modules["unet"].is_gradient_checkpointing == checkpointing
+    assert torch.allclose(*gradients, atol=1e-6)
+
+
+def test_what_is_to_be_compiled_is_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[nn.Module] = []
+    monkeypatch.setattr(nn.Module, "compile", lambda module: compiled.append(module))
+    task = Quadratic()
+    Loop(task, LoopOptions(tmp_path, steps=1, device="cpu", compile=True))
+    assert compiled == [task.modules["point"]]
+
+
+@pytest.mark.parametrize("part", TASKS)
+def test_parts_name_modules_and_a_goal_that_they_have(
+    part: str, tones: ClipStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clap_module, "load_encoder", tiny_encoder)
+    task = TASKS[part](tones, tmp_path)
+    for name in task.compiled:
+        assert isinstance(task.modules.get_submodule(name), nn.Module)
+    with torch.no_grad():
+        assert task.goal in task.validate()
+
+
+def test_samples_are_kept_as_sound_and_picture(tmp_path: Path) -> None:
+    picture = np.zeros((3, 5), np.float32)
+    picture[0, 1] = 1.0
+    time = np.arange(8000) / 8000
+    wave = (0.5 * np.sin(2 * np.pi * 440 * time)).astype(np.float32)
+    Samples(tmp_path, None, 8000).write({"caption0/wave": wave, "caption0/latent": picture}, 12)
+    folder = tmp_path / "samples" / "step-0000012" / "caption0"
+    heard, rate = soundfile.read(folder / "wave.wav")
+    assert rate == 8000
+    assert np.allclose(heard, wave, atol=1e-3)
+    seen = np.asarray(Image.open(folder / "latent.png"))
+    assert seen.shape == (3, 5)
+    assert np.argwhere(seen == 255).tolist() == [[2, 1]]
+
+
+@pytest.mark.parametrize("given", [{"accumulate": 0}, {"patience": 0}])
+def test_counts_below_one_are_refused(given: dict[str, int], tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="is 0: it must be at least 1"):
+        LoopOptions(tmp_path, steps=1, **given)

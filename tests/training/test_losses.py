@@ -134,14 +134,34 @@ def test_upsampling_that_does_not_make_the_hop_is_refused() -> None:
         VocoderRecipe(upsample_rates=(5, 4, 4), upsample_kernels=(11, 8, 8))
 
 
-@pytest.fixture
-def ldm() -> LdmTask:
+def ldm_task(**changes: object) -> LdmTask:
     rng = np.random.default_rng(1)
     latents = np.abs(rng.standard_normal((12, 4, 16, 4))).astype(np.float16)
     text = np.arange(24, dtype=np.float16)[:, None].repeat(8, 1)
     conditions = Conditions(text, np.arange(0, 25, 2), 100 + text[:12], np.full(8, -1, np.float16))
     recipe = LdmRecipe(channels=(8, 16), groups=4, head_channels=8, condition_width=8, batch_size=2, crop_frames=8)
+    recipe = replace(recipe, **changes)
     return LdmTask(recipe, latents, conditions, latents, conditions, scaling_factor=2.0)
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+def test_min_snr_weighs_errors_of_the_clean_latent_by_the_smaller_of_snr_and_gamma(prediction: str) -> None:
+    ldm = ldm_task(min_snr=5.0, prediction=prediction)
+    steps = torch.tensor([5, 200, 500, 950])
+    betas = np.linspace(0.0015**0.5, 0.0195**0.5, 1000) ** 2
+    alpha = np.cumprod(1 - betas)[steps.numpy()]
+    # An error d of the clean latent x is one of d √(ᾱ / (1 − ᾱ)) of the noise, and of d / √(1 − ᾱ) of v.
+    squared = alpha / (1 - alpha) if prediction == "epsilon" else 1 / (1 - alpha)
+    wanted = np.minimum(alpha / (1 - alpha), 5.0) / squared
+    assert np.allclose(ldm._weights(steps).numpy(), wanted, rtol=1e-3)
+    assert torch.equal(ldm_task(prediction=prediction)._weights(steps), torch.ones(4))
+    with pytest.raises(InvalidInputError, match="min_snr is -1"):
+        ldm_task(min_snr=-1.0)
+
+
+@pytest.fixture
+def ldm() -> LdmTask:
+    return ldm_task()
 
 
 def test_conditions_are_the_clips_own_in_the_stated_shares(ldm: LdmTask) -> None:
@@ -191,14 +211,14 @@ def standard_deviations(points: torch.Tensor) -> torch.Tensor:
     return torch.linalg.svdvals(points - points.mean(0)) / len(points) ** 0.5
 
 
-def test_latents_are_the_posteriors_means_scaled(ldm: LdmTask) -> None:
-    ldm.recipe = replace(ldm.recipe, crop_frames=16)
+def test_latents_are_the_posteriors_means_scaled() -> None:
+    ldm = ldm_task(crop_frames=16)
     drawn = ldm.batch(np.array([3]), np.random.default_rng(0))["latent"].numpy()
     assert np.array_equal(drawn[0], 2 * ldm.latents[3, :2].astype(np.float32))
 
 
-def test_latents_are_drawn_from_the_posterior_where_wanted(ldm: LdmTask) -> None:
-    ldm.recipe = replace(ldm.recipe, sample_posterior=True)
+def test_latents_are_drawn_from_the_posterior_where_wanted() -> None:
+    ldm = ldm_task(sample_posterior=True, crop_frames=16)
     rng = np.random.default_rng(0)
     drawn = np.stack([ldm.batch(np.array([3]), rng)["latent"].numpy() for _ in range(400)])
     mean, deviation = np.split(ldm.latents[3].astype(np.float64), 2)
@@ -221,7 +241,7 @@ def test_a_perfect_denoiser_has_no_loss(ldm: LdmTask) -> None:
             return type("Out", (), {"sample": velocity})
 
     ldm.unet = Perfect()
-    assert float(ldm._loss(latent, torch.zeros(2, 8), noise, steps)) == pytest.approx(0.0, abs=1e-9)
+    assert float(ldm._errors(latent, torch.zeros(2, 8), noise, steps).sum()) == pytest.approx(0.0, abs=1e-9)
 
 
 def test_training_and_sampling_share_the_noise_schedule() -> None:

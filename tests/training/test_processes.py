@@ -11,7 +11,9 @@ import torch
 import torch.multiprocessing as multiprocessing
 from torch import nn
 
-from musicldm.training.loop import CHECKPOINT, Loop, LoopOptions, Turn, step_clips
+from musicldm.training.checkpoint import CHECKPOINT
+from musicldm.training.loop import Loop, LoopOptions, step_clips
+from musicldm.training.task import Turn
 
 VALUES = np.arange(10, dtype=np.float32)
 STEPS, BATCH, SEED = 5, 3, 4
@@ -22,6 +24,9 @@ class Line:
 
     name = "line"
     ema = ("line",)
+    goal = "weight"
+    compiled = ("line",)
+    sample_rate = 16000
     turns = (Turn("generator", ("line",), 0.1, max_grad_norm=1e9),)
     batch_size = BATCH
 

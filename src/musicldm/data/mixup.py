@@ -124,8 +124,8 @@ def keys_agree(first: tuple[str, str] | None, second: tuple[str, str] | None) ->
 
     Scales of seven notes that are neighbours on the circle of fifths differ in one.
     """
-    known = [_fifths(key) for key in (first, second) if key is not None]
-    known = [position for position in known if position is not None]
+    places = [_fifths(key) for key in (first, second) if key is not None]
+    known = [place for place in places if place is not None]
     if len(known) < 2:
         return True
     distance = (known[0] - known[1]) % 12

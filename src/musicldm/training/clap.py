@@ -26,7 +26,7 @@ from musicldm.data.clips import ClipStore
 from musicldm.data.conditions import cached_texts, embed_texts
 from musicldm.errors import DataError
 from musicldm.training.attributes import Attributes, Heads, attribute_values
-from musicldm.training.loop import Batch, Losses, Turn
+from musicldm.training.task import Batch, Losses, Turn
 from musicldm.training.text_tower import build_text_model, keep_pieces, load_encoder, make_tokenizer
 
 
@@ -180,6 +180,9 @@ class ClapTask:
     """Trains the text tower, the audio tower against it, or both."""
 
     name = "clap"
+    ema: tuple[str, ...] = ("clap",)
+    goal = "loss"
+    compiled = ("clap.text_model.encoder", "clap.audio_model")
 
     def __init__(
         self,
@@ -192,7 +195,7 @@ class ClapTask:
     ) -> None:
         """`whole`: the store that `train` is the first part of, so that its captions are embedded once for all uses."""
         self.recipe, self.train, self.held_out, self.tokenizer = recipe, train, held_out, tokenizer
-        self.batch_size = recipe.batch_size
+        self.batch_size, self.sample_rate = recipe.batch_size, recipe.sample_rate
         values = attribute_values([*train.rows, *held_out.rows])
         self.attributes = None if values is None else Attributes.of(train.rows, values)
         if self.attributes is None and recipe.stage != "joint":
@@ -207,7 +210,6 @@ class ClapTask:
         self.turns = (self._turn(),)
         for name in self.turns[0].modules:
             self.modules.get_submodule(name).requires_grad_(True)
-        self.ema: tuple[str, ...] = ("clap",)
         self.captions = [caption for row in train.rows for caption in row.captions]
         self.first = np.cumsum([0, *(len(row.captions) for row in train.rows)])
         self._spectrograms: dict[int, Tensor] = {}
@@ -325,11 +327,15 @@ class ClapTask:
             order = (text @ heard.T).argsort(dim=1, descending=True)
             place = (order == torch.arange(len(texts))[:, None]).float().argmax(1)
             figures |= {f"recall_at_{k}": (place < k).float().mean().item() for k in (1, 10)}
+            figures["loss"] = info_nce(heard, text, self.extras["scale"]().cpu()).item()
             embeddings["audio"] = heard
         if "heads" in self.extras:
             assert self.attributes is not None
             truth = Attributes.of(self.held_out.rows, self.attributes.values)
             assert truth is not None
+            if self.recipe.stage == "text":
+                everything = torch.arange(len(texts))
+                figures["loss"] = self.extras["heads"].loss(text.to(self.clap.device), truth, everything).item()
             for name, embedding in embeddings.items():
                 found = self.extras["heads"].figures(embedding.to(self.clap.device), truth)
                 figures |= {f"{name}_{key}": value for key, value in found.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,11 +14,17 @@ import torch.nn.functional as F
 from diffusers import DDPMScheduler, DPMSolverMultistepScheduler, UNet2DConditionModel
 from torch import Tensor, nn
 
+from musicldm.audio import MelSpec
 from musicldm.data.conditions import Conditions
+from musicldm.data.mixup import MixupOptions
 from musicldm.errors import InvalidInputError
-from musicldm.training.loop import Batch, Losses, Turn
+from musicldm.training.examples import Examples, Mixing
+from musicldm.training.studio import Studio
+from musicldm.training.task import Batch, Losses, Turn
 
 PREDICTIONS = ("v_prediction", "epsilon")
+_SUNG = 4
+"""Held-out captions that validation makes music of."""
 _OUTER = ("conv_in", "conv_out", "time_embedding", "class_embedding")
 
 
@@ -35,7 +41,10 @@ class LdmRecipe:
             emptied are noise in a draw, which nothing can predict.
         text_share: probability that the condition is a caption's embedding and not the audio's.
         drop: probability that the condition is the embedding of the empty string (arXiv 2207.12598).
+        min_snr: γ of the loss weights min(SNR, γ) / SNR on the noise (arXiv 2303.09556), or what they are for v; 0 is
+            without weights.
         condition_floor: least gain of the condition layer, see `spread_condition`; 0 leaves the layer as it is.
+        mixup: of the training clips.
     """
 
     channels: tuple[int, ...] = (64, 128, 192)
@@ -55,11 +64,15 @@ class LdmRecipe:
     sample_posterior: bool = False
     text_share: float = 0.8
     drop: float = 0.1
+    min_snr: float = 0.0
     condition_floor: float = 0.6
+    mixup: MixupOptions = MixupOptions()  # noqa: RUF009 - frozen
 
     def __post_init__(self) -> None:
         if self.prediction not in PREDICTIONS:
             raise InvalidInputError(f"unknown prediction {self.prediction!r}: choose one of {', '.join(PREDICTIONS)}")
+        if self.min_snr < 0:
+            raise InvalidInputError(f"min_snr is {self.min_snr}: it must be 0, for no weights, or a positive γ")
         for name in ("text_share", "drop"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InvalidInputError(f"{name} is {getattr(self, name)}: it must be between 0 and 1")
@@ -179,6 +192,8 @@ class LdmTask:
 
     name = "ldm"
     ema: tuple[str, ...] = ("unet",)
+    goal = "loss"
+    compiled = ("unet",)
 
     def __init__(
         self,
@@ -190,12 +205,23 @@ class LdmTask:
         *,
         scaling_factor: float,
         unet: UNet2DConditionModel | None = None,
-        decode: Callable[[Tensor], npt.NDArray[np.float32]] | None = None,
+        studio: Studio | None = None,
+        mixing: Mixing | None = None,
     ) -> None:
-        self.recipe, self.latents, self.conditions = recipe, latents, conditions
+        self.recipe, self.latents = recipe, latents
         self.held_out, self.held_out_conditions = held_out, held_out_conditions
-        self.scaling_factor, self.decode = scaling_factor, decode
+        self.scaling_factor, self.studio = scaling_factor, studio
+        self.sample_rate = studio.sample_rate if studio is not None else MelSpec().sample_rate
+        self._sung: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None] | None = None
         self.batch_size = recipe.batch_size
+        self.examples = Examples(
+            latents,
+            conditions,
+            crop_frames=recipe.crop_frames,
+            drop=recipe.drop,
+            text_share=recipe.text_share,
+            mixing=mixing,
+        )
         model = unet if unet is not None else build_unet(recipe, latents.shape[1] // 2)
         self.unet: Any = model
         self.modules = nn.ModuleDict({"unet": model})
@@ -217,40 +243,46 @@ class LdmTask:
 
     def batch(self, clips: npt.NDArray[np.int64], rng: np.random.Generator) -> Batch:
         """`latent` (B, C, T, F) scaled, and `condition` (B, D)."""
-        frames = min(self.recipe.crop_frames, self.latents.shape[2])
-        starts = rng.integers(0, self.latents.shape[2] - frames + 1, size=len(clips))
-        crops = [self.latents[clip, :, start : start + frames] for clip, start in zip(clips, starts, strict=True)]
-        mean, deviation = np.split(np.stack(crops).astype(np.float32), 2, axis=1)
+        moments, condition = self.examples.draw(clips, rng)
+        latent, deviation = np.split(moments, 2, axis=1)
         if self.recipe.sample_posterior:
-            mean = mean + deviation * rng.standard_normal(mean.shape, dtype=np.float32)
-        condition = np.stack([self._condition(self.conditions, clip, rng) for clip in clips])
-        return {"latent": torch.from_numpy(mean * self.scaling_factor), "condition": torch.from_numpy(condition)}
-
-    def _condition(self, conditions: Conditions, clip: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
-        dropped, from_text, which = rng.random(3)
-        if dropped < self.recipe.drop:
-            return np.asarray(conditions.empty, dtype=np.float32)
-        if from_text >= self.recipe.text_share:
-            return np.asarray(conditions.audio[clip], dtype=np.float32)
-        first, last = conditions.first[clip], conditions.first[clip + 1]
-        return np.asarray(conditions.text[first + int(which * (last - first))], dtype=np.float32)
+            latent = latent + deviation * rng.standard_normal(latent.shape, dtype=np.float32)
+        return {"latent": torch.from_numpy(latent * self.scaling_factor), "condition": torch.from_numpy(condition)}
 
     def losses(self, turn: str, batch: Batch, progress: float) -> Losses | None:  # noqa: ARG002 - one turn
         latent = batch["latent"]
         noise = torch.randn(latent.shape).to(latent.device)
         steps = torch.randint(0, self.recipe.train_timesteps, (len(latent),)).to(latent.device)
-        return {"loss": self._loss(latent, batch["condition"], noise, steps)}
+        errors = self._errors(latent, batch["condition"], noise, steps)
+        return {"loss": (errors * self._weights(steps).to(errors)).mean()}
 
-    def _loss(self, latent: Tensor, condition: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
+    def _weights(self, steps: Tensor) -> Tensor:
+        """Of the squared errors at each step (B,): min(SNR, γ) on those of the clean latent (arXiv 2303.09556).
+
+        Squared errors of the noise are SNR times as large, those of v SNR + 1 times.
+        """
+        if not self.recipe.min_snr:
+            return torch.ones(len(steps))
+        alphas = self.scheduler.alphas_cumprod[steps.cpu()]
+        ratio = alphas / (1 - alphas)
+        own = ratio + 1 if self.recipe.prediction == "v_prediction" else ratio
+        weights: Tensor = ratio.clamp(max=self.recipe.min_snr) / own
+        return weights
+
+    def _errors(self, latent: Tensor, condition: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
+        """Mean squared error of each example (B,)."""
         noisy = self.scheduler.add_noise(latent, noise, steps)
         target = noise
         if self.recipe.prediction == "v_prediction":
             target = self.scheduler.get_velocity(latent, noise, steps)
         predicted = self.unet(noisy, steps, encoder_hidden_states=None, class_labels=condition).sample
-        return F.mse_loss(predicted.float(), target)
+        return F.mse_loss(predicted.float(), target, reduction="none").mean(dim=(1, 2, 3))
 
     def validate(self) -> dict[str, float]:
-        """Loss at four fixed noise levels on held-out clips under their captions, the same draws each time."""
+        """Loss at four fixed noise levels on held-out clips under their captions, the same draws each time.
+
+        And, where there is a studio, the mean cosine of a few captions and what is sung of them.
+        """
         rng = np.random.default_rng(0)
         device = next(self.modules.parameters()).device
         count = min(64, len(self.held_out))
@@ -263,7 +295,7 @@ class LdmTask:
         for level in (0.1, 0.35, 0.6, 0.85):
             step = int(level * self.recipe.train_timesteps)
             losses = [
-                self._loss(
+                self._errors(
                     latent[i : i + 8].to(device),
                     condition[i : i + 8].to(device),
                     noise[i : i + 8].to(device),
@@ -271,21 +303,39 @@ class LdmTask:
                 )
                 for i in range(0, count, 8)
             ]
-            figures[f"loss_at_{step}"] = float(torch.stack(losses).mean())
-        return {"loss": float(np.mean(list(figures.values()))), **figures}
+            figures[f"loss_at_{step}"] = float(torch.cat(losses).mean())
+        figures = {"loss": float(np.mean(list(figures.values()))), **figures}
+        self._sung = self._sing()
+        if self.studio is not None and self._sung[1] is not None:
+            heard = self.studio.listen(self._sung[1])
+            figures["clap_score"] = float((heard * self._captions()).sum(axis=1).mean())
+        return figures
 
     def samples(self) -> dict[str, npt.NDArray[np.float32]]:
-        """Held-out captions sung, two at most: latents by 20 steps with guidance 2.5, and sound where one decodes."""
-        device = next(self.modules.parameters()).device
-        text = self.held_out_conditions
-        condition = torch.from_numpy(text.text[text.first[:-1][:2]].astype(np.float32)).to(device)
-        latent = self._sample(condition, torch.from_numpy(text.empty.astype(np.float32)).to(device))
+        """Held-out captions sung, the first ones: latents, and sound where there is a studio."""
+        latents, waves = self._sung or self._sing()
+        self._sung = None
         out: dict[str, npt.NDArray[np.float32]] = {}
-        for index, one in enumerate(latent):
-            out[f"caption{index}/latent"] = one[0].T.cpu().numpy()
-            if self.decode is not None:
-                out[f"caption{index}/wave"] = self.decode(one[None] / self.scaling_factor)
+        for index, latent in enumerate(latents):
+            out[f"caption{index}/latent"] = latent[0].T.copy()
+            if waves is not None:
+                out[f"caption{index}/wave"] = waves[index]
         return out
+
+    def _sing(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
+        """Latents (n, C, T, F), scaled, of the first held-out captions, and their waves."""
+        device = next(self.modules.parameters()).device
+        empty = torch.from_numpy(self.held_out_conditions.empty.astype(np.float32)).to(device)
+        latents = self._sample(torch.from_numpy(self._captions()).to(device), empty).cpu().numpy()
+        return latents, self._waves(latents)
+
+    def _waves(self, latents: npt.NDArray[np.float32]) -> npt.NDArray[np.float32] | None:
+        return None if self.studio is None else self.studio.decode(latents / np.float32(self.scaling_factor))
+
+    def _captions(self) -> npt.NDArray[np.float32]:
+        """Embeddings (n, D) of the captions that validation sings."""
+        text = self.held_out_conditions
+        return text.text[text.first[:-1][:_SUNG]].astype(np.float32)
 
     def _sample(self, condition: Tensor, empty: Tensor, steps: int = 20, guidance: float = 2.5) -> Tensor:
         scheduler = sampling_scheduler(self.recipe)

@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
+
+from musicldm.audio import write as write_wave
 
 
 class Meter:
@@ -54,11 +57,37 @@ def open_writer(out: Path) -> Any:
     return SummaryWriter(str(out / "tensorboard"))
 
 
-def write_samples(writer: Any, samples: Mapping[str, npt.NDArray[np.float32]], step: int) -> None:
-    """Waves (samples,) as sound at 16 kHz, pictures (height, width) from the bottom up."""
-    for name, value in samples.items():
-        if value.ndim == 1:
-            writer.add_audio(name, value[None], step, sample_rate=16000)
-        else:
-            low, high = float(value.min()), float(value.max())
-            writer.add_image(name, ((value - low) / max(high - low, 1e-6))[None, ::-1].copy(), step)
+class Samples:
+    """Writes what a validation has made, into a folder a step and to TensorBoard."""
+
+    def __init__(self, out: Path, writer: Any, sample_rate: int) -> None:
+        """Knows where to.
+
+        Args:
+            out: folder of the run; sounds and pictures go to `samples/step-…/` in it.
+            writer: of TensorBoard, or None.
+            sample_rate: of the waves, in Hz.
+        """
+        self.out, self.writer, self.sample_rate = out, writer, sample_rate
+
+    def write(self, samples: Mapping[str, npt.NDArray[np.float32]], step: int) -> None:
+        """Waves (samples,) as sound, pictures (height, width) from the bottom up."""
+        for name, value in samples.items():
+            path = self.out / "samples" / f"step-{step:07d}" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if value.ndim == 1:
+                write_wave(path.with_suffix(".wav"), value, self.sample_rate)
+            else:
+                Image.fromarray(np.round(255 * _shades(value)).astype(np.uint8)).save(path.with_suffix(".png"))
+            if self.writer is None:
+                continue
+            if value.ndim == 1:
+                self.writer.add_audio(name, value[None], step, sample_rate=self.sample_rate)
+            else:
+                self.writer.add_image(name, _shades(value)[None], step)
+
+
+def _shades(picture: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """A picture (height, width) from the bottom up to one from the top down in 0 to 1."""
+    low, high = float(picture.min()), float(picture.max())
+    return ((picture - low) / max(high - low, 1e-6))[::-1].copy()

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,79 +26,13 @@ from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
 from musicldm.errors import InvalidInputError, TrainingError
-from musicldm.training.log import Meter, open_writer, write_samples
+from musicldm.training.checkpoint import CHECKPOINT, read_checkpoint, write_checkpoint
+from musicldm.training.log import Meter, Samples, open_writer
 from musicldm.training.muon import Muon
+from musicldm.training.task import Batch, Task, Turn
 
-Batch = dict[str, Tensor]
-Losses = dict[str, Tensor]
-
-CHECKPOINT = "checkpoint.pt"
 _LONGEST_RISE = 0.04
 """Share of a run."""
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One optimiser's part in a step: which modules it trains and how.
-
-    Args:
-        name: "generator", "discriminator", … as the task's `losses` knows it.
-        modules: names in the task's `modules`, dots between a module and its parts.
-        learning_rate: peak rate.
-        betas: of AdamW.
-        weight_decay: on matrices and kernels only.
-        max_grad_norm: gradients are scaled down to this norm.
-        factors: of the rate for some of the modules.
-        optimizer: "adamw", or "muon" for the matrices and kernels of all modules but those in `outer`.
-        outer: modules' first and last layers and embeddings, as AdamW trains them better.
-    """
-
-    name: str
-    modules: tuple[str, ...]
-    learning_rate: float
-    betas: tuple[float, float] = (0.9, 0.999)
-    weight_decay: float = 0.0
-    max_grad_norm: float = 1.0
-    factors: Mapping[str, float] = field(default_factory=dict)
-    optimizer: Literal["adamw", "muon"] = "adamw"
-    outer: tuple[str, ...] = ()
-
-
-class Task(Protocol):
-    """What one training is; its state is `modules`."""
-
-    modules: nn.ModuleDict
-    batch_size: int
-
-    @property
-    def name(self) -> str:
-        """As in `musicldm train NAME`."""
-
-    @property
-    def turns(self) -> Sequence[Turn]:
-        """The optimisers' parts in a step, in their order."""
-
-    @property
-    def ema(self) -> tuple[str, ...]:
-        """The modules whose moving averages are validated and exported."""
-
-    def __len__(self) -> int:
-        """Number of clips in an epoch."""
-
-    def batch(self, clips: npt.NDArray[np.int64], rng: np.random.Generator) -> Batch:
-        """The training batch of these clips; crops and captions are drawn with `rng`."""
-
-    def losses(self, turn: str, batch: Batch, progress: float) -> Losses | None:
-        """Loss terms of a turn, their sum under "loss"; None when the turn rests at this progress (0 to 1)."""
-
-    def validate(self) -> dict[str, float]:
-        """Figures on held-out data with the weights as they are."""
-
-    def samples(self) -> dict[str, npt.NDArray[np.float32]]:
-        """Things to hear (samples,) and see (height, width) by name, with the weights as they are."""
-
-    def export(self, folder: Path) -> None:
-        """Writes the trained part as diffusers or transformers folders."""
 
 
 @dataclass(frozen=True)
@@ -119,9 +52,13 @@ class LoopOptions:
         device: "auto", "cpu", "cuda" or "mps".
         seed: of every random draw.
         resume: go on from the checkpoint in `out`.
+        accumulate: batches whose gradients make one step.
+        checkpointing: keep fewer activations and compute them again, for memory.
+        compile: compile the parts by `torch.compile`, for long runs.
+        patience: end after so many validations in a row that are no better, with the best weights exported.
 
     Raises:
-        InvalidInputError: neither or both of steps and minutes, or one that is not positive.
+        InvalidInputError: neither or both of steps and minutes, or a number that is not positive.
     """
 
     out: Path
@@ -136,6 +73,10 @@ class LoopOptions:
     device: str = "auto"
     seed: int = 0
     resume: bool = False
+    accumulate: int = 1
+    checkpointing: bool = False
+    compile: bool = False
+    patience: int | None = None
 
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.minutes is None):
@@ -145,6 +86,10 @@ class LoopOptions:
         if not (length > 0 and math.isfinite(length)):
             name = "steps" if self.steps is not None else "minutes"
             raise InvalidInputError(f"{name} is {length}: it must be a positive number")
+        for name in ("accumulate", "patience"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InvalidInputError(f"{name} is {value}: it must be at least 1")
 
 
 def step_clips(length: int, batch_size: int, step: int, seed: int) -> npt.NDArray[np.int64]:
@@ -195,6 +140,7 @@ class Loop:
         self.device = self.accelerator.device
         self.processes, self.rank = self.accelerator.num_processes, self.accelerator.process_index
         task.modules.to(self.device)
+        self._prepare_modules()
         if self.processes > 1:
             broadcast(list(task.modules.state_dict().values()))
         self.optimizers = {turn.name: self._optimizers(turn) for turn in task.turns}
@@ -206,11 +152,25 @@ class Loop:
         }
         self.step = 0
         self.elapsed = 0.0
+        self.best, self.waited = math.inf, 0
         options.out.mkdir(parents=True, exist_ok=True)
         if options.resume:
             self._load()
         elif self.accelerator.is_main_process and (options.out / CHECKPOINT).exists():
             raise InvalidInputError(f"{options.out} holds a training already: add --resume, or choose another folder")
+
+    def _prepare_modules(self) -> None:
+        modules = self.task.modules
+        if self.options.checkpointing:
+            names = ("enable_gradient_checkpointing", "gradient_checkpointing_enable")
+            able = [getattr(module, name) for module in modules.values() for name in names if hasattr(module, name)]
+            if not able:
+                raise InvalidInputError(f"gradient checkpointing is not for {self.task.name}: leave it out")
+            for enable in able:
+                enable()
+        if self.options.compile:
+            for name in self.task.compiled:
+                modules.get_submodule(name).compile()
 
     def _optimizers(self, turn: Turn) -> tuple[torch.optim.Optimizer, ...]:
         outer = {id(p) for name in turn.outer for p in self.task.modules.get_submodule(name).parameters()}
@@ -249,7 +209,7 @@ class Loop:
         self.task.modules.train()
         with ThreadPoolExecutor(1) as pool, self._writer() as writer:
             batches = self._batches(pool)
-            while self.progress < 1.0:
+            while self.progress < 1.0 and not self._out_of_patience():
                 started = time.monotonic()
                 losses = self._train_step(next(batches))
                 self.elapsed = self._agreed(self.elapsed + time.monotonic() - started)
@@ -258,17 +218,23 @@ class Loop:
                 if meter.due():
                     self._log(writer, "train", meter.flush())
                     self.report(meter.line(self.step, self.elapsed, self.progress))
-                now = time.monotonic()
-                if now - last_checkpoint > 60 * self.options.checkpoint_minutes:
-                    self.save()
-                    last_checkpoint = time.monotonic()
-                if now - last_validation > 60 * self.options.validate_minutes:
+                if time.monotonic() - last_validation > 60 * self.options.validate_minutes:
                     self._validate(writer)
                     last_validation = time.monotonic()
+                if time.monotonic() - last_checkpoint > 60 * self.options.checkpoint_minutes:
+                    self.save()
+                    last_checkpoint = time.monotonic()
+            if not self._out_of_patience():
+                self._validate(writer)
             self.save()
-            self._validate(writer)
-        self.export()
+        if self.options.patience is None:
+            self.export()
         self.accelerator.wait_for_everyone()
+
+    def _out_of_patience(self) -> bool:
+        """Whether the validations have got no better for long enough; the same in all processes."""
+        patience = self.options.patience
+        return patience is not None and self._agreed(self.waited) >= patience
 
     def _agreed(self, value: float) -> float:
         """The main process' value, everywhere; all processes must see the same progress."""
@@ -277,53 +243,73 @@ class Loop:
         told = torch.tensor([value], dtype=torch.float64, device=self.device)
         return float(broadcast(told))
 
-    def _batches(self, pool: ThreadPoolExecutor) -> Iterator[Batch]:
-        def prepare(step: int) -> Batch:
-            batch_size = self.task.batch_size * self.processes
-            clips = step_clips(len(self.task), batch_size, step, self.options.seed)[self.rank :: self.processes]
-            return self.task.batch(clips, np.random.default_rng([self.options.seed, 2 + self.rank, step]))
+    def _batches(self, pool: ThreadPoolExecutor) -> Iterator[list[Batch]]:
+        """The batches of each step, the next ones being made meanwhile."""
+        size, seed = self.task.batch_size, self.options.seed
+
+        def prepare(step: int) -> list[Batch]:
+            count = size * self.options.accumulate * self.processes
+            clips = step_clips(len(self.task), count, step, seed)[self.rank :: self.processes]
+            rng = np.random.default_rng([seed, 2 + self.rank, step])
+            return [self.task.batch(clips[start : start + size], rng) for start in range(0, len(clips), size)]
 
         step = self.step
-        upcoming: Future[Batch] = pool.submit(prepare, step)
+        upcoming: Future[list[Batch]] = pool.submit(prepare, step)
         while True:
-            batch = upcoming.result()
+            batches = upcoming.result()
             step += 1
             upcoming = pool.submit(prepare, step)
-            yield {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
+            yield [{name: value.to(self.device, non_blocking=True) for name, value in one.items()} for one in batches]
 
-    def _train_step(self, batch: Batch) -> dict[str, float]:
+    def _train_step(self, batches: Sequence[Batch]) -> dict[str, float]:
         torch.manual_seed((self.options.seed * 1_000_003 + self.step) * self.processes + self.rank)
-        factor = learning_rate_factor(self.step, self.progress, self.options.warmup, self.options.decay)
+        for parameter in self.task.modules.parameters():
+            parameter.grad = None
         logged: dict[str, float] = {}
+        totals: dict[str, Tensor] = {}
+        for batch in batches:
+            for turn in self.task.turns:
+                with self.accelerator.autocast():
+                    losses = self.task.losses(turn.name, batch, self.progress)
+                if losses is None:
+                    continue
+                loss = losses["loss"] / len(batches)
+                self.accelerator.backward(loss, inputs=self._parameters(turn))
+                totals[turn.name] = totals.get(turn.name, 0.0) + loss.detach()
+                for name, value in losses.items():
+                    label = _label(turn.name, name)
+                    logged[label] = logged.get(label, 0.0) + float(value.detach()) / len(batches)
+        factor = learning_rate_factor(self.step, self.progress, self.options.warmup, self.options.decay)
         for turn in self.task.turns:
-            with self.accelerator.autocast():
-                losses = self.task.losses(turn.name, batch, self.progress)
-            if losses is None:
-                continue
-            self._descend(turn, losses["loss"], factor)
-            logged.update({_label(turn.name, name): float(value.detach()) for name, value in losses.items()})
+            if turn.name in totals:
+                self._descend(turn, totals[turn.name], factor)
+        if self.accelerator.scaler is not None:
+            self.accelerator.scaler.update()
         for name, average in self.averages.items():
             average.step(self.task.modules[name].parameters())
         return logged
 
+    def _parameters(self, turn: Turn) -> list[Tensor]:
+        return [p for one in self.optimizers[turn.name] for group in one.param_groups for p in group["params"]]
+
     def _descend(self, turn: Turn, loss: Tensor, factor: float) -> None:
-        optimizers = self.optimizers[turn.name]
-        groups = [group for optimizer in optimizers for group in optimizer.param_groups]
-        for group in groups:
+        """One step of a turn's optimisers on the gradients that are there."""
+        optimizers, scaler = self.optimizers[turn.name], self.accelerator.scaler
+        for group in (group for optimizer in optimizers for group in optimizer.param_groups):
             group["lr"] = group["peak"] * factor
-        parameters = [p for group in groups for p in group["params"]]
-        for parameter in parameters:
-            parameter.grad = None
-        self.accelerator.backward(loss)
-        loss = self._shared(loss.detach(), parameters)
+        parameters = self._parameters(turn)
+        loss = self._shared(loss, parameters)
         if not torch.isfinite(loss):
             raise TrainingError(
                 f"the {turn.name} loss of {self.task.name} is {loss.item()} at step {self.step}: lower the learning "
                 f"rate and --resume from the last checkpoint in {self.options.out}"
             )
+        if scaler is not None:
+            for optimizer in optimizers:
+                scaler.unscale_(optimizer)
         torch.nn.utils.clip_grad_norm_(parameters, turn.max_grad_norm)
         for optimizer in optimizers:
-            optimizer.step()
+            _ = optimizer.step() if scaler is None else scaler.step(optimizer)
 
     def _shared(self, loss: Tensor, parameters: Sequence[Tensor]) -> Tensor:
         """The mean of the loss over the processes; the gradients become their means."""
@@ -347,8 +333,13 @@ class Loop:
             self.task.modules.train()
         self._log(writer, "validation", figures)
         self.report(f"step {self.step} validation " + " ".join(f"{k} {v:.4f}" for k, v in figures.items()))
-        if writer is not None:
-            write_samples(writer, samples, self.step)
+        Samples(self.options.out, writer, self.task.sample_rate).write(samples, self.step)
+        if figures[self.task.goal] < self.best:
+            self.best, self.waited = figures[self.task.goal], 0
+            if self.options.patience is not None:
+                self.export()
+        else:
+            self.waited += 1
 
     def export(self) -> None:
         """Writes the part with its averaged weights into `out`."""
@@ -375,7 +366,7 @@ class Loop:
                 writer.add_scalar(f"{kind}/{name}", value, self.step)
 
     def save(self) -> None:
-        """Writes the checkpoint whole or not at all.
+        """Writes the checkpoint; see `write_checkpoint`.
 
         Raises:
             TrainingError: the disk is full or cannot be written; the checkpoint before stays.
@@ -388,32 +379,15 @@ class Loop:
             "elapsed": self.elapsed,
             "modules": self.task.modules.state_dict(),
             "optimizers": {name: [one.state_dict() for one in all_] for name, all_ in self.optimizers.items()},
+            "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler is not None else {},
+            "best": self.best,
+            "waited": self.waited,
             "averages": {name: average.state_dict() for name, average in self.averages.items()},
         }
-        path = self.options.out / CHECKPOINT
-        partial = path.with_suffix(".partial")
-        try:
-            with partial.open("wb") as file:
-                torch.save(state, file)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        except (OSError, RuntimeError) as error:
-            partial.unlink(missing_ok=True)
-            raise TrainingError(
-                f"the checkpoint cannot be written to {path}: {error}; the one before is kept"
-            ) from error
+        write_checkpoint(self.options.out, state)
 
     def _load(self) -> None:
-        path = self.options.out / CHECKPOINT
-        if not path.is_file():
-            raise InvalidInputError(f"nothing to resume: {path} does not exist")
-        try:
-            state = torch.load(path, map_location=self.device, weights_only=True)
-        except (OSError, RuntimeError, EOFError) as error:
-            raise TrainingError(f"{path} cannot be read: {error}") from error
-        if state["task"] != self.task.name:
-            raise InvalidInputError(f"{path} is a training of {state['task']!r}, not of {self.task.name!r}")
+        state = read_checkpoint(self.options.out, self.task.name, self.device)
         self.task.modules.load_state_dict(state["modules"])
         for name, optimizers in self.optimizers.items():
             for optimizer, kept in zip(optimizers, state["optimizers"][name], strict=True):
@@ -421,6 +395,9 @@ class Loop:
         for name, average in self.averages.items():
             average.load_state_dict(state["averages"][name])
             average.to(device=self.device)
+        if self.accelerator.scaler is not None and state["scaler"]:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+        self.best, self.waited = state["best"], state["waited"]
         self.step = state["step"]
         self.elapsed = state["elapsed"]
 

@@ -16,7 +16,8 @@ from musicldm.data.conditions import Conditions, cached_conditions, embed_texts
 from musicldm.data.latents import cached_latents, module_hash
 from musicldm.errors import CheckpointError, InvalidInputError, unknown_choice
 from musicldm.training import clap, ldm, vae, vocoder
-from musicldm.training.loop import Loop, LoopOptions, Task
+from musicldm.training.loop import Loop, LoopOptions
+from musicldm.training.task import Task
 
 HELD_OUT_SHARE = 0.02
 HELD_OUT_MOST = 128

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from musicldm.audio import MelSpec
 from musicldm.data.clips import ClipStore
 from musicldm.training.discriminators import PatchDiscriminator, adversarial_loss, discriminator_loss
-from musicldm.training.loop import Batch, Losses, Turn
+from musicldm.training.task import Batch, Losses, Turn
 
 
 @dataclass(frozen=True)
@@ -89,12 +89,14 @@ class VaeTask:
 
     name = "vae"
     ema: tuple[str, ...] = ("vae",)
+    goal = "log_mel_l1"
+    compiled = ("vae.encoder", "vae.decoder", "discriminator")
 
     def __init__(
         self, recipe: VaeRecipe, train: ClipStore, held_out: ClipStore, *, vae: AutoencoderKL | None = None
     ) -> None:
         self.recipe, self.train, self.held_out = recipe, train, held_out
-        self.batch_size = recipe.batch_size
+        self.batch_size, self.sample_rate = recipe.batch_size, recipe.spec.sample_rate
         model = vae if vae is not None else build_vae(recipe)
         self.vae: Any = model
         self.discriminator = PatchDiscriminator(recipe.patch_channels)

@@ -25,7 +25,7 @@ from musicldm.training.discriminators import (
     discriminator_loss,
     feature_matching_loss,
 )
-from musicldm.training.loop import Batch, Losses, Turn
+from musicldm.training.task import Batch, Losses, Turn
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,7 @@ class VocoderTask:
 
     name = "vocoder"
     ema: tuple[str, ...] = ("generator",)
+    compiled = ("generator", "discriminators")
 
     def __init__(
         self,
@@ -141,7 +142,8 @@ class VocoderTask:
         vae: Any = None,
     ) -> None:
         self.recipe, self.train, self.held_out = recipe, train, held_out
-        self.batch_size = recipe.batch_size
+        self.batch_size, self.sample_rate = recipe.batch_size, recipe.spec.sample_rate
+        self.goal = "log_mel_l1" if vae is None else "log_mel_l1_from_vae"
         generator = vocoder if vocoder is not None else build_vocoder(recipe)
         generator.apply_weight_norm()
         generator.config.mel_dither = recipe.dither

@@ -1,0 +1,51 @@
+"""A run's checkpoint: one file, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from musicldm.errors import InvalidInputError, TrainingError
+
+CHECKPOINT = "checkpoint.pt"
+
+
+def write_checkpoint(folder: Path, state: dict[str, Any]) -> None:
+    """Replaces the folder's checkpoint.
+
+    Raises:
+        TrainingError: the disk is full or cannot be written; the checkpoint before stays.
+    """
+    path = folder / CHECKPOINT
+    partial = path.with_suffix(".partial")
+    try:
+        with partial.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except (OSError, RuntimeError) as error:
+        partial.unlink(missing_ok=True)
+        raise TrainingError(f"the checkpoint cannot be written to {path}: {error}; the one before is kept") from error
+
+
+def read_checkpoint(folder: Path, task: str, device: torch.device) -> dict[str, Any]:
+    """The folder's checkpoint.
+
+    Raises:
+        InvalidInputError: there is none, or it is another task's.
+        TrainingError: it cannot be read.
+    """
+    path = folder / CHECKPOINT
+    if not path.is_file():
+        raise InvalidInputError(f"nothing to resume: {path} does not exist")
+    try:
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    except (OSError, RuntimeError, EOFError) as error:
+        raise TrainingError(f"{path} cannot be read: {error}") from error
+    if state["task"] != task:
+        raise InvalidInputError(f"{path} is a training of {state['task']!r}, not of {task!r}")
+    return state

@@ -1,0 +1,136 @@
+"""What the UNet learns from: latents of clips, alone or mixed, and the embedding to denoise them under."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from musicldm.data.conditions import Conditions
+from musicldm.data.mixup import Mix, Mixer, join_captions, mix_embeddings, mix_latents, mix_waves
+from musicldm.training.studio import Studio
+
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Mixing:
+    """Mixup of a training.
+
+    Attributes:
+        mixer: who is mixed with whom.
+        studio: what encodes and embeds mixtures.
+        waves: (N, samples) int16 of the clips, full scale 32767.
+        captions: of each clip, in the order of `Conditions.text`.
+    """
+
+    mixer: Mixer
+    studio: Studio
+    waves: npt.NDArray[np.int16]
+    captions: Sequence[Sequence[str]]
+
+
+class Examples:
+    """Draws training examples from cached moments and embeddings."""
+
+    def __init__(
+        self,
+        latents: npt.NDArray[np.float16],
+        conditions: Conditions,
+        *,
+        crop_frames: int,
+        drop: float,
+        text_share: float,
+        mixing: Mixing | None = None,
+    ) -> None:
+        """Keeps what to draw from.
+
+        Args:
+            latents: (N, 2 C, T, F) means and deviations of the posteriors, unscaled.
+            conditions: of the same clips.
+            crop_frames: length of an example, at most T.
+            drop: probability of the empty prompt's embedding.
+            text_share: probability that the others are a caption's and not the sound's.
+            mixing: mixes clips, where given.
+        """
+        self.latents, self.conditions, self.mixing = latents, conditions, mixing
+        self.frames = min(crop_frames, latents.shape[2])
+        self.drop, self.text_share = drop, text_share
+
+    def draw(self, clips: npt.NDArray[np.int64], rng: np.random.Generator) -> tuple[Array, Array]:
+        """Moments (B, 2 C, crop, F) and conditions (B, D) of these clips; same generator, same examples."""
+        drawn = [self._one(int(clip), rng) for clip in clips]
+        return np.stack([moments for moments, _ in drawn]), np.stack([condition for _, condition in drawn])
+
+    def _one(self, clip: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        mixing = self.mixing
+        if mixing is not None:
+            needed = mixing.mixer.seconds * self.frames / self.latents.shape[2]
+            mix = mixing.mixer.draw(clip, needed, rng)
+            if mix is not None:
+                return self._mixed(clip, mix, mixing, rng)
+        start = int(rng.integers(0, self.latents.shape[2] - self.frames + 1))
+        moments = self.latents[clip, :, start : start + self.frames]
+        return np.asarray(moments, dtype=np.float32), self._condition(clip, rng)
+
+    def _condition(self, clip: int, rng: np.random.Generator) -> Array:
+        dropped, from_text = rng.random(2)
+        if dropped < self.drop:
+            return np.asarray(self.conditions.empty, dtype=np.float32)
+        if from_text >= self.text_share:
+            return np.asarray(self.conditions.audio[clip], dtype=np.float32)
+        return np.asarray(self.conditions.text[self._caption(clip, rng)], dtype=np.float32)
+
+    def _caption(self, clip: int, rng: np.random.Generator) -> int:
+        """Index in `conditions.text` of one of a clip's captions."""
+        return int(rng.integers(self.conditions.first[clip], self.conditions.first[clip + 1]))
+
+    def _mixed(self, clip: int, mix: Mix, mixing: Mixing, rng: np.random.Generator) -> tuple[Array, Array]:
+        in_latents = mixing.mixer.options.kind == "blm"
+        moments, wave = self._blm(clip, mix, mixing, rng) if in_latents else self._of_waves(clip, mix, mixing, rng)
+        dropped, from_text = rng.random(2)
+        if dropped < self.drop:
+            return moments, np.asarray(self.conditions.empty, dtype=np.float32)
+        if from_text < self.text_share:
+            return moments, self._mixed_captions(clip, mix, mixing, rng)
+        if mixing.mixer.options.sound_condition == "mixed":
+            audio = self.conditions.audio
+            return moments, mix_embeddings(audio[clip], audio[mix.partner], mix.weight)
+        if wave is None:
+            mean, _ = np.split(moments, 2)
+            wave = mixing.studio.decode(mean[None])[0]
+        return moments, mixing.studio.listen(wave[None])[0]
+
+    def _blm(self, clip: int, mix: Mix, mixing: Mixing, rng: np.random.Generator) -> tuple[Array, None]:
+        per_second = self.latents.shape[2] / mixing.mixer.seconds
+        mixed = mix_latents(self.latents[clip], self.latents[mix.partner], mix, per_second)
+        start = int(rng.integers(0, max(mixed.shape[1] - self.frames, 0) + 1))
+        return self._filled(mixed[:, start : start + self.frames]), None
+
+    def _of_waves(self, clip: int, mix: Mix, mixing: Mixing, rng: np.random.Generator) -> tuple[Array, Array]:
+        anchor, partner = (np.asarray(mixing.waves[i], np.float32) / np.float32(32767) for i in (clip, mix.partner))
+        studio, options = mixing.studio, mixing.mixer.options
+        mixed = mix_waves(anchor, partner, mix, studio.sample_rate, match_loudness=options.match_loudness)
+        hop = mixing.waves.shape[1] // self.latents.shape[2]
+        start = hop * int(rng.integers(0, max(len(mixed) // hop - self.frames, 0) + 1))
+        crop = mixed[start : start + hop * self.frames]
+        return self._filled(studio.encode(crop[None])[0]), crop
+
+    def _filled(self, moments: Array) -> Array:
+        """As many frames as an example has: a mixture that rounding made a frame short repeats its last."""
+        missing = self.frames - moments.shape[1]
+        return np.pad(moments, ((0, 0), (0, missing), (0, 0)), mode="edge") if missing > 0 else moments
+
+    def _mixed_captions(self, clip: int, mix: Mix, mixing: Mixing, rng: np.random.Generator) -> Array:
+        one, other = self._caption(clip, rng), self._caption(mix.partner, rng)
+        text, how = self.conditions.text, mixing.mixer.options.captions
+        if how == "mixed":
+            return mix_embeddings(text[one], text[other], mix.weight)
+        if how == "anchor":
+            return np.asarray(text[one], dtype=np.float32)
+        first = self.conditions.first
+        words = [mixing.captions[i][at - first[i]] for i, at in ((clip, one), (mix.partner, other))]
+        joined: Array = mixing.studio.read([join_captions(*words)])[0]
+        return joined

@@ -1,0 +1,94 @@
+"""What a training is: the contract between the loop and the four parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor, nn
+
+Batch = dict[str, Tensor]
+Losses = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One optimiser's part in a step: which modules it trains and how.
+
+    Args:
+        name: "generator", "discriminator", … as the task's `losses` knows it.
+        modules: names in the task's `modules`, dots between a module and its parts.
+        learning_rate: peak rate.
+        betas: of AdamW.
+        weight_decay: on matrices and kernels only.
+        max_grad_norm: gradients are scaled down to this norm.
+        factors: of the rate for some of the modules.
+        optimizer: "adamw", or "muon" for the matrices and kernels of all modules but those in `outer`.
+        outer: modules' first and last layers and embeddings, as AdamW trains them better.
+    """
+
+    name: str
+    modules: tuple[str, ...]
+    learning_rate: float
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0
+    max_grad_norm: float = 1.0
+    factors: Mapping[str, float] = field(default_factory=dict)
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    outer: tuple[str, ...] = ()
+
+
+class Task(Protocol):
+    """What one training is; its state is `modules`."""
+
+    modules: nn.ModuleDict
+    batch_size: int
+
+    @property
+    def name(self) -> str:
+        """As in `musicldm train NAME`."""
+
+    @property
+    def turns(self) -> Sequence[Turn]:
+        """The optimisers' parts in a step, in their order."""
+
+    @property
+    def ema(self) -> tuple[str, ...]:
+        """The modules whose moving averages are validated and exported."""
+
+    @property
+    def goal(self) -> str:
+        """The figure of `validate` whose smallest value marks the best weights."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the waves among `samples`, in Hz."""
+
+    @property
+    def compiled(self) -> tuple[str, ...]:
+        """Modules, or their parts, whose `forward` is worth compiling."""
+
+    def __len__(self) -> int:
+        """Number of clips in an epoch."""
+
+    def batch(self, clips: npt.NDArray[np.int64], rng: np.random.Generator) -> Batch:
+        """The training batch of these clips; crops and captions are drawn with `rng`."""
+
+    def losses(self, turn: str, batch: Batch, progress: float) -> Losses | None:
+        """Loss terms of a turn, their sum under "loss"; None when the turn rests at this progress (0 to 1).
+
+        Within a step all turns see the same weights.
+        """
+
+    def validate(self) -> dict[str, float]:
+        """Figures on held-out data with the weights as they are."""
+
+    def samples(self) -> dict[str, npt.NDArray[np.float32]]:
+        """Things to hear (samples,) and see (height, width) by name, with the weights as they are."""
+
+    def export(self, folder: Path) -> None:
+        """Writes the trained part as diffusers or transformers folders."""
