@@ -13,7 +13,7 @@ from torch import nn
 
 from musicldm.training.checkpoint import CHECKPOINT
 from musicldm.training.loop import Loop, LoopOptions
-from musicldm.training.task import Turn
+from musicldm.training.task import Schedule, Turn
 
 STEPS, KILLS = 400, 20
 
@@ -24,6 +24,7 @@ class Walk:
     name = "walk"
     ema = ("point",)
     goal = "point"
+    schedule = Schedule()
     compiled = ()
     sample_rate = 16000
     batch_size = 2
@@ -54,9 +55,7 @@ class Walk:
 
 def run(out: Path) -> None:
     torch.set_num_threads(1)
-    options = LoopOptions(
-        out, steps=STEPS, device="cpu", checkpoint_minutes=0.0, resume=(out / CHECKPOINT).exists(), decay=0.5
-    )
+    options = LoopOptions(out, steps=STEPS, device="cpu", checkpoint_minutes=0.0, resume=(out / CHECKPOINT).exists())
     Loop(Walk(), options, report=lambda line: None).run()
 
 

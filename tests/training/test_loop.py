@@ -21,7 +21,7 @@ from musicldm.training.clap import make_task as make_clap
 from musicldm.training.ldm import LdmRecipe, LdmTask
 from musicldm.training.log import Samples
 from musicldm.training.loop import Loop, LoopOptions, learning_rate_factor, step_clips
-from musicldm.training.task import Task, Turn
+from musicldm.training.task import Schedule, Task, Turn
 from musicldm.training.vae import VaeRecipe, VaeTask
 from musicldm.training.vocoder import VocoderRecipe, VocoderTask
 
@@ -34,6 +34,7 @@ class Quadratic:
     name = "quadratic"
     ema = ("point",)
     goal = "distance"
+    schedule = Schedule()
     compiled = ("point",)
     sample_rate = 16000
     batch_size = 4
@@ -139,19 +140,19 @@ def test_a_killed_run_resumes_with_the_losses_of_an_unbroken_one(
     monkeypatch.setattr(clap_module, "load_encoder", tiny_encoder)
     make: Callable[[ClipStore, Path], Task] = TASKS[part]
     torch.manual_seed(3)
-    whole = recorded(make(tones, tmp_path), LoopOptions(tmp_path / "whole", steps=6, warmup=2, device="cpu"))
+    whole = recorded(make(tones, tmp_path), LoopOptions(tmp_path / "whole", steps=6, device="cpu"))
     torch.manual_seed(3)
-    options = LoopOptions(tmp_path / "broken", steps=6, warmup=2, device="cpu")
+    options = LoopOptions(tmp_path / "broken", steps=6, device="cpu")
     with pytest.raises(Killed):
         recorded(make(tones, tmp_path), options, stop_at=4)
     torch.manual_seed(99)
-    resumed = LoopOptions(tmp_path / "broken", steps=6, warmup=2, device="cpu", resume=True)
+    resumed = LoopOptions(tmp_path / "broken", steps=6, device="cpu", resume=True)
     assert recorded(make(tones, tmp_path), resumed) == pytest.approx(whole[3:], rel=1e-6)
 
 
 def test_the_loop_finds_the_known_optimum(tmp_path: Path) -> None:
     task = Quadratic()
-    Loop(task, LoopOptions(tmp_path, steps=600, warmup=1, device="cpu"), report=lambda line: None).run()
+    Loop(task, LoopOptions(tmp_path, steps=600, device="cpu"), report=lambda line: None).run()
     assert json.loads((tmp_path / "point.json").read_text()) == pytest.approx(4.5, abs=0.25)
 
 
@@ -163,7 +164,7 @@ def test_every_clip_comes_once_an_epoch_in_a_new_order_each_time() -> None:
 
 
 def test_the_rate_rises_stays_and_falls_to_zero() -> None:
-    factors = [learning_rate_factor(step, step / 1000, warmup=10, decay=0.5) for step in range(1001)]
+    factors = [learning_rate_factor(step, step / 1000, Schedule(warmup=10, decay=0.5)) for step in range(1001)]
     assert factors[0] == pytest.approx(0.1)
     assert factors[4] == pytest.approx(0.5)
     assert factors[9:501] == pytest.approx([1.0] * 492)
@@ -172,7 +173,7 @@ def test_the_rate_rises_stays_and_falls_to_zero() -> None:
 
 
 def test_the_rate_rises_over_a_twenty_fifth_of_a_short_run() -> None:
-    factors = [learning_rate_factor(step, step / 100, warmup=200, decay=0.5) for step in range(5)]
+    factors = [learning_rate_factor(step, step / 100, Schedule(warmup=200, decay=0.5)) for step in range(5)]
     assert factors == pytest.approx([0.005, 0.25, 0.5, 0.75, 1.0])
 
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from musicldm.training.checkpoint import CHECKPOINT
 from musicldm.training.loop import Loop, LoopOptions, step_clips
-from musicldm.training.task import Turn
+from musicldm.training.task import Schedule, Turn
 
 VALUES = np.arange(10, dtype=np.float32)
 STEPS, BATCH, SEED = 5, 3, 4
@@ -25,6 +25,7 @@ class Line:
     name = "line"
     ema = ("line",)
     goal = "weight"
+    schedule = Schedule(warmup=1, decay=0.0)
     compiled = ("line",)
     sample_rate = 16000
     turns = (Turn("generator", ("line",), 0.1, max_grad_norm=1e9),)
@@ -64,7 +65,7 @@ class Line:
 
 
 def train(task: Line, folder: Path) -> None:
-    options = LoopOptions(folder, steps=STEPS, warmup=1, decay=0.0, device="cpu", seed=SEED)
+    options = LoopOptions(folder, steps=STEPS, device="cpu", seed=SEED)
     Loop(task, options, report=lambda line: None).run()
 
 

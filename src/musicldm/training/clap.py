@@ -26,7 +26,7 @@ from musicldm.data.clips import ClipStore
 from musicldm.data.conditions import cached_texts, embed_texts
 from musicldm.errors import DataError
 from musicldm.training.attributes import Attributes, Heads, attribute_values
-from musicldm.training.task import Batch, Losses, Turn
+from musicldm.training.task import Batch, Losses, Schedule, Turn
 from musicldm.training.text_tower import build_text_model, keep_pieces, load_encoder, make_tokenizer
 
 
@@ -182,6 +182,7 @@ class ClapTask:
     name = "clap"
     ema: tuple[str, ...] = ("clap",)
     goal = "loss"
+    schedule = Schedule()
     compiled = ("clap.text_model.encoder", "clap.audio_model")
 
     def __init__(

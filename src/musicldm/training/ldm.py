@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ from musicldm.data.mixup import MixupOptions
 from musicldm.errors import InvalidInputError
 from musicldm.training.examples import Examples, Mixing
 from musicldm.training.studio import Studio
-from musicldm.training.task import Batch, Losses, Turn
+from musicldm.training.task import Batch, Losses, Schedule, Turn
 
 PREDICTIONS = ("v_prediction", "epsilon")
 _SUNG = 4
@@ -45,6 +45,7 @@ class LdmRecipe:
             without weights.
         condition_floor: least gain of the condition layer, see `spread_condition`; 0 leaves the layer as it is.
         mixup: of the training clips.
+        schedule: of the rate and the averages.
     """
 
     channels: tuple[int, ...] = (64, 128, 192)
@@ -67,6 +68,7 @@ class LdmRecipe:
     min_snr: float = 0.0
     condition_floor: float = 0.6
     mixup: MixupOptions = MixupOptions()  # noqa: RUF009 - frozen
+    schedule: Schedule = Schedule()  # noqa: RUF009 - frozen
 
     def __post_init__(self) -> None:
         if self.prediction not in PREDICTIONS:
@@ -78,9 +80,25 @@ class LdmRecipe:
                 raise InvalidInputError(f"{name} is {getattr(self, name)}: it must be between 0 and 1")
 
 
+_PUBLISHED = LdmRecipe(
+    channels=(128, 256, 384, 640),
+    layers=2,
+    prediction="epsilon",
+    crop_frames=256,
+    optimizer="adamw",
+    learning_rate=3e-5,
+    sample_posterior=True,
+    text_share=0.0,
+    condition_floor=0.0,
+    schedule=Schedule(warmup=1000, decay=0.0, ema_decay=0.9999),
+)
+"""Of the released configuration and the first author's training code; what they leave open is as in the default."""
+
 RECIPES: Mapping[str, LdmRecipe] = {
     "default": LdmRecipe(),
     "text": LdmRecipe(text_share=1.0),  # captions alone: the audio tower may be trained later, or never
+    "published": _PUBLISHED,
+    "appendix": replace(_PUBLISHED, crop_frames=128),  # 128 mel bins, VAE ÷8
 }
 
 
@@ -213,7 +231,7 @@ class LdmTask:
         self.scaling_factor, self.studio = scaling_factor, studio
         self.sample_rate = studio.sample_rate if studio is not None else MelSpec().sample_rate
         self._sung: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None] | None = None
-        self.batch_size = recipe.batch_size
+        self.batch_size, self.schedule = recipe.batch_size, recipe.schedule
         self.examples = Examples(
             latents,
             conditions,

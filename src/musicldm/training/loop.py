@@ -29,7 +29,7 @@ from musicldm.errors import InvalidInputError, TrainingError
 from musicldm.training.checkpoint import CHECKPOINT, read_checkpoint, write_checkpoint
 from musicldm.training.log import Meter, Samples, open_writer
 from musicldm.training.muon import Muon
-from musicldm.training.task import Batch, Task, Turn
+from musicldm.training.task import Batch, Schedule, Task, Turn
 
 _LONGEST_RISE = 0.04
 """Share of a run."""
@@ -43,9 +43,6 @@ class LoopOptions:
         out: folder of the run: checkpoint, log, samples and the exported part.
         steps: end after this many steps in all; or
         minutes: end after this many minutes in all, interruptions not counted. Just one of the two.
-        warmup: steps over which the rate rises, at most 4 % of the run.
-        decay: share of the run, at its end, over which the rate falls linearly to zero.
-        ema_decay: limit of the moving average's decay.
         checkpoint_minutes: time between two checkpoints.
         validate_minutes: time between two validations with samples.
         mixed_precision: "no", "bf16" or "fp16".
@@ -64,9 +61,6 @@ class LoopOptions:
     out: Path
     steps: int | None = None
     minutes: float | None = None
-    warmup: int = 200
-    decay: float = 0.5
-    ema_decay: float = 0.999
     checkpoint_minutes: float = 4.0
     validate_minutes: float = 8.0
     mixed_precision: str = "no"
@@ -104,13 +98,13 @@ def step_clips(length: int, batch_size: int, step: int, seed: int) -> npt.NDArra
     return out
 
 
-def learning_rate_factor(step: int, progress: float, warmup: int, decay: float) -> float:
+def learning_rate_factor(step: int, progress: float, schedule: Schedule) -> float:
     """Rises over `warmup` steps, stays, and falls linearly to zero over the last `decay` share of the run.
 
     In a run so short that `warmup` steps are more than 4 % of it, it rises over these.
     """
-    rise = min(1.0, max((step + 1) / max(warmup, 1), progress / _LONGEST_RISE))
-    fall = min(1.0, (1.0 - progress) / decay) if decay > 0 else 1.0
+    rise = min(1.0, max((step + 1) / max(schedule.warmup, 1), progress / _LONGEST_RISE))
+    fall = min(1.0, (1.0 - progress) / schedule.decay) if schedule.decay > 0 else 1.0
     return rise * max(fall, 0.0)
 
 
@@ -144,12 +138,8 @@ class Loop:
         if self.processes > 1:
             broadcast(list(task.modules.state_dict().values()))
         self.optimizers = {turn.name: self._optimizers(turn) for turn in task.turns}
-        self.averages = {
-            name: EMAModel(
-                task.modules[name].parameters(), decay=options.ema_decay, use_ema_warmup=True, power=0.75, foreach=True
-            )
-            for name in task.ema
-        }
+        average = {"decay": task.schedule.ema_decay, "use_ema_warmup": True, "power": 0.75, "foreach": True}
+        self.averages = {name: EMAModel(task.modules[name].parameters(), **average) for name in task.ema}
         self.step = 0
         self.elapsed = 0.0
         self.best, self.waited = math.inf, 0
@@ -279,7 +269,7 @@ class Loop:
                 for name, value in losses.items():
                     label = _label(turn.name, name)
                     logged[label] = logged.get(label, 0.0) + float(value.detach()) / len(batches)
-        factor = learning_rate_factor(self.step, self.progress, self.options.warmup, self.options.decay)
+        factor = learning_rate_factor(self.step, self.progress, self.task.schedule)
         for turn in self.task.turns:
             if turn.name in totals:
                 self._descend(turn, totals[turn.name], factor)

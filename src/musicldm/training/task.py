@@ -42,6 +42,21 @@ class Turn:
     outer: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Schedule:
+    """How the learning rate and the averages of a run go.
+
+    Args:
+        warmup: steps over which the rate rises, at most 4 % of the run.
+        decay: share of the run, at its end, over which the rate falls linearly to zero.
+        ema_decay: limit of the moving averages' decay.
+    """
+
+    warmup: int = 200
+    decay: float = 0.5
+    ema_decay: float = 0.999
+
+
 class Task(Protocol):
     """What one training is; its state is `modules`."""
 
@@ -59,6 +74,10 @@ class Task(Protocol):
     @property
     def ema(self) -> tuple[str, ...]:
         """The modules whose moving averages are validated and exported."""
+
+    @property
+    def schedule(self) -> Schedule:
+        """Of the learning rate and the averages."""
 
     @property
     def goal(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from musicldm.audio import MelSpec
 from musicldm.data.clips import ClipStore
 from musicldm.training.discriminators import PatchDiscriminator, adversarial_loss, discriminator_loss
-from musicldm.training.task import Batch, Losses, Turn
+from musicldm.training.task import Batch, Losses, Schedule, Turn
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class VaeRecipe:
         crop_frames: length of a training crop.
         gradient_weight: of the L1 between differences along time and along frequency.
         kl_weight: of the KL divergence per latent element.
+        betas: of the autoencoder's AdamW.
         adversarial_from: share of the run from which the PatchGAN trains.
     """
 
@@ -43,6 +44,7 @@ class VaeRecipe:
     batch_size: int = 4
     crop_frames: int = 192
     learning_rate: float = 1e-3
+    betas: tuple[float, float] = (0.9, 0.99)
     discriminator_rate: float = 4e-4
     gradient_weight: float = 0.5
     kl_weight: float = 0.01
@@ -51,7 +53,22 @@ class VaeRecipe:
     patch_channels: tuple[int, ...] = (16, 32, 64)
 
 
-RECIPES: Mapping[str, VaeRecipe] = {"default": VaeRecipe()}
+_PUBLISHED = VaeRecipe(
+    channels=(128, 256, 512),
+    layers=2,
+    groups=32,
+    learning_rate=1e-4,
+    betas=(0.5, 0.9),
+    adversarial_weight=0.5,
+    patch_channels=(64, 128, 256),
+)
+"""Sizes, betas and the discriminator's weight are the published ones; the rest is not published, and ours."""
+
+RECIPES: Mapping[str, VaeRecipe] = {
+    "default": VaeRecipe(),
+    "published": _PUBLISHED,
+    "appendix": replace(_PUBLISHED, spec=MelSpec(n_mels=128), channels=(128, 256, 512, 512), latent_channels=16),
+}
 
 
 def build_vae(recipe: VaeRecipe) -> AutoencoderKL:
@@ -90,6 +107,7 @@ class VaeTask:
     name = "vae"
     ema: tuple[str, ...] = ("vae",)
     goal = "log_mel_l1"
+    schedule = Schedule()
     compiled = ("vae.encoder", "vae.decoder", "discriminator")
 
     def __init__(
@@ -103,7 +121,7 @@ class VaeTask:
         self.modules = nn.ModuleDict({"vae": model, "discriminator": self.discriminator})
         self.turns: tuple[Turn, ...] = (
             Turn("discriminator", ("discriminator",), recipe.discriminator_rate, (0.5, 0.9), 0.0, 1.0),
-            Turn("generator", ("vae",), recipe.learning_rate, (0.9, 0.99), 0.0, 1.0),
+            Turn("generator", ("vae",), recipe.learning_rate, recipe.betas, 0.0, 1.0),
         )
         self._pass: tuple[Tensor, Tensor] | None = None
 

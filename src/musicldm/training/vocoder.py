@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,7 +25,7 @@ from musicldm.training.discriminators import (
     discriminator_loss,
     feature_matching_loss,
 )
-from musicldm.training.task import Batch, Losses, Turn
+from musicldm.training.task import Batch, Losses, Schedule, Turn
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class VocoderRecipe:
         reconstructed: share of the inputs of which this is so.
         dither: deviation in nats of the noise on the inputs, which goes into the checkpoint's configuration: without
             it a smooth input makes a sound that repeats every frame, and hums.
+        schedule: of the rate and the averages.
         mel_mean, mel_deviation: the generator's input is shifted and scaled by these, inside the checkpoint.
     """
 
@@ -72,6 +73,7 @@ class VocoderRecipe:
     period_channels: tuple[int, ...] = (8, 16, 32, 64, 64)
     scales: int = 2
     scale_channels: tuple[int, ...] = (8, 16, 32, 64)
+    schedule: Schedule = Schedule()  # noqa: RUF009 - frozen
 
     def __post_init__(self) -> None:
         hop = int(np.prod(self.upsample_rates))
@@ -81,7 +83,33 @@ class VocoderRecipe:
             )
 
 
-RECIPES: Mapping[str, VocoderRecipe] = {"default": VocoderRecipe()}
+_PUBLISHED = VocoderRecipe(
+    initial_channels=1024,
+    upsample_rates=(5, 4, 2, 2, 2),
+    upsample_kernels=(16, 16, 8, 4, 4),
+    res_kernels=(3, 7, 11),
+    res_dilations=(1, 3, 5),
+    dither=0.0,
+    batch_size=16,
+    segment_frames=51,
+    optimizer="adamw",
+    learning_rate=2e-4,
+    discriminator_rate=2e-4,
+    spectral_weight=0.0,
+    adversarial_from=0.0,
+    reconstructions_from=1.0,
+    period_channels=(32, 128, 512, 1024, 1024),
+    scales=3,
+    scale_channels=(128, 128, 256, 512, 1024, 1024, 1024),
+    schedule=Schedule(warmup=0),
+)
+"""HiFi-GAN V1 (arXiv 2010.05646) at the released vocoder's frame rate; learning falls linearly, there by epochs."""
+
+RECIPES: Mapping[str, VocoderRecipe] = {
+    "default": VocoderRecipe(),
+    "published": _PUBLISHED,
+    "appendix": replace(_PUBLISHED, spec=MelSpec(n_mels=128)),
+}
 
 _RESOLUTIONS = ((512, 128), (1024, 256), (2048, 512))
 """Window and hop in samples of the spectra that `spectral_loss` compares."""
@@ -143,6 +171,7 @@ class VocoderTask:
     ) -> None:
         self.recipe, self.train, self.held_out = recipe, train, held_out
         self.batch_size, self.sample_rate = recipe.batch_size, recipe.spec.sample_rate
+        self.schedule = recipe.schedule
         self.goal = "log_mel_l1" if vae is None else "log_mel_l1_from_vae"
         generator = vocoder if vocoder is not None else build_vocoder(recipe)
         generator.apply_weight_norm()
