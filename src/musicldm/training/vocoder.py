@@ -228,7 +228,8 @@ class VocoderTask:
     def losses(self, turn: str, batch: Batch, progress: float) -> Losses | None:
         adversarial = progress >= self.recipe.adversarial_from
         if turn == "discriminator":
-            self._fake = self.generator(self._input(batch, progress)).float()
+            # The published kernels make a few samples more than the frames have.
+            self._fake = self.generator(self._input(batch, progress)).float()[:, : batch["wave"].shape[1]]
             if not adversarial:
                 return None
             discriminators = self.discriminators
@@ -263,7 +264,7 @@ class VocoderTask:
         return {name: float(np.mean(values)) for name, values in errors.items() if values}
 
     def _error(self, given: Tensor, wanted: Tensor) -> float:
-        wave = vocode(self.generator, given)
+        wave = vocode(self.generator, given)[:, : given.shape[1] * self.recipe.spec.hop_length]
         return float(F.l1_loss(log_mel(wave, self.recipe.spec), wanted))
 
     def samples(self) -> dict[str, npt.NDArray[np.float32]]:
@@ -271,7 +272,7 @@ class VocoderTask:
         out: dict[str, npt.NDArray[np.float32]] = {}
         for index in range(min(2, len(self.held_out))):
             mel = torch.from_numpy(np.asarray(self.held_out.mels[index], np.float32))[None].to(device)
-            wave = vocode(self.generator, mel)
+            wave = vocode(self.generator, mel)[:, : mel.shape[1] * self.recipe.spec.hop_length]
             out[f"clip{index}/wave"] = wave[0].cpu().numpy()
             out[f"clip{index}/mel"] = log_mel(wave, self.recipe.spec)[0].T.cpu().numpy()
         return out
