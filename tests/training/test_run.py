@@ -9,7 +9,7 @@ from tests.tiny_model import build_tiny_model
 from transformers import SpeechT5HifiGan
 
 from musicldm.data.clips import ClipStore
-from musicldm.data.latents import cached_latents
+from musicldm.data.conditions import stored_latents
 from musicldm.errors import CheckpointError, DataError, InvalidInputError
 from musicldm.training import ldm, vae, vocoder
 from musicldm.training.ldm import LdmRecipe
@@ -48,13 +48,13 @@ def test_the_ldm_is_trained_on_the_latents_of_a_models_vae_under_its_clap(
     recipe = LdmRecipe(batch_size=2, crop_frames=24, text_share=text_share, learning_rate=1e-3)
     monkeypatch.setattr(ldm, "RECIPES", {"default": recipe})
     model = build_tiny_model(tmp_path / "model", seed=int(10 * text_share))
-    sounds = set(ClipStore(tone_corpus).folder.glob("sounds-*"))
+    sounds = set(tone_corpus.glob("shards/*/sounds-*"))
     train("ldm", data=tone_corpus, out=tmp_path / "ldm", steps=2, device="cpu", init=model, model=model)
     before = UNet2DConditionModel.from_pretrained(model / "unet").state_dict()
     after = UNet2DConditionModel.from_pretrained(tmp_path / "ldm" / "unet").state_dict()
     assert before.keys() == after.keys()
     assert any(not torch.equal(before[name], after[name]) for name in before)
-    assert len(set(ClipStore(tone_corpus).folder.glob("sounds-*")) - sounds) == (text_share < 1)
+    assert (set(tone_corpus.glob("shards/*/sounds-*")) > sounds) == (text_share < 1)
 
 
 def test_a_unet_that_goes_on_under_another_clap_is_fitted_to_it(
@@ -70,7 +70,7 @@ def test_a_unet_that_goes_on_under_another_clap_is_fitted_to_it(
 @torch.no_grad()
 def test_latents_are_those_that_the_vae_gives_clip_by_clip(tones: ClipStore, tmp_path: Path) -> None:
     autoencoder = AutoencoderKL.from_pretrained(build_tiny_model(tmp_path, seed=3) / "vae").eval()
-    kept = cached_latents(tones, autoencoder)
+    kept = stored_latents(tones, autoencoder)
     again = AutoencoderKL.from_pretrained(tmp_path / "vae").eval()
     posterior = again.encode(torch.from_numpy(np.asarray(tones.mels[:3], np.float32))[:, None]).latent_dist
     expected = torch.cat([posterior.mean, posterior.std], dim=1).numpy()
@@ -89,17 +89,13 @@ def test_words_that_mean_nothing_are_refused_with_the_choices(tone_corpus: Path,
 
 
 def test_data_that_cannot_be_used_are_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no metadata\.jsonl"):
+    with pytest.raises(DataError, match=f"is not prepared: musicldm prepare {tmp_path} --out "):
         train("vae", data=tmp_path, out=tmp_path / "x", steps=1)
-    (tmp_path / "metadata.jsonl").write_text("")
-    with pytest.raises(DataError, match="lists no clips"):
+    (tmp_path / "manifest.json").write_text("[]")
+    with pytest.raises(DataError, match="is no manifest"):
         train("vae", data=tmp_path, out=tmp_path / "x", steps=1)
-    (tmp_path / "metadata.jsonl").write_text('{"file_name": "a.flac", "text": "a"}\n{"text": 1}\n')
-    with pytest.raises(DataError, match="line 2 is no clip"):
-        train("vae", data=tmp_path, out=tmp_path / "x", steps=1)
-    (tmp_path / "metadata.jsonl").write_text('{"file_name": "a.flac", "text": "a"}\n')
-    (tmp_path / "a.flac").write_bytes(b"not audio")
-    with pytest.raises(DataError, match=r"a\.flac cannot be read as audio"):
+    (tmp_path / "manifest.json").write_text('{"format": 0}')
+    with pytest.raises(DataError, match="format 0, this version reads 1: run musicldm prepare again"):
         train("vae", data=tmp_path, out=tmp_path / "x", steps=1)
 
 

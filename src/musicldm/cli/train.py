@@ -1,4 +1,4 @@
-"""`musicldm train`: one part of a model on a corpus."""
+"""`musicldm train`: one part of a model on prepared data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 def train(
     part: Annotated[str, typer.Argument(metavar="vae|vocoder|clap|ldm", help="Which part of the model.")],
-    data: Annotated[Path, typer.Option(help="Corpus folder, with metadata.jsonl.")],
+    data: Annotated[Path, typer.Option(help="Folder that musicldm prepare made.")],
     out: Annotated[Path, typer.Option(help="Folder of the run: checkpoint, log, samples and the trained part.")],
     recipe: Annotated[str, typer.Option(help="Sizes and settings by name.", show_default=True)] = "default",
     minutes: Annotated[float | None, typer.Option(help="End after this time in all; or give --steps.")] = None,

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from diffusers import DDPMScheduler, DPMSolverMultistepScheduler, UNet2DConditionModel
 from torch import Tensor, nn
 
+from musicldm.data.arrays import Sharded
 from musicldm.data.conditions import Conditions
 from musicldm.errors import InvalidInputError
 from musicldm.training.loop import Batch, Losses, Turn
@@ -147,9 +148,9 @@ class LdmTask:
     def __init__(
         self,
         recipe: LdmRecipe,
-        latents: npt.NDArray[np.float16],
+        latents: npt.NDArray[np.float16] | Sharded,
         conditions: Conditions,
-        held_out: npt.NDArray[np.float16],
+        held_out: npt.NDArray[np.float16] | Sharded,
         held_out_conditions: Conditions,
         *,
         scaling_factor: float,

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from musicldm.data.clips import ClipStore
-from musicldm.data.conditions import Conditions, cached_conditions, embed_texts
-from musicldm.data.latents import cached_latents, module_hash
-from musicldm.errors import CheckpointError, InvalidInputError, unknown_choice
+from musicldm.data.conditions import Conditions, stored_conditions, stored_latents
+from musicldm.data.encoders import embed_texts, load_part, module_hash
+from musicldm.errors import InvalidInputError, unknown_choice
 from musicldm.training import clap, ldm, vae, vocoder
 from musicldm.training.loop import Loop, LoopOptions, Task
 
@@ -31,7 +31,7 @@ class Paths:
     """Where a training reads and starts.
 
     Args:
-        data: corpus folder.
+        data: prepared folder.
         out: folder of the run.
         init: model folder to start the weights from, instead of random ones.
         model: model folder whose other parts the training needs (the VAE and CLAP for ldm; the VAE for vocoder).
@@ -50,13 +50,13 @@ def split(store: ClipStore) -> tuple[ClipStore, ClipStore]:
 
 
 def held_out_count(clips: int) -> int:
-    """How many of a corpus' clips are held out.
+    """How many of all clips are held out.
 
     Raises:
-        InvalidInputError: a corpus of one clip, which cannot be split.
+        InvalidInputError: one clip alone, which cannot be split.
     """
     if clips < 2:
-        raise InvalidInputError(f"the corpus has {clips} clip: at least 2 are needed, one of them held out")
+        raise InvalidInputError(f"there is {clips} clip: at least 2 are needed, one of them held out")
     return max(1, min(HELD_OUT_MOST, round(clips * HELD_OUT_SHARE)))
 
 
@@ -68,15 +68,7 @@ def _recipe(recipes: Mapping[str, Recipe], name: str) -> Recipe:
 
 def _load(kind: Any, folder: Path | None, part: str) -> Any:
     """The part of a model folder, models in float32 whatever they are stored in; None where no folder is given."""
-    if folder is None:
-        return None
-    if not (folder / part).is_dir():
-        raise CheckpointError(f"{folder} has no {part}/: give a model folder that holds it")
-    try:
-        loaded = kind.from_pretrained(folder / part)
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{folder / part} cannot be loaded: {error}") from error
-    return loaded.float() if isinstance(loaded, torch.nn.Module) else loaded
+    return None if folder is None else load_part(kind, folder, part)
 
 
 def _vae_task(store: ClipStore, recipe: str, paths: Paths, device: torch.device) -> Task:  # noqa: ARG001
@@ -98,7 +90,7 @@ def _vocoder_task(store: ClipStore, recipe: str, paths: Paths, device: torch.dev
 
 
 def _clap_task(store: ClipStore, recipe: str, paths: Paths, device: torch.device) -> Task:  # noqa: ARG001
-    return clap.make_task(_recipe(clap.RECIPES, recipe), *split(store), init=paths.init, whole=store)
+    return clap.make_task(_recipe(clap.RECIPES, recipe), *split(store), init=paths.init)
 
 
 def _ldm_task(store: ClipStore, recipe: str, paths: Paths, device: torch.device) -> Task:
@@ -112,8 +104,8 @@ def _ldm_task(store: ClipStore, recipe: str, paths: Paths, device: torch.device)
     clap_model = _load(ClapModel, paths.model, "text_encoder").to(device).eval()
     tokenizer = _load(AutoTokenizer, paths.model, "tokenizer")
     extractor = _load(ClapFeatureExtractor, paths.model, "feature_extractor")
-    latents = cached_latents(store, autoencoder, progress=_progress("latents"))
-    conditions = cached_conditions(
+    latents = stored_latents(store, autoencoder, progress=_progress("latents"))
+    conditions = stored_conditions(
         store,
         clap_model,
         tokenizer,
@@ -190,11 +182,11 @@ def train(
     mixed_precision: str = "no",
     seed: int = 0,
 ) -> None:
-    """Trains one part (`vae`, `vocoder`, `clap`, `ldm`) on a corpus folder and writes it into `out`.
+    """Trains one part (`vae`, `vocoder`, `clap`, `ldm`) on a prepared folder and writes it into `out`.
 
     Raises:
         InvalidInputError: an unknown part, recipe or device, or a length that is no length.
-        DataError: a corpus that is empty or unreadable.
+        DataError: a folder that is not prepared, or holds no clips.
         CheckpointError: a model folder that lacks a part.
         TrainingError: the training cannot go on.
     """
@@ -212,6 +204,6 @@ def train(
     from musicldm.training.loop import make_accelerator
 
     torch.manual_seed(seed)
-    store = ClipStore(data, progress=_progress("features"))
+    store = ClipStore(data)
     task = _TASKS[part](store, recipe, Paths(data, out, init, model), make_accelerator(device, mixed_precision).device)
     Loop(task, options).run()
