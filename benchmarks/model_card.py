@@ -368,7 +368,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--judges", type=Path, required=True, help="folder of scripts/train_judges.py")
-    parser.add_argument("--corpus", type=Path, help="held-out corpus for the section reconstruction")
+    parser.add_argument("--corpus", type=Path, help="held-out corpus, prepared, for the section reconstruction")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "model_card.json")
     parser.add_argument("--sections", type=lambda text: text.split(","), default=list(SECTIONS))
     parser.add_argument("--prompts", type=int, default=216, help="of the sections known and held_out each")

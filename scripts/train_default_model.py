@@ -1,4 +1,4 @@
-"""Makes the shipped model from nothing: corpus → vae → clap → vocoder → ldm → model folder.
+"""Makes the shipped model from nothing: corpus → prepared data → vae → clap → vocoder → ldm → model folder.
 
     python scripts/train_default_model.py --work RUNS --out src/musicldm/default_model            (two CPU cores: ~4 h)
     python scripts/train_default_model.py --work RUNS --out MODEL --device cuda --minutes-scale 0.1
@@ -22,6 +22,7 @@ from musicldm.training.checkpoint import CHECKPOINT
 
 CLIPS = 6000
 SEED = 0
+NORMALIZE = "none"  # composed clips are mixed to their level
 DEFAULTS = GenerationDefaults(num_inference_steps=20, guidance_scale=4.0, audio_length_in_s=10.24)
 
 
@@ -58,7 +59,7 @@ def run_stage(stage: Stage, work: Path, device: str, scale: float) -> None:
     if (out / stage.exports).is_dir():
         print(f"{stage.name}: done already in {out}")
         return
-    words: list[object] = ["train", stage.part, "--data", work / "corpus", "--out", out, "--device", device]
+    words: list[object] = ["train", stage.part, "--data", work / "data", "--out", out, "--device", device]
     words += ["--recipe", stage.recipe, "--minutes", stage.minutes * scale, "--seed", SEED]
     for option, folder in (("--init", stage.init), ("--model", stage.model)):
         if folder is not None:
@@ -81,7 +82,9 @@ def gather_parts(work: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True, help="folder for the corpus and the runs")
+    parser.add_argument(
+        "--work", type=Path, required=True, help="folder for the corpus, the prepared data and the runs"
+    )
     parser.add_argument("--out", type=Path, required=True, help="the model folder to write")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     parser.add_argument("--clips", type=int, default=CLIPS, help=f"size of the corpus (default {CLIPS})")
@@ -90,6 +93,7 @@ def main() -> None:
     work: Path = arguments.work
     work.mkdir(parents=True, exist_ok=True)
     musicldm("corpus", work / "corpus", "--clips", arguments.clips, "--seed", SEED)
+    musicldm("prepare", work / "corpus", "--out", work / "data", "--normalize", NORMALIZE)
     for stage in STAGES:
         if stage.model == "parts":
             gather_parts(work)

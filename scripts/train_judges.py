@@ -1,4 +1,4 @@
-"""Trains the judges on a composed corpus: `python scripts/train_judges.py --data CORPUS --out FOLDER [--model FOLDER]`.
+"""Trains the judges on a prepared corpus: `python scripts/train_judges.py --data CORPUS --out FOLDER [--model FOLDER]`.
 
 A tenth of the clips (`--held-out`) is never trained on; the accuracies on it, on reconstructions of it when a model is
 given, and on the clips of `--test` (another corpus with another seed) go into the card.
@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,7 +42,7 @@ def main() -> None:
         print(f"reconstructing {len(chosen)} clips with {options.model}", flush=True)
         reconstructions = (_reconstructed(codec, store, [train[i] for i in chosen]), chosen)
     judges = fit_judges(
-        _Rows(store.mels, train),  # type: ignore[arg-type]
+        store.mels.take(train),
         [store.rows[i] for i in train],
         recipe,
         spec=store.spec,
@@ -76,20 +75,6 @@ def main() -> None:
             print(name, judges.card[name])
 
 
-class _Rows:
-    """Some rows of a memory map as an array, without copying them all: what `fit_judges` indexes."""
-
-    def __init__(self, mels: Mels, index: Sequence[int]) -> None:
-        self.mels, self.index = mels, index
-        self.shape = (len(index), *mels.shape[1:])
-
-    def __len__(self) -> int:
-        return len(self.index)
-
-    def __getitem__(self, key: tuple[int, slice]) -> Any:
-        return self.mels[self.index[key[0]], key[1]]
-
-
 def _measure(judges: Judges, store: ClipStore, index: Sequence[int]) -> dict[str, float]:
     return accuracies(judges, store.mels[list(index)], [store.rows[i] for i in index])
 
@@ -109,10 +94,10 @@ def _show(progress: Progress) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="corpus folder")
+    parser.add_argument("--data", type=Path, required=True, help="prepared corpus")
     parser.add_argument("--out", type=Path, required=True, help="folder for judges.safetensors and judges.json")
     parser.add_argument("--model", type=Path, help="model folder whose VAE and vocoder colour a part of the training")
-    parser.add_argument("--test", type=Path, help="another corpus, only measured")
+    parser.add_argument("--test", type=Path, help="another prepared corpus, only measured")
     parser.add_argument("--minutes", type=float, default=7.0)
     parser.add_argument("--steps", type=int, default=JudgeRecipe.steps)
     parser.add_argument("--seed", type=int, default=0)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from musicldm.corpus import build
+from musicldm.data.mixup import MixupOptions
 from musicldm.errors import MissingDependencyError
 
 needs_fonts = pytest.mark.skipif(
@@ -64,10 +65,42 @@ def test_train_passes_on_other_options(command, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("musicldm.training.run.train", lambda part, **options: seen.update(options, part=part))
     outcome = command("train", "vae", "--data", "d", "--out", "o", "--minutes", 2.5, "--resume", "--init", "m")
     assert outcome.code == 0
-    assert seen == {
-        "part": "vae", "data": Path("d"), "out": Path("o"), "recipe": "default", "minutes": 2.5, "steps": None,
-        "resume": True, "init": Path("m"), "model": None, "device": "auto", "mixed_precision": "no", "seed": 0,
+    defaults = {
+        "part": "vae", "data": Path("d"), "out": Path("o"), "recipe": "default", "changes": {}, "minutes": 2.5,
+        "steps": None, "resume": True, "init": Path("m"), "model": None, "device": "auto", "mixed_precision": "no",
+        "seed": 0, "accumulate": 1, "checkpointing": False, "compile": False, "patience": None,
     }  # fmt: skip
+    assert seen == defaults
+    outcome = command(
+        "train", "ldm", "--data", "d", "--out", "o", "--steps", 9, "--model", "m", "--batch-size", 3,
+        "--learning-rate", 0.1, "--condition", "both", "--prediction", "epsilon", "--min-snr", 5, "--mixup", "bam",
+        "--mixup-prob", 0.25, "--mixup-sound", "mixed", "--mixup-captions", "joined",
+        "--mixup-with", "fold-tempo,match-loudness", "--accumulate", 4, "--checkpointing", "--compile", "--patience", 2,
+    )  # fmt: skip
+    assert outcome.code == 0
+    changes = {
+        "batch_size": 3, "learning_rate": 0.1, "text_share": 0.8, "prediction": "epsilon", "min_snr": 5.0,
+        "mixup": MixupOptions("bam", 0.25, "mixed", "joined", fold_tempo=True, match_loudness=True),
+    }  # fmt: skip
+    assert seen["changes"] == changes
+    assert [seen[name] for name in ("accumulate", "checkpointing", "compile", "patience")] == [4, True, True, 2]
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--condition", "words"], "unknown condition 'words': choose one of audio, text, both"),
+        (["--mixup", "bem"], "unknown mixup kind 'bem': choose one of none, simple, bam, blm"),
+        (["--mixup-prob", "0.5"], "how to mix is said, but not what: give --mixup, one of none, simple, bam, blm"),
+        (["--mixup", "bam", "--mixup-with", "tempo"], "unknown --mixup-with 'tempo': choose one of fold-tempo"),
+        (["--mixup", "bam", "--mixup-prob", "2"], "mixup probability is 2.0: it must be between 0 and 1"),
+    ],
+)
+def test_train_accepts_what_has_no_meaning(command, options: list[str], complaint: str) -> None:
+    outcome = command("train", "ldm", "--data", "d", "--out", "o", "--steps", 1, *options)
+    assert outcome.code == 2
+    assert outcome.err.startswith(f"musicldm: {complaint}")
+    assert outcome.err.count("\n") == 1
 
 
 def test_train_accepts_an_unknown_part(command) -> None:

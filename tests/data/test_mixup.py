@@ -251,9 +251,9 @@ def test_keys_agree_just_where_their_scales_share_six_notes() -> None:
 
 
 def test_clips_without_beats_are_refused_by_name_where_beats_are_needed() -> None:
-    rows = [ClipRow("a.wav", "a", ("a",), {"downbeats": [0.0, 2.0], "beats": [0.0, 0.5], "key": "C", "mode": "major"})]
+    rows = [ClipRow("a.wav", ("a",), {"downbeats": [0.0, 2.0], "beats": [0.0, 0.5], "key": "C", "mode": "major"})]
     assert Mixer.of_rows(rows, SECONDS, MixupOptions("bam")).keys == [("C", "major")]
-    rows.append(ClipRow("b.wav", "b", ("b",), {}))
+    rows.append(ClipRow("b.wav", ("b",), {}))
     with pytest.raises(DataError, match=r"b.wav has no beats, which mixup 'blm' needs"):
         Mixer.of_rows(rows, SECONDS, MixupOptions("blm"))
     assert Mixer.of_rows(rows, SECONDS, MixupOptions("simple")).keys == [("C", "major"), None]

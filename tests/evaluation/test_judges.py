@@ -26,7 +26,7 @@ def row(genre: str, drums: bool, family: str | None, quality: str, bpm: float = 
     parts = [{"name": "x", "family": "bass", "role": "bass"}]
     parts += [{"name": "y", "family": family, "role": "lead"}] if family else []
     fields = {"genre": genre, "drums": drums, "instruments": parts, "quality": quality, "bpm": bpm}
-    return ClipRow("x.flac", "x", ("x",), fields)
+    return ClipRow("x.flac", ("x",), fields)
 
 
 def corpus(count: int, seed: int) -> tuple[np.ndarray, list[ClipRow]]:
@@ -161,7 +161,7 @@ def test_labels_come_from_the_metadata_and_missing_ones_are_named():
     }
     assert labels_of(row("funk", False, None, "clean"))["lead"] == "none"
     with pytest.raises(DataError, match=r"x\.flac has no field 'genre'"):
-        labels_of(ClipRow("x.flac", "x", ("x",), {"drums": True}))
+        labels_of(ClipRow("x.flac", ("x",), {"drums": True}))
     assert classes_of([row("funk", True, None, "clean")])["drums"] == ("without drums", "with drums")
 
 

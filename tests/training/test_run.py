@@ -1,15 +1,18 @@
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from tests.tiny_model import build_tiny_model
 from transformers import SpeechT5HifiGan
 
 from musicldm.data.clips import ClipStore
-from musicldm.data.latents import cached_latents
+from musicldm.data.conditions import stored_latents
+from musicldm.data.mixup import Mix, Mixer, MixupOptions
 from musicldm.errors import CheckpointError, DataError, InvalidInputError
 from musicldm.training import ldm, vae, vocoder
 from musicldm.training.ldm import LdmRecipe
@@ -48,13 +51,13 @@ def test_the_ldm_is_trained_on_the_latents_of_a_models_vae_under_its_clap(
     recipe = LdmRecipe(batch_size=2, crop_frames=24, text_share=text_share, learning_rate=1e-3)
     monkeypatch.setattr(ldm, "RECIPES", {"default": recipe})
     model = build_tiny_model(tmp_path / "model", seed=int(10 * text_share))
-    sounds = set(ClipStore(tone_corpus).folder.glob("sounds-*"))
+    sounds = set(tone_corpus.glob("shards/*/sounds-*"))
     train("ldm", data=tone_corpus, out=tmp_path / "ldm", steps=2, device="cpu", init=model, model=model)
     before = UNet2DConditionModel.from_pretrained(model / "unet").state_dict()
     after = UNet2DConditionModel.from_pretrained(tmp_path / "ldm" / "unet").state_dict()
     assert before.keys() == after.keys()
     assert any(not torch.equal(before[name], after[name]) for name in before)
-    assert len(set(ClipStore(tone_corpus).folder.glob("sounds-*")) - sounds) == (text_share < 1)
+    assert (set(tone_corpus.glob("shards/*/sounds-*")) > sounds) == (text_share < 1)
 
 
 def test_a_unet_that_goes_on_under_another_clap_is_fitted_to_it(
@@ -79,10 +82,52 @@ def test_a_unet_of_another_embedding_width_is_refused_in_one_line(tone_corpus: P
         )
 
 
+@pytest.mark.parametrize("mixup", ["blm", "bam", "simple"])
+def test_the_ldm_is_trained_on_mixtures_and_sings_its_captions(
+    mixup: str, tone_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = build_tiny_model(tmp_path / "model")
+    drawn: list[Mix | None] = []
+    draw = Mixer.draw
+    monkeypatch.setattr(Mixer, "draw", lambda *given: drawn.append(draw(*given)) or drawn[-1])
+    changes = {"batch_size": 2, "crop_frames": 4, "condition_floor": 0.0, "mixup": MixupOptions(mixup, 1.0)}
+    train(
+        "ldm", data=tone_corpus, out=tmp_path / "ldm", changes=changes, steps=2, device="cpu", init=model, model=model
+    )
+    assert sum(mix is not None for mix in drawn) >= 4
+    figures = [json.loads(line) for line in (tmp_path / "ldm" / "log.jsonl").read_text().splitlines()][-1]
+    assert -1 <= figures["clap_score"] <= 1
+    sung = sorted(path.name for path in (tmp_path / "ldm" / "samples").rglob("*.wav"))
+    assert len(sung) == 1
+    assert soundfile.info(next((tmp_path / "ldm" / "samples").rglob("*.wav"))).samplerate == 16000
+
+
+def test_settings_that_no_recipe_has_are_refused(tone_corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match=r"unknown setting 'min_snr': choose one of spec, channels"):
+        train("vae", data=tone_corpus, out=tmp_path / "vae", changes={"min_snr": 5.0}, steps=1, device="cpu")
+
+
+def test_mixup_wants_the_whole_model(tone_corpus: Path, tmp_path: Path) -> None:
+    model = build_tiny_model(tmp_path / "model")
+    shutil.rmtree(model / "vocoder")
+    changes = {"mixup": MixupOptions("blm"), "condition_floor": 0.0}
+    with pytest.raises(CheckpointError, match=r"mixup needs the whole model: .* has no vocoder/"):
+        train(
+            "ldm",
+            data=tone_corpus,
+            out=tmp_path / "ldm",
+            changes=changes,
+            steps=1,
+            device="cpu",
+            init=model,
+            model=model,
+        )
+
+
 @torch.no_grad()
 def test_latents_are_those_that_the_vae_gives_clip_by_clip(tones: ClipStore, tmp_path: Path) -> None:
     autoencoder = AutoencoderKL.from_pretrained(build_tiny_model(tmp_path, seed=3) / "vae").eval()
-    kept = cached_latents(tones, autoencoder)
+    kept = stored_latents(tones, autoencoder)
     again = AutoencoderKL.from_pretrained(tmp_path / "vae").eval()
     posterior = again.encode(torch.from_numpy(np.asarray(tones.mels[:3], np.float32))[:, None]).latent_dist
     expected = torch.cat([posterior.mean, posterior.std], dim=1).numpy()
@@ -101,17 +146,13 @@ def test_words_that_mean_nothing_are_refused_with_the_choices(tone_corpus: Path,
 
 
 def test_data_that_cannot_be_used_are_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no metadata\.jsonl"):
+    with pytest.raises(DataError, match=f"is not prepared: musicldm prepare {tmp_path} --out "):
         train("vae", data=tmp_path, out=tmp_path / "x", steps=1)
-    (tmp_path / "metadata.jsonl").write_text("")
-    with pytest.raises(DataError, match="lists no clips"):
+    (tmp_path / "manifest.json").write_text("[]")
+    with pytest.raises(DataError, match="is no manifest"):
         train("vae", data=tmp_path, out=tmp_path / "x", steps=1)
-    (tmp_path / "metadata.jsonl").write_text('{"file_name": "a.flac", "text": "a"}\n{"text": 1}\n')
-    with pytest.raises(DataError, match="line 2 is no clip"):
-        train("vae", data=tmp_path, out=tmp_path / "x", steps=1)
-    (tmp_path / "metadata.jsonl").write_text('{"file_name": "a.flac", "text": "a"}\n')
-    (tmp_path / "a.flac").write_bytes(b"not audio")
-    with pytest.raises(DataError, match=r"a\.flac cannot be read as audio"):
+    (tmp_path / "manifest.json").write_text('{"format": 0}')
+    with pytest.raises(DataError, match="format 0, this version reads 1: run musicldm prepare again"):
         train("vae", data=tmp_path, out=tmp_path / "x", steps=1)
 
 

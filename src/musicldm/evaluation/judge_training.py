@@ -12,11 +12,12 @@ import torch
 from torch import nn
 
 from musicldm.audio import MelSpec
+from musicldm.data.arrays import Sharded
 from musicldm.data.clips import ClipRow
 from musicldm.errors import InvalidInputError
 from musicldm.evaluation.judges import HEADS, JudgeNet, Judges, build_net, classes_of, labels_of
 
-Mels = npt.NDArray[np.float16]
+Mels = npt.NDArray[np.float16] | Sharded
 
 
 @dataclass(frozen=True)

@@ -51,9 +51,7 @@ def labels_of(row: ClipRow) -> dict[str, str]:
             "quality": str(row.fields["quality"]),
         }
     except KeyError as error:
-        raise DataError(
-            f"{row.file_name} has no field {error} in its metadata: it needs genre, drums, quality"
-        ) from None
+        raise DataError(f"{row.source} has no field {error} in its metadata: it needs genre, drums, quality") from None
 
 
 def classes_of(rows: Sequence[ClipRow]) -> dict[str, tuple[str, ...]]:

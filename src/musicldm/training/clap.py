@@ -23,7 +23,8 @@ from torch.nn import functional as F
 from transformers import ClapAudioConfig, ClapConfig, ClapFeatureExtractor, ClapModel
 
 from musicldm.data.clips import ClipStore
-from musicldm.data.conditions import cached_texts, embed_texts
+from musicldm.data.conditions import stored_texts
+from musicldm.data.encoders import embed_texts
 from musicldm.errors import DataError
 from musicldm.training.attributes import Attributes, Heads, attribute_values
 from musicldm.training.task import Batch, Losses, Schedule, Turn
@@ -192,16 +193,14 @@ class ClapTask:
         held_out: ClipStore,
         clap: ClapModel,
         tokenizer: Any,
-        whole: ClipStore | None = None,
     ) -> None:
-        """`whole`: the store that `train` is the first part of, so that its captions are embedded once for all uses."""
         self.recipe, self.train, self.held_out, self.tokenizer = recipe, train, held_out, tokenizer
         self.batch_size, self.sample_rate = recipe.batch_size, recipe.sample_rate
         values = attribute_values([*train.rows, *held_out.rows])
         self.attributes = None if values is None else Attributes.of(train.rows, values)
         if self.attributes is None and recipe.stage != "joint":
             raise DataError(
-                f"{train.corpus} does not know genre, tempo, …: recipe {recipe.stage!r} needs a composed corpus"
+                f"{train.folder} does not know genre, tempo, …: recipe {recipe.stage!r} needs a composed corpus"
             )
         self.extractor = build_extractor(recipe)
         self.clap: Any = clap
@@ -215,7 +214,7 @@ class ClapTask:
         self.first = np.cumsum([0, *(len(row.captions) for row in train.rows)])
         self._spectrograms: dict[int, Tensor] = {}
         if recipe.stage == "audio":
-            self.locked = torch.from_numpy(cached_texts(whole or train, clap, tokenizer))
+            self.locked = torch.from_numpy(stored_texts(train, clap, tokenizer))
         else:
             texts = [*self.captions, *random_phrases(tokenizer, _PHRASE_COUNT)]
             self.states = freeze_states(clap.text_model, tokenizer, texts, recipe.frozen)
@@ -392,7 +391,6 @@ def make_task(
     train: ClipStore,
     held_out: ClipStore,
     init: Path | None = None,
-    whole: ClipStore | None = None,
 ) -> ClapTask:
     """The training of a new CLAP, or of that in the model folder `init`."""
     if init is None:
@@ -402,4 +400,4 @@ def make_task(
 
         clap = ClapModel.from_pretrained(init / "text_encoder", dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(init / "tokenizer")
-    return ClapTask(recipe, train, held_out, clap, tokenizer, whole)
+    return ClapTask(recipe, train, held_out, clap, tokenizer)

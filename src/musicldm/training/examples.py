@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from musicldm.data.arrays import Sharded
 from musicldm.data.conditions import Conditions
+from musicldm.data.cutting import FULL_SCALE
 from musicldm.data.mixup import Mix, Mixer, join_captions, mix_embeddings, mix_latents, mix_waves
 from musicldm.training.studio import Studio
 
@@ -28,7 +30,7 @@ class Mixing:
 
     mixer: Mixer
     studio: Studio
-    waves: npt.NDArray[np.int16]
+    waves: npt.NDArray[np.int16] | Sharded
     captions: Sequence[Sequence[str]]
 
 
@@ -37,7 +39,7 @@ class Examples:
 
     def __init__(
         self,
-        latents: npt.NDArray[np.float16],
+        latents: npt.NDArray[np.float16] | Sharded,
         conditions: Conditions,
         *,
         crop_frames: int,
@@ -72,7 +74,7 @@ class Examples:
             if mix is not None:
                 return self._mixed(clip, mix, mixing, rng)
         start = int(rng.integers(0, self.latents.shape[2] - self.frames + 1))
-        moments = self.latents[clip, :, start : start + self.frames]
+        moments = self.latents[clip][:, start : start + self.frames]
         return np.asarray(moments, dtype=np.float32), self._condition(clip, rng)
 
     def _condition(self, clip: int, rng: np.random.Generator) -> Array:
@@ -110,7 +112,9 @@ class Examples:
         return self._filled(mixed[:, start : start + self.frames]), None
 
     def _of_waves(self, clip: int, mix: Mix, mixing: Mixing, rng: np.random.Generator) -> tuple[Array, Array]:
-        anchor, partner = (np.asarray(mixing.waves[i], np.float32) / np.float32(32767) for i in (clip, mix.partner))
+        anchor, partner = (
+            np.asarray(mixing.waves[i], np.float32) / np.float32(FULL_SCALE) for i in (clip, mix.partner)
+        )
         studio, options = mixing.studio, mixing.mixer.options
         mixed = mix_waves(anchor, partner, mix, studio.sample_rate, match_loudness=options.match_loudness)
         hop = mixing.waves.shape[1] // self.latents.shape[2]

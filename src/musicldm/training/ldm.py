@@ -15,6 +15,7 @@ from diffusers import DDPMScheduler, DPMSolverMultistepScheduler, UNet2DConditio
 from torch import Tensor, nn
 
 from musicldm.audio import MelSpec
+from musicldm.data.arrays import Sharded
 from musicldm.data.conditions import Conditions
 from musicldm.data.mixup import MixupOptions
 from musicldm.errors import InvalidInputError
@@ -216,9 +217,9 @@ class LdmTask:
     def __init__(
         self,
         recipe: LdmRecipe,
-        latents: npt.NDArray[np.float16],
+        latents: npt.NDArray[np.float16] | Sharded,
         conditions: Conditions,
-        held_out: npt.NDArray[np.float16],
+        held_out: npt.NDArray[np.float16] | Sharded,
         held_out_conditions: Conditions,
         *,
         scaling_factor: float,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,11 +12,14 @@ import numpy as np
 import torch
 
 from musicldm.data.clips import ClipStore
-from musicldm.data.conditions import Conditions, cached_conditions, embed_texts
-from musicldm.data.latents import cached_latents, module_hash
+from musicldm.data.conditions import Conditions, stored_conditions, stored_latents
+from musicldm.data.encoders import embed_texts, load_part, module_hash
+from musicldm.data.mixup import Mixer
 from musicldm.errors import CheckpointError, InvalidInputError, unknown_choice
 from musicldm.training import clap, ldm, vae, vocoder
+from musicldm.training.examples import Mixing
 from musicldm.training.loop import Loop, LoopOptions
+from musicldm.training.studio import Studio, open_studio
 from musicldm.training.task import Task
 
 HELD_OUT_SHARE = 0.02
@@ -32,7 +35,7 @@ class Paths:
     """Where a training reads and starts.
 
     Args:
-        data: corpus folder.
+        data: prepared folder.
         out: folder of the run.
         init: model folder to start the weights from, instead of random ones.
         model: model folder whose other parts the training needs (the VAE and CLAP for ldm; the VAE for vocoder).
@@ -51,70 +54,80 @@ def split(store: ClipStore) -> tuple[ClipStore, ClipStore]:
 
 
 def held_out_count(clips: int) -> int:
-    """How many of a corpus' clips are held out.
+    """How many of all clips are held out.
 
     Raises:
-        InvalidInputError: a corpus of one clip, which cannot be split.
+        InvalidInputError: one clip alone, which cannot be split.
     """
     if clips < 2:
-        raise InvalidInputError(f"the corpus has {clips} clip: at least 2 are needed, one of them held out")
+        raise InvalidInputError(f"there is {clips} clip: at least 2 are needed, one of them held out")
     return max(1, min(HELD_OUT_MOST, round(clips * HELD_OUT_SHARE)))
 
 
-def _recipe(recipes: Mapping[str, Recipe], name: str) -> Recipe:
-    if name not in recipes:
-        raise unknown_choice("recipe", name, recipes)
-    return recipes[name]
+@dataclass(frozen=True)
+class Wanted:
+    """A recipe by name, and the settings in which this run differs from it."""
+
+    recipe: str
+    changes: Mapping[str, Any]
+
+    def of(self, recipes: Mapping[str, Recipe]) -> Recipe:
+        """The recipe among those of a part.
+
+        Raises:
+            InvalidInputError: an unknown name, or a setting that the part's recipes do not have.
+        """
+        if self.recipe not in recipes:
+            raise unknown_choice("recipe", self.recipe, recipes)
+        recipe: Any = recipes[self.recipe]
+        known = [field.name for field in fields(recipe)]
+        for name in self.changes:
+            if name not in known:
+                raise unknown_choice("setting", name, known)
+        changed: Recipe = replace(recipe, **self.changes)
+        return changed
 
 
 def _load(kind: Any, folder: Path | None, part: str) -> Any:
     """The part of a model folder, models in float32 whatever they are stored in; None where no folder is given."""
-    if folder is None:
-        return None
-    if not (folder / part).is_dir():
-        raise CheckpointError(f"{folder} has no {part}/: give a model folder that holds it")
-    try:
-        loaded = kind.from_pretrained(folder / part)
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{folder / part} cannot be loaded: {error}") from error
-    return loaded.float() if isinstance(loaded, torch.nn.Module) else loaded
+    return None if folder is None else load_part(kind, folder, part)
 
 
-def _vae_task(store: ClipStore, recipe: str, paths: Paths, device: torch.device) -> Task:  # noqa: ARG001
+def _vae_task(store: ClipStore, wanted: Wanted, paths: Paths, device: torch.device) -> Task:  # noqa: ARG001
     from diffusers import AutoencoderKL
 
-    return vae.VaeTask(_recipe(vae.RECIPES, recipe), *split(store), vae=_load(AutoencoderKL, paths.init, "vae"))
+    return vae.VaeTask(wanted.of(vae.RECIPES), *split(store), vae=_load(AutoencoderKL, paths.init, "vae"))
 
 
-def _vocoder_task(store: ClipStore, recipe: str, paths: Paths, device: torch.device) -> Task:  # noqa: ARG001
+def _vocoder_task(store: ClipStore, wanted: Wanted, paths: Paths, device: torch.device) -> Task:  # noqa: ARG001
     from diffusers import AutoencoderKL
     from transformers import SpeechT5HifiGan
 
     return vocoder.VocoderTask(
-        _recipe(vocoder.RECIPES, recipe),
+        wanted.of(vocoder.RECIPES),
         *split(store),
         vocoder=_load(SpeechT5HifiGan, paths.init, "vocoder"),
         vae=_load(AutoencoderKL, paths.model, "vae"),
     )
 
 
-def _clap_task(store: ClipStore, recipe: str, paths: Paths, device: torch.device) -> Task:  # noqa: ARG001
-    return clap.make_task(_recipe(clap.RECIPES, recipe), *split(store), init=paths.init, whole=store)
+def _clap_task(store: ClipStore, wanted: Wanted, paths: Paths, device: torch.device) -> Task:  # noqa: ARG001
+    return clap.make_task(wanted.of(clap.RECIPES), *split(store), init=paths.init)
 
 
-def _ldm_task(store: ClipStore, recipe: str, paths: Paths, device: torch.device) -> Task:
+def _ldm_task(store: ClipStore, wanted: Wanted, paths: Paths, device: torch.device) -> Task:
     from diffusers import AutoencoderKL, UNet2DConditionModel
-    from transformers import AutoTokenizer, ClapFeatureExtractor, ClapModel
+    from transformers import AutoTokenizer, ClapFeatureExtractor, ClapModel, SpeechT5HifiGan
 
-    settings = _recipe(ldm.RECIPES, recipe)
+    settings = wanted.of(ldm.RECIPES)
     if paths.model is None:
         raise InvalidInputError("training the ldm needs --model: a folder with vae/ and text_encoder/ (CLAP) in it")
     autoencoder = _load(AutoencoderKL, paths.model, "vae").to(device).eval()
     clap_model = _load(ClapModel, paths.model, "text_encoder").to(device).eval()
     tokenizer = _load(AutoTokenizer, paths.model, "tokenizer")
     extractor = _load(ClapFeatureExtractor, paths.model, "feature_extractor")
-    latents = cached_latents(store, autoencoder, progress=_progress("latents"))
-    conditions = cached_conditions(
+    latents = stored_latents(store, autoencoder, progress=_progress("latents"))
+    conditions = stored_conditions(
         store,
         clap_model,
         tokenizer,
@@ -136,6 +149,10 @@ def _ldm_task(store: ClipStore, recipe: str, paths: Paths, device: torch.device)
         )
     kept = slice(0, len(store) - held_out_count(len(store)))
     held = slice(kept.stop, len(store))
+    studio = None
+    if (paths.model / "vocoder").is_dir():
+        vocoder_model = _load(SpeechT5HifiGan, paths.model, "vocoder").to(device).eval()
+        studio = open_studio(store.spec, autoencoder, vocoder_model, clap_model, tokenizer, extractor)
     return ldm.LdmTask(
         settings,
         latents[kept],
@@ -144,7 +161,18 @@ def _ldm_task(store: ClipStore, recipe: str, paths: Paths, device: torch.device)
         conditions.part(held),
         scaling_factor=autoencoder.config.scaling_factor,
         unet=unet,
+        studio=studio,
+        mixing=_mixing(settings, store.part(kept), studio, paths.model),
     )
+
+
+def _mixing(settings: ldm.LdmRecipe, store: ClipStore, studio: Studio | None, model: Path) -> Mixing | None:
+    if settings.mixup.kind == "none":
+        return None
+    if studio is None:
+        raise CheckpointError(f"mixup needs the whole model: {model} has no vocoder/")
+    mixer = Mixer.of_rows(store.rows, store.waves.shape[1] / store.spec.sample_rate, settings.mixup)
+    return Mixing(mixer, studio, store.waves, [row.captions for row in store.rows])
 
 
 def _check_width(unet: Any, init: Path, conditions: Conditions) -> None:
@@ -172,7 +200,7 @@ def _take_over_condition(unet: Any, init: Path, clap_model: Any, store: ClipStor
     print(f"condition layer refitted to the new CLAP, which explains {share:.0%} of the old one", file=sys.stderr)
 
 
-_TASKS: Mapping[str, Callable[[ClipStore, str, Paths, torch.device], Task]] = {
+_TASKS: Mapping[str, Callable[[ClipStore, Wanted, Paths, torch.device], Task]] = {
     "vae": _vae_task,
     "vocoder": _vocoder_task,
     "clap": _clap_task,
@@ -200,6 +228,7 @@ def train(
     data: Path,
     out: Path,
     recipe: str = "default",
+    changes: Mapping[str, Any] | None = None,
     minutes: float | None = None,
     steps: int | None = None,
     resume: bool = False,
@@ -208,12 +237,19 @@ def train(
     device: str = "auto",
     mixed_precision: str = "no",
     seed: int = 0,
+    accumulate: int = 1,
+    checkpointing: bool = False,
+    compile: bool = False,
+    patience: int | None = None,
 ) -> None:
-    """Trains one part (`vae`, `vocoder`, `clap`, `ldm`) on a corpus folder and writes it into `out`.
+    """Trains one part (`vae`, `vocoder`, `clap`, `ldm`) on a prepared folder and writes it into `out`.
+
+    `recipe` is a name in the part's `RECIPES`, `changes` are settings of it that are to be others; `init` and `model`
+    are as in `Paths`, and all the rest as in `LoopOptions`.
 
     Raises:
-        InvalidInputError: an unknown part, recipe or device, or a length that is no length.
-        DataError: a corpus that is empty or unreadable.
+        InvalidInputError: an unknown part, recipe, setting or device, or a length that is no length.
+        DataError: a folder that is not prepared, or holds no clips.
         CheckpointError: a model folder that lacks a part.
         TrainingError: the training cannot go on.
     """
@@ -227,10 +263,15 @@ def train(
         mixed_precision=mixed_precision,
         seed=seed,
         resume=resume,
+        accumulate=accumulate,
+        checkpointing=checkpointing,
+        compile=compile,
+        patience=patience,
     )
     from musicldm.training.loop import make_accelerator
 
     torch.manual_seed(seed)
-    store = ClipStore(data, progress=_progress("features"))
-    task = _TASKS[part](store, recipe, Paths(data, out, init, model), make_accelerator(device, mixed_precision).device)
+    store = ClipStore(data)
+    place = make_accelerator(device, mixed_precision).device
+    task = _TASKS[part](store, Wanted(recipe, changes or {}), Paths(data, out, init, model), place)
     Loop(task, options).run()

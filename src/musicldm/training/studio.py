@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from musicldm.audio import MelSpec, log_mel
-from musicldm.data.conditions import embed_texts, embed_waves
+from musicldm.data.encoders import embed_texts, embed_waves
 from musicldm.sampling.decoding import vocode
 
 Array = npt.NDArray[np.float32]

@@ -1,0 +1,64 @@
+"""`musicldm prepare`: any folder of music to training data."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+
+from musicldm.cli.display import progress_bar
+
+_Workers = Annotated[int | None, typer.Option(help="Processes.", show_default="one a core")]
+_Beats = Annotated[
+    str, typer.Option(metavar="auto|model|metadata|none", help="Whose beats: auto tracks what has none.")
+]
+
+
+def prepare(
+    src: Annotated[Path, typer.Argument(help="Folder of music in any of the formats of docs/data.md, or a tar.")],
+    out: Annotated[Path, typer.Option(help="Folder for the prepared data; one that is there is brought up to date.")],
+    model: Annotated[
+        str | None, typer.Option(help="Model whose VAE and CLAP give latents and embeddings, for train ldm.")
+    ] = None,
+    normalize: Annotated[str, typer.Option(metavar="peak|loudness|none", show_default=True)] = "peak",
+    beats: _Beats = "metadata",
+    seconds: Annotated[float, typer.Option(help="Length of a clip.", show_default=True)] = 10.24,
+    sample_rate: Annotated[int, typer.Option(help="Hz.", show_default=True)] = 16000,
+    mel_bins: Annotated[int, typer.Option(help="Of the log-mels.", show_default=True)] = 64,
+    workers: _Workers = None,
+    engine: Annotated[str, typer.Option(metavar="local|ray", show_default=True)] = "local",
+    address: Annotated[str | None, typer.Option(help="Of a Ray cluster; without one it is started here.")] = None,
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Of --model.", show_default=True)] = "auto",
+) -> None:
+    """Prepare music to train on: clips, log-mels, latents, embeddings; only what is new or changed."""
+    from musicldm.audio import MelSpec
+    from musicldm.data.engines import Engine
+    from musicldm.data.manifest import REPORT, PrepareSettings
+    from musicldm.data.prepare import prepare as prepare_folder
+
+    spec = MelSpec(sample_rate=sample_rate, n_mels=mel_bins, f_max=min(MelSpec.f_max, sample_rate / 2))
+    settings = PrepareSettings(spec, seconds, cast(Any, normalize), cast(Any, beats))
+    engine_here = Engine(cast(Any, engine), workers, address)
+    with progress_bar("Looking") as advance:
+        made = prepare_folder(
+            src,
+            out,
+            settings,
+            model=None if model is None else _folder(model),
+            device=device,
+            engine=engine_here,
+            progress=lambda what, done, total: advance(done, total, what),
+        )
+    print(f"{made.clips} clips, {made.hours:.2f} h in {out}")
+    if made.left_out:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(made.left_out.items()))
+        print(f"musicldm: left out: {reasons}; see {out / REPORT}", file=sys.stderr)
+
+
+def _folder(model: str) -> Path:
+    """A folder as it is, which need not hold a whole model; else that of the name."""
+    from musicldm.checkpoints.resolve import resolve
+
+    return Path(model) if Path(model).is_dir() else resolve(model)

@@ -1,0 +1,173 @@
+"""Arrays in files: written row by row, and read over many files as one."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+Rows = npt.NDArray[Any]
+_OPEN_FILES = 256
+
+
+class ArrayFile:
+    """A .npy file that grows by rows of one shape; its header is right once it is closed."""
+
+    def __init__(self, path: Path, row: tuple[int, ...], dtype: npt.DTypeLike) -> None:
+        self.path, self.row, self.dtype, self.count = path, row, np.dtype(dtype), 0
+        self._file = path.open("wb")
+        self._write_header()
+
+    def append(self, rows: Rows) -> None:
+        """Adds rows (n, *row)."""
+        assert rows.shape[1:] == self.row, f"{rows.shape} is no rows of {self.row}"
+        self._file.write(np.ascontiguousarray(rows, dtype=self.dtype).tobytes())
+        self.count += len(rows)
+
+    def close(self) -> None:
+        """Writes the header over the first one, for whose growth NumPy leaves room, and brings all to the disk."""
+        self._file.seek(0)
+        self._write_header()
+        to_disk(self._file)
+        self._file.close()
+
+    def _write_header(self) -> None:
+        header = {"descr": self.dtype.str, "fortran_order": False, "shape": (self.count, *self.row)}
+        np.lib.format.write_array_header_1_0(self._file, header)
+
+    def __enter__(self) -> ArrayFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def to_disk(file: IO[Any]) -> None:
+    """Brings what was written to a file to the disk."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A path to write a file to, which then becomes `path`: whole or not at all."""
+    partial = path.with_name(f"{path.stem}.{os.getpid()}.partial{path.suffix}")
+    try:
+        yield partial
+        with partial.open("rb+") as file:
+            to_disk(file)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def sha256(path: Path) -> str:
+    """Of a file's content, hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@lru_cache(maxsize=_OPEN_FILES)
+def mapped(path: Path) -> Rows:
+    """A .npy file as a memory map; each open one takes a file descriptor, so only so many stay open."""
+    return np.asarray(np.load(path, mmap_mode="r"))
+
+
+class Sharded:
+    """Rows of several .npy files as one array that is read where it is indexed.
+
+    A slice gives a view, which reads nothing; any other index gives a NumPy array, as `np.asarray` does of the whole.
+
+    Attributes:
+        shape: (rows, *shape of a row).
+        dtype: of the elements.
+    """
+
+    def __init__(self, files: Sequence[Path], chosen: npt.NDArray[np.int64] | None = None) -> None:
+        """All rows of the files, at least one file; or those of the numbers `chosen`."""
+        first = mapped(files[0])
+        self._files = tuple(files)
+        self._ends = np.cumsum([len(mapped(path)) for path in files])
+        self._chosen = np.arange(self._ends[-1]) if chosen is None else np.asarray(chosen, dtype=np.int64)
+        self.dtype = first.dtype
+        self._row = first.shape[1:]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self._chosen), *self._row)
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    def take(self, rows: slice | Sequence[int] | npt.NDArray[np.int64]) -> Sharded:
+        """A view of some of the rows."""
+        view = object.__new__(Sharded)
+        view.__dict__.update(self.__dict__)
+        view._chosen = self._chosen[rows]
+        return view
+
+    def __getitem__(self, key: Any) -> Any:
+        """As NumPy, but that a slice alone gives a view; the first index may be a number, a slice or a list."""
+        first, *rest = key if isinstance(key, tuple) else (key,)
+        if isinstance(first, slice) and not rest:
+            return self.take(first)
+        if isinstance(first, int | np.integer):
+            return self._at(int(self._chosen[first]))[tuple(rest)]
+        rows = self.take(first)._read()
+        return rows[(slice(None), *rest)]
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Rows:
+        rows = self._read()
+        return rows if dtype is None else rows.astype(dtype, copy=False)
+
+    def __iter__(self) -> Iterator[Rows]:
+        return (self._at(int(row)) for row in self._chosen)
+
+    def _at(self, row: int) -> Rows:
+        file = int(np.searchsorted(self._ends, row, side="right"))
+        start = int(self._ends[file - 1]) if file else 0
+        return np.asarray(mapped(self._files[file])[row - start])
+
+    def _read(self) -> Rows:
+        out = np.empty(self.shape, self.dtype)
+        for place, row in enumerate(self._chosen):
+            out[place] = self._at(int(row))
+        return out
+
+
+def fill(
+    path: Path, count: int, known: Sequence[tuple[slice, Rows]], make: Callable[[npt.NDArray[np.int64]], Iterator[Rows]]
+) -> None:
+    """Writes an array of `count` rows of which some are known, the others made.
+
+    Args:
+        path: of the .npy file; it is whole or not there.
+        count: of rows, at least 1.
+        known: places and the rows that belong there.
+        make: the numbers of rows that are missing to their rows, in this order and in batches of any size.
+    """
+    missing = np.ones(count, dtype=bool)
+    for place, _ in known:
+        missing[place] = False
+    places = np.flatnonzero(missing)
+    batches = make(places) if len(places) else iter(())
+    first = next(batches, None)
+    like = known[0][1] if first is None else first
+    with whole(path) as partial:
+        out = np.lib.format.open_memmap(partial, mode="w+", dtype=like.dtype, shape=(count, *like.shape[1:]))
+        for place, rows in known:
+            out[place] = rows
+        done = 0
+        while first is not None:
+            out[places[done : done + len(first)]] = first
+            done += len(first)
+            first = next(batches, None)
+        out.flush()
+        assert done == len(places), f"{done} of {len(places)} rows were made"

@@ -1,0 +1,144 @@
+"""One source to its clips: sound of one length and level, log-mels, captions, beats."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from musicldm.audio import Wave, log_mel
+from musicldm.data.manifest import PrepareSettings
+from musicldm.data.sounds import SILENCE, decode, level, peak
+from musicldm.data.sources import Problem, Source
+from musicldm.errors import DataError, MissingDependencyError
+
+FULL_SCALE = 32767
+_BEATS = ("beats", "downbeats")
+
+
+class TrackedBeats(Protocol):
+    """What a beat tracker finds: seconds of beats and of downbeats, beats a minute, beats a bar; 0 where unknown."""
+
+    @property
+    def beats(self) -> Sequence[float] | npt.NDArray[Any]: ...
+    @property
+    def downbeats(self) -> Sequence[float] | npt.NDArray[Any]: ...
+    @property
+    def tempo(self) -> float: ...
+    @property
+    def meter(self) -> int: ...
+
+
+Tracker = Callable[[Wave, int], TrackedBeats]
+"""A wave and its rate in Hz to its beats."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A clip: its entry in `clips.jsonl`, `wave` (samples,) int16 and `mel` (frames, bins) float16."""
+
+    row: dict[str, Any] = field(hash=False)
+    wave: npt.NDArray[np.int16]
+    mel: npt.NDArray[np.float16]
+
+
+def clips_of(
+    source: Source, root: Path, settings: PrepareSettings, tracker: Tracker | None, scratch: Path
+) -> Iterator[Clip | Problem]:
+    """The clips of a source one by one, and what is left out of it.
+
+    Clips follow each other without overlap; the last one is padded with silence if at least half of it is there.
+
+    Args:
+        source: what to read.
+        root: the folder that its path is below.
+        settings: how.
+        tracker: of beats; None where none are tracked.
+        scratch: folder for a temporary file as large as the sound.
+    """
+    rate, samples = settings.spec.sample_rate, settings.samples
+    try:
+        with source.open(root) as file:
+            wave, tags = decode(file, Path(source.name).suffix.lower(), rate, scratch)
+    except (DataError, MissingDependencyError, OSError) as error:
+        yield Problem(source.name, "corrupt" if isinstance(error, DataError) else "unreadable", str(error))
+        return
+    if 2 * len(wave) < samples:
+        needed = f"{len(wave) / rate:.2f} s: at least {samples / rate / 2:.2f} s needed"
+        yield Problem(source.name, "too short", needed)
+        return
+    if peak(wave) < SILENCE:
+        yield Problem(source.name, "silent", "peak below -60 dB")
+        return
+    wave = level(wave, rate, settings.normalize)
+    source = with_tags(source, tags) if source.tagged else source
+    source = with_beats(source, wave, settings, tracker)
+    for start in range(0, len(wave) - (samples + 1) // 2 + 1, samples):
+        yield _clip(source, wave[start : start + samples], start, settings)
+
+
+def _clip(source: Source, wave: Wave, start: int, settings: PrepareSettings) -> Clip | Problem:
+    import torch
+
+    rate = settings.spec.sample_rate
+    if peak(wave) < SILENCE:
+        return Problem(source.name, "silent", "peak below -60 dB", start / rate)
+    sound = np.zeros(settings.samples, dtype=np.float32)
+    sound[: len(wave)] = wave
+    row = {"source": source.name, "start": start / rate, "seconds": len(wave) / rate, "captions": source.captions}
+    row |= {key: value for key, value in source.fields.items() if key not in row}
+    length = settings.samples / rate
+    for name in _BEATS:
+        if name in source.fields:
+            times = (time - start / rate for time in source.fields[name])
+            row[name] = [round(time, 6) for time in times if 0 <= time < length]
+    mel = log_mel(torch.from_numpy(sound), settings.spec).numpy().astype(np.float16)
+    return Clip(row, np.round(np.clip(sound, -1, 1) * FULL_SCALE).astype(np.int16), mel)
+
+
+def with_tags(source: Source, tags: dict[str, str]) -> Source:
+    """A source of a bare folder with its file's tags: genre into the caption, all into the fields.
+
+    Titles and names of artists stay out of captions: they do not say what is heard.
+    """
+    words = [*re.split(r"\s*[,;/]\s*", tags.get("genre", "")), *source.captions]
+    known = {word.lower(): word for word in reversed(words) if word}
+    caption = ", ".join(reversed(known.values()))
+    return replace(source, captions=(caption,), fields={**tags, **source.fields})
+
+
+def with_beats(source: Source, wave: Wave, settings: PrepareSettings, tracker: Tracker | None) -> Source:
+    """A source with `beats` and `downbeats` in seconds from where the settings say, or with neither.
+
+    What is tracked also gives `tempo` in beats a minute, and `meter` in beats a bar where nothing else says it.
+    """
+    said = {name: source.fields.get(name) for name in _BEATS}
+    known = settings.beats in ("auto", "metadata") and all(_are_times(times) for times in said.values())
+    if known:
+        return source
+    fields = {key: value for key, value in source.fields.items() if key not in _BEATS}
+    if settings.beats in ("none", "metadata"):
+        return replace(source, fields=fields)
+    assert tracker is not None, "beats are to be tracked, and nothing tracks them"
+    found = tracker(wave, settings.spec.sample_rate)
+    tracked = {name: [float(time) for time in getattr(found, name)] for name in _BEATS}
+    about = {key: value for key in ("tempo", "meter") if (value := getattr(found, key))}
+    if "meter" in fields:
+        about.pop("meter", None)
+    return replace(source, fields={**fields, **tracked, **about})
+
+
+def _are_times(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, int | float) for one in value)
+
+
+def load_tracker() -> Tracker:
+    """The beat tracker that ships with the package."""
+    tracker: Tracker = import_module("musicldm.data.beats").BeatTracker.from_pretrained("default")
+    return tracker

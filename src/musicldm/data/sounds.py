@@ -1,0 +1,131 @@
+"""A source's bytes to one mono wave at the wanted rate and level, in blocks, however long it is."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from musicldm.audio import MAX_GAIN, Wave, normalise
+from musicldm.data.sources import PYAV
+from musicldm.errors import DataError, MissingDependencyError
+
+NORMALISATIONS = ("peak", "loudness", "none")
+SILENCE = 10 ** (-60 / 20)
+"""A peak below this, -60 dB of full scale, is silence."""
+PUBLISHED_PEAK = 0.5
+LUFS = -16.0
+"""As loud as mastered music (-10 LUFS at a peak of 1) is at the published peak of 0.5."""
+_BLOCK = 1 << 16
+
+Block = npt.NDArray[np.float32]
+
+
+def decode(file: IO[bytes], suffix: str, rate: int, scratch: Path) -> tuple[Wave, dict[str, str]]:
+    """Audio of any rate, channels and length to its mono wave (n,) at `rate` Hz and its tags.
+
+    The wave lies in an unlinked file in `scratch`, so that hours of it take no memory.
+
+    Raises:
+        DataError: no audio, no samples, or samples that are not finite.
+        MissingDependencyError: the suffix is one of `PYAV`, which is not installed.
+    """
+    tags: dict[str, str] = {}
+    with tempfile.TemporaryFile(dir=scratch) as kept:
+        for block in _resampled(_mono(file, suffix, tags), rate):
+            kept.write(block.tobytes())
+        if not kept.tell():
+            raise DataError("the file holds no samples")
+        kept.flush()
+        return np.memmap(kept, dtype=np.float32, mode="r+"), tags
+
+
+def _mono(file: IO[bytes], suffix: str, tags: dict[str, str]) -> Iterator[tuple[int, Block]]:
+    """Rate in Hz and mean of the channels (n,) of each block; fills `tags` on the way."""
+    blocks = _by_pyav(file, tags) if suffix in PYAV else _by_soundfile(file, tags)
+    for rate, channels in blocks:
+        if not np.isfinite(channels).all():
+            raise DataError("the file holds samples that are not finite")
+        yield rate, channels.mean(axis=1, dtype=np.float32)
+
+
+class _Forward(soundfile.SoundFile):
+    """A file that is read from its beginning to its end.
+
+    soundfile seeks to where it is after each read of a file that can seek, and MP3 goes wrong for a while after that.
+    """
+
+    def seekable(self) -> bool:
+        return False
+
+
+def _by_soundfile(file: IO[bytes], tags: dict[str, str]) -> Iterator[tuple[int, Block]]:
+    try:
+        with _Forward(file) as sound:
+            tags.update({key: value for key, value in sound.copy_metadata().items() if value})
+            while len(block := sound.read(_BLOCK, dtype="float32", always_2d=True)):
+                yield sound.samplerate, block
+    except (soundfile.LibsndfileError, RuntimeError, ValueError) as error:
+        raise DataError(f"no audio that can be read ({str(error).rsplit(': ', 1)[-1].strip() or 'unknown'})") from None
+
+
+def _by_pyav(file: IO[bytes], tags: dict[str, str]) -> Iterator[tuple[int, Block]]:
+    try:
+        import av
+    except ImportError:
+        raise MissingDependencyError("av", "aac") from None
+    try:
+        with av.open(file, mode="r") as container:
+            tags.update({key.lower(): value for key, value in container.metadata.items() if value})
+            planar: Any = av.AudioResampler(format="fltp")
+            for frame in container.decode(audio=0):
+                for plane in planar.resample(frame):
+                    yield plane.sample_rate, plane.to_ndarray().T
+    except (av.FFmpegError, IndexError) as error:
+        raise DataError(f"no audio that can be read ({error})") from None
+
+
+def _resampled(blocks: Iterator[tuple[int, Block]], rate: int) -> Iterator[Block]:
+    """Blocks at one rate to blocks at another, by soxr's high quality; a file whose rate changes is refused."""
+    import soxr
+
+    stream, source = None, rate
+    for source, block in blocks:
+        if source == rate and stream is None:
+            yield block
+            continue
+        if stream is None:
+            stream, first = soxr.ResampleStream(source, rate, 1, dtype="float32"), source
+        if source != first:
+            raise DataError(f"the sample rate changes from {first} to {source} Hz")
+        yield stream.resample_chunk(block)
+    if stream is not None:
+        yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
+
+
+def level(wave: Wave, rate: int, how: str) -> Wave:
+    """Wave to the level that trainings get; it may be changed in place.
+
+    Args:
+        wave: (n,).
+        rate: in Hz.
+        how: "peak" takes out the mean and scales the peak to 0.5, as the published training; "loudness" takes out the
+            mean and scales to -16 LUFS; "none" leaves every sample as it is. A gain is at most 40 dB.
+    """
+    if how == "none":
+        return wave
+    wave -= np.float32(wave.mean(dtype=np.float64))
+    if how == "loudness":
+        return normalise(wave, rate, LUFS)
+    wave *= np.float32(min(PUBLISHED_PEAK / max(peak(wave), 1e-9), MAX_GAIN))
+    return wave
+
+
+def peak(wave: Wave) -> float:
+    """Largest magnitude of a wave of at least one sample."""
+    return max(float(wave.max()), -float(wave.min()))
