@@ -15,7 +15,7 @@ from musicldm.data.clips import ClipStore
 from musicldm.data.conditions import Conditions, cached_conditions, embed_texts
 from musicldm.data.latents import cached_latents, module_hash
 from musicldm.errors import CheckpointError, InvalidInputError, unknown_choice
-from musicldm.training import clap, ldm, vae, vocoder
+from musicldm.training import beats, clap, ldm, vae, vocoder
 from musicldm.training.loop import Loop, LoopOptions, Task
 
 HELD_OUT_SHARE = 0.02
@@ -137,6 +137,10 @@ def _ldm_task(store: ClipStore, recipe: str, paths: Paths, device: torch.device)
     )
 
 
+def _beats_task(store: ClipStore, recipe: str, paths: Paths, device: torch.device) -> Task:  # noqa: ARG001
+    return beats.make_task(_recipe(beats.RECIPES, recipe), *split(store), init=paths.init)
+
+
 def _take_over_condition(unet: Any, init: Path, clap_model: Any, store: ClipStore, conditions: Conditions) -> None:
     """Where `init` brings a CLAP other than the one to train under, fits the UNet's condition layer to the new one."""
     from transformers import AutoTokenizer, ClapModel
@@ -158,6 +162,7 @@ _TASKS: Mapping[str, Callable[[ClipStore, str, Paths, torch.device], Task]] = {
     "vocoder": _vocoder_task,
     "clap": _clap_task,
     "ldm": _ldm_task,
+    "beats": _beats_task,
 }
 PARTS = tuple(_TASKS)
 
@@ -190,7 +195,7 @@ def train(
     mixed_precision: str = "no",
     seed: int = 0,
 ) -> None:
-    """Trains one part (`vae`, `vocoder`, `clap`, `ldm`) on a corpus folder and writes it into `out`.
+    """Trains one part (`vae`, `vocoder`, `clap`, `ldm`, `beats`) on a corpus folder and writes it into `out`.
 
     Raises:
         InvalidInputError: an unknown part, recipe or device, or a length that is no length.
