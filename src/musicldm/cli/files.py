@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,14 +63,7 @@ class Target:
     def claim(self, prompt: str) -> Path:
         """Makes an empty file of a name that was free: the plain one, or with -2, -3, … added."""
         stem = self.stem or f"{date.today().isoformat()}-{slug(prompt)}"
-        for name in _numbered(stem):
-            path = self.folder / f"{name}.{self.audio_format}"
-            try:
-                path.open("xb").close()
-            except FileExistsError:
-                continue
-            return path
-        raise AssertionError("the numbers do not end")
+        return claim_file(self.folder, stem, self.audio_format)
 
     @contextmanager
     def claimed(self, prompt: str) -> Iterator[Path]:
@@ -80,6 +74,35 @@ class Target:
         except BaseException:
             path.unlink(missing_ok=True)
             raise
+
+
+def claim_file(folder: Path, stem: str, ending: str) -> Path:
+    """Makes an empty file `folder/stem.ending`, or with -2, -3, … after the stem where that is taken."""
+    for name in _numbered(stem):
+        path = folder / f"{name}.{ending}"
+        try:
+            path.open("xb").close()
+        except FileExistsError:
+            continue
+        return path
+    raise AssertionError("the numbers do not end")
+
+
+def write_new(folder: Path, stem: str, ending: str, content: bytes) -> Path:
+    """Content into a file of a free name, see `claim_file`, whole or not at all."""
+    path = claim_file(folder, stem, ending)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+        raise
+    return path
 
 
 def _numbered(stem: str) -> Iterator[str]:

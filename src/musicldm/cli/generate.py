@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from musicldm.cli.devices import choose_device
 from musicldm.cli.display import Advance, progress_bar, show_table
 from musicldm.errors import InvalidInputError
 
@@ -164,11 +165,7 @@ def load_pipeline(choices: Choices) -> Any:
     for logging in (diffusers_logging, transformers_logging):
         logging.set_verbosity_error()
         logging.disable_progress_bar()
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    names = [name for name, is_there in there.items() if is_there]
-    device = names[0] if choices.device == "auto" else choices.device
-    if device not in names:
-        raise InvalidInputError(f"device {device!r} is not available here: choose one of {', '.join(names)}")
+    device = choose_device(choices.device)
     torch.backends.cudnn.deterministic = True
     dtype = getattr(torch, "float32" if choices.dtype == "auto" else choices.dtype)
     pipeline = MusicLDMPipeline.from_pretrained(choices.model, dtype=dtype).to(device)

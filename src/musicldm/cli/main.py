@@ -15,6 +15,7 @@ import typer
 from typer.exceptions import TyperException
 
 from musicldm import __version__
+from musicldm.cli.beats import beats
 from musicldm.cli.corpus import corpus
 from musicldm.cli.doctor import doctor
 from musicldm.cli.generate import generate
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (generate, info, corpus, prepare, train, doctor):
+for command in (generate, info, beats, corpus, prepare, train, doctor):
     app.command()(command)
 
 

@@ -16,7 +16,9 @@ _IMPROVEMENTS = ("fold-tempo", "other-partner", "match-loudness", "match-key")
 
 
 def train(
-    part: Annotated[str, typer.Argument(metavar="vae|vocoder|clap|ldm", help="Which part of the model.")],
+    part: Annotated[
+        str, typer.Argument(metavar="vae|vocoder|clap|ldm|beats", help="Which part of the model, or the beat tracker.")
+    ],
     data: Annotated[Path, typer.Option(help="Folder that `musicldm prepare` made.")],
     out: Annotated[Path, typer.Option(help="Folder of the run: checkpoint, log, samples and the trained part.")],
     recipe: Annotated[str, typer.Option(help="Sizes and settings by name.", show_default=True)] = "default",

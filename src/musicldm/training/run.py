@@ -16,7 +16,7 @@ from musicldm.data.conditions import Conditions, stored_conditions, stored_laten
 from musicldm.data.encoders import embed_texts, load_part, module_hash
 from musicldm.data.mixup import Mixer
 from musicldm.errors import CheckpointError, InvalidInputError, unknown_choice
-from musicldm.training import clap, ldm, vae, vocoder
+from musicldm.training import beats, clap, ldm, vae, vocoder
 from musicldm.training.examples import Mixing
 from musicldm.training.loop import Loop, LoopOptions
 from musicldm.training.studio import Studio, open_studio
@@ -184,6 +184,10 @@ def _check_width(unet: Any, init: Path, conditions: Conditions) -> None:
         )
 
 
+def _beats_task(store: ClipStore, wanted: Wanted, paths: Paths, device: torch.device) -> Task:  # noqa: ARG001
+    return beats.make_task(wanted.of(beats.RECIPES), *split(store), init=paths.init)
+
+
 def _take_over_condition(unet: Any, init: Path, clap_model: Any, store: ClipStore, conditions: Conditions) -> None:
     """Where `init` brings a CLAP other than the one to train under, fits the UNet's condition layer to the new one."""
     from transformers import AutoTokenizer, ClapModel
@@ -205,6 +209,7 @@ _TASKS: Mapping[str, Callable[[ClipStore, Wanted, Paths, torch.device], Task]] =
     "vocoder": _vocoder_task,
     "clap": _clap_task,
     "ldm": _ldm_task,
+    "beats": _beats_task,
 }
 PARTS = tuple(_TASKS)
 
@@ -242,7 +247,7 @@ def train(
     compile: bool = False,
     patience: int | None = None,
 ) -> None:
-    """Trains one part (`vae`, `vocoder`, `clap`, `ldm`) on a prepared folder and writes it into `out`.
+    """Trains one part (`vae`, `vocoder`, `clap`, `ldm`, `beats`) on a prepared folder and writes it into `out`.
 
     `recipe` is a name in the part's `RECIPES`, `changes` are settings of it that are to be others; `init` and `model`
     are as in `Paths`, and all the rest as in `LoopOptions`.
