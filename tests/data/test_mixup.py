@@ -107,6 +107,8 @@ def test_the_downbeats_of_two_click_tracks_fall_within_one_latent_frame(fps: flo
         cuts = random.uniform(0, 5, size=2)
         starts = latent_cuts(Mix(1, *cuts, 0.5), fps)
         assert min(starts) >= 0
+        assert all(start <= cut * fps or 0 in starts for start, cut in zip(starts, cuts, strict=True))
+        assert all(cut * fps - start < 2.5 for start, cut in zip(starts, cuts, strict=True))
         misaligned = (cuts[0] * fps - starts[0]) - (cuts[1] * fps - starts[1])
         worst = max(worst, abs(misaligned))
         a, b = (np.zeros((2, frames, 1), np.float32) for _ in range(2))

@@ -20,6 +20,7 @@ from musicldm.cli.corpus import corpus
 from musicldm.cli.doctor import doctor
 from musicldm.cli.generate import generate
 from musicldm.cli.info import info
+from musicldm.cli.mixup import mixup
 from musicldm.cli.prepare import prepare
 from musicldm.cli.train import train
 from musicldm.errors import MusicLDMError
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 for command in (generate, info, beats, corpus, prepare, train, doctor):
     app.command()(command)
+app.add_typer(mixup, name="mixup")
 
 
 def _print_version(wanted: bool) -> None:

@@ -101,7 +101,7 @@ def train(
         data=data,
         out=out,
         recipe=recipe,
-        changes=_given(changes) | _condition(condition) | _mixup(_given(mixing) | _improvements(mixup_with)),
+        changes=_given(changes) | _condition(condition) | _mixup(_given(mixing) | improvements(mixup_with)),
         minutes=minutes,
         steps=steps,
         resume=resume,
@@ -133,7 +133,12 @@ def _condition(condition: str | None) -> dict[str, Any]:
     return {"text_share": shares[condition]}
 
 
-def _improvements(names: str | None) -> dict[str, Any]:
+def improvements(names: str | None) -> dict[str, Any]:
+    """Options of `MixupOptions` by their names on the command line.
+
+    Raises:
+        InvalidInputError: an unknown name.
+    """
     found = {}
     for name in names.split(",") if names else ():
         if name.strip() not in _IMPROVEMENTS:

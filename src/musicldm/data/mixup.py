@@ -6,6 +6,7 @@ author's training code does; the other values are what this project adds. Times 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -180,14 +181,18 @@ def mix_waves(
 
 
 def latent_cuts(mix: Mix, frames_per_second: float) -> tuple[int, int]:
-    """The cuts of anchor and partner in latent frames, at most half a frame off each other.
+    """The first frames of anchor and partner: those that hold the cuts, at most half a frame off each other.
 
-    The anchor is rounded to a frame, and the partner by the distance between the two cuts: where each is rounded for
-    itself, the downbeats may come to lie a whole frame apart.
+    The partner is rounded by the distance between the two cuts: where each is rounded for itself, the downbeats may
+    come to lie a whole frame apart. Where rounding would cut the partner's downbeat off, both begin a frame earlier.
     """
-    start = round(mix.start * frames_per_second)
-    partner = start + round((mix.partner_start - mix.start) * frames_per_second)
-    return (start, partner) if partner >= 0 else (start - partner, 0)
+    place, partner_place = mix.start * frames_per_second, mix.partner_start * frames_per_second
+    start = math.floor(place)
+    partner = start + round(partner_place - place)
+    if partner > partner_place:
+        start, partner = start - 1, partner - 1
+    late = max(0, -start, -partner)
+    return start + late, partner + late
 
 
 def mix_latents(anchor: Latent, partner: Latent, mix: Mix, frames_per_second: float) -> Latent:
@@ -286,6 +291,10 @@ class Mixer:
         """
         if self.options.kind == "none" or rng.random() >= self.options.probability:
             return None
+        return self.draw_mix(index, needed, rng)
+
+    def draw_mix(self, index: int, needed: float, rng: np.random.Generator) -> Mix | None:
+        """What clip `index` is mixed with, whatever the probability; None where there is nothing to mix it with."""
         partners = self.partners(index)
         if not len(partners):
             return None

@@ -1,0 +1,68 @@
+"""`musicldm mixup preview`: what training with mixup is fed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from musicldm.errors import InvalidInputError
+
+mixup = typer.Typer(help="Beat-synchronous mixup of training clips.", add_completion=False)
+
+
+@mixup.callback(invoke_without_command=True)
+def _help(context: typer.Context) -> None:
+    """Beat-synchronous mixup of training clips."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@mixup.command()
+def preview(
+    data: Annotated[Path, typer.Argument(help="Folder that `musicldm prepare` made.")],
+    kind: Annotated[str, typer.Option(metavar="bam|blm|simple", show_default=True)] = "blm",
+    count: Annotated[int, typer.Option("-n", help="How many mixtures.", show_default=True)] = 8,
+    out: Annotated[Path, typer.Option(help="Folder for them.", show_default=True)] = Path("mixup-preview"),
+    mixup_with: Annotated[
+        str | None, typer.Option(metavar="A,B,…", help="Improvements, as in `musicldm train`.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="Whose VAE and vocoder blm is heard through.")] = "default",
+    seed: Annotated[int, typer.Option(help="Of every random draw.", show_default=True)] = 0,
+) -> None:
+    """Write sources and mixtures to hear, and pictures of their beats; nothing is overwritten."""
+    from musicldm.audio import encode
+    from musicldm.cli.files import write_new
+    from musicldm.cli.train import improvements
+    from musicldm.data.clips import ClipStore
+    from musicldm.data.mixup import MixupOptions
+    from musicldm.training.preview import examples, picture
+
+    if count < 1:
+        raise InvalidInputError(f"-n {count}: it must be at least 1")
+    if kind == "none":
+        raise InvalidInputError("unknown mixup kind 'none' for a preview: choose one of simple, bam, blm")
+    options: Any = {"kind": kind, **improvements(mixup_with)}
+    chosen = MixupOptions(**options)
+    store = ClipStore(data)
+    studio = _studio(model, store) if kind == "blm" else None
+    rate = store.spec.sample_rate
+    for number, example in enumerate(examples(store, chosen, studio, count, seed), start=1):
+        out.mkdir(parents=True, exist_ok=True)
+        stem = f"{kind}-{number:02}"
+        title = f"{kind}, λ {example.mix.weight:.2f} of the anchor"
+        write_new(out, stem, "png", picture(example, rate, title))
+        for name in ("anchor", "partner", "mixture"):
+            written = write_new(out, f"{stem}-{name}", "wav", encode(getattr(example, name), rate, "wav"))
+        print(f"{written}\t{example.names[0]}\t{example.names[1]}\t{example.mix.weight:.2f}")
+
+
+def _studio(model: str, store: Any) -> Any:
+    from musicldm.cli.generate import load_pipeline
+    from musicldm.cli.settings import Choices
+    from musicldm.training.studio import open_studio
+
+    pipeline = load_pipeline(Choices(model=model, device="cpu"))
+    parts = (pipeline.vae, pipeline.vocoder, pipeline.text_encoder, pipeline.tokenizer, pipeline.feature_extractor)
+    return open_studio(store.spec, *parts)
