@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,9 +14,10 @@ from typing import Any, Self
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, DiffusionPipeline, UNet2DConditionModel
+from diffusers.loaders import StableDiffusionLoraLoaderMixin
 from diffusers.pipelines.pipeline_utils import StableDiffusionMixin
 from diffusers.schedulers import KarrasDiffusionSchedulers
-from diffusers.utils import BaseOutput
+from diffusers.utils import BaseOutput, is_peft_available
 from transformers import (
     ClapFeatureExtractor,
     ClapModel,
@@ -23,9 +26,9 @@ from transformers import (
     SpeechT5HifiGan,
 )
 
-from musicldm.checkpoints import integrity, loading, resolve
+from musicldm.checkpoints import integrity, loading, lora, resolve
 from musicldm.checkpoints.defaults import FILE_NAME, GenerationDefaults
-from musicldm.errors import InvalidInputError
+from musicldm.errors import InvalidInputError, MissingDependencyError
 from musicldm.sampling import inputs, scoring
 from musicldm.sampling.callbacks import StepCallbacks
 from musicldm.sampling.conditioning import EmptyPromptCache, encode_texts
@@ -54,7 +57,7 @@ class MusicLDMOutput(BaseOutput):
     seeds: list[int] | None = None
 
 
-class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin):
+class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionLoraLoaderMixin):
     """Generates music from text with a MusicLDM (arXiv 2308.01546).
 
     Args:
@@ -70,6 +73,7 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin):
 
     scheduler: Any
     model_cpu_offload_seq = "text_encoder->unet->vae->vocoder"
+    _lora_loadable_modules = ["unet"]  # noqa: RUF012 (diffusers reads it as a class attribute)
     _optional_components = ["feature_extractor"]  # noqa: RUF012 (diffusers reads it as a class attribute)
     _callback_tensor_inputs = ["latents", "prompt_embeds", "negative_prompt_embeds"]  # noqa: RUF012
 
@@ -97,6 +101,7 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin):
         self.generation_defaults = generation_defaults or GenerationDefaults()
         self._empty_prompt = EmptyPromptCache()
         self._guidance_scale = self.generation_defaults.guidance_scale
+        self._lora_scales: dict[str, float] = {}
         self._interrupt = False
         self._num_timesteps = 0
 
@@ -171,6 +176,46 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin):
         super().save_pretrained(str(folder), **kwargs)
         if (folder / integrity.FILE_NAME).exists():
             integrity.write_sums(folder)
+
+    def load_lora(self, path: str | os.PathLike[str], scale: float = 1.0, adapter_name: str | None = None) -> None:
+        """Adds a LoRA to the UNet.
+
+        diffusers' own `load_lora_weights`, `set_adapters`, `fuse_lora` and `unload_lora_weights` work too; this one
+        checks before it changes anything.
+
+        Args:
+            path: a .safetensors file in diffusers' format, or a folder with pytorch_lora_weights.safetensors.
+            scale: how much of it; 0 is none, 1 all, more exaggerates.
+            adapter_name: to speak of it in `set_adapters`; diffusers makes one where None.
+
+        Raises:
+            CheckpointError: no such file, no LoRA, or one for another model.
+            InvalidInputError: a scale that is not finite.
+            MissingDependencyError: peft is not installed.
+        """
+        if not math.isfinite(scale):
+            raise InvalidInputError(f"LoRA scale {scale}: it must be a finite number")
+        if not is_peft_available():
+            raise MissingDependencyError("peft", "lora")
+        state = lora.read_lora(Path(path), self.unet)
+        loaded = getattr(self.unet, "peft_config", {})
+        name = adapter_name or f"lora_{len(loaded)}"
+        if name in loaded:
+            raise InvalidInputError(f"adapter_name {name!r} is there already: choose another, or unload it first")
+        active = self.unet.active_adapters() if loaded else []
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Already found a `peft_config`")
+            self.unet.load_lora_adapter(state, prefix="unet", adapter_name=name)
+        self._lora_scales = {one: self._lora_scales.get(one, 1.0) for one in active} | {name: scale}
+        self.unet.set_adapters(list(self._lora_scales), list(self._lora_scales.values()))
+
+    def fuse_lora(self, components: Sequence[str] = ("unet",), **kwargs: Any) -> None:
+        """Adds the active LoRAs to the weights they change, for speed; `kwargs` as in diffusers."""
+        super().fuse_lora(list(components), **kwargs)
+
+    def unfuse_lora(self, components: Sequence[str] = ("unet",), **kwargs: Any) -> None:
+        """Takes them out again."""
+        super().unfuse_lora(list(components), **kwargs)
 
     @property
     def components(self) -> dict[str, Any]:

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from musicldm import __version__
+from musicldm import MusicLDMPipeline, __version__
 from musicldm.audio import PEAK, loudness, read, read_settings
 from musicldm.checkpoints.resolve import resolve
 from musicldm.cli.files import Target, slug
 from musicldm.cli.settings import BATCH, Choices, make_jobs, model_hash
 from musicldm.errors import InvalidInputError
+from musicldm.training.lora import add_lora, save_lora
 
 
 def test_a_file_does_not_say_what_made_it(command, tiny_model_dir: Path) -> None:
@@ -85,7 +87,7 @@ def test_an_option_beside_from_file_does_not_override(command, tiny_model_dir: P
 
 def test_another_model_under_the_same_name_is_no_warning(command, tiny_model_dir: Path, monkeypatch) -> None:
     command("generate", "techno", "--model", tiny_model_dir, "-o", "a.wav")
-    monkeypatch.setattr("musicldm.cli.settings.model_hash", lambda folder: "sha256:other")
+    monkeypatch.setattr("musicldm.cli.settings.model_hash", lambda folder, lora: "sha256:other")
     outcome = command("generate", "--from-file", "a.wav", "-o", "b.wav")
     assert outcome.code == 0
     assert outcome.err == "musicldm: the model is not the one that made the file: the music will differ\n"
@@ -309,3 +311,39 @@ def test_a_changed_model_has_the_same_hash(tmp_path: Path) -> None:
     second = model_hash(tmp_path)
     (tmp_path / "SHA256SUMS").write_text("0")
     assert len({first, second, model_hash(tmp_path)}) == 3
+
+
+def test_a_lora_is_not_played_or_not_repeated(command, tiny_model_dir: Path) -> None:
+    unet = MusicLDMPipeline.from_pretrained(tiny_model_dir).unet
+    add_lora(unet, 4)
+    torch.manual_seed(0)
+    for name, factor in unet.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(factor)
+    save_lora(unet, Path("lora"))
+    options = ["--seed", 1, "--model", tiny_model_dir]
+    for name, lora in {"plain": [], "none": ["--lora", "lora", "--lora-scale", 0], "full": ["--lora", "lora"]}.items():
+        outcome = command("generate", "jazz", *options, *lora, "-o", f"{name}.wav")
+        assert (outcome.code, outcome.err) == (0, "")
+    waves = {name: read(f"{name}.wav")[0] for name in ("plain", "none", "full")}
+    assert np.array_equal(waves["plain"], waves["none"])
+    assert not np.allclose(waves["plain"], waves["full"], atol=1e-3)
+    settings = read_settings("full.wav")
+    assert (settings["lora"], settings["lora_scale"]) == (str(Path("lora").resolve()), 1.0)
+    outcome = command("generate", "--from-file", "full.wav", "-o", "again.wav")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert np.array_equal(read("again.wav")[0], waves["full"])
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--lora", "gone"], "gone: no LoRA there: give a .safetensors file, or a folder with"),
+        (["--lora", "x", "--lora-scale", "nan"], "lora scale nan: it must be a finite number"),
+    ],
+)
+def test_loras_that_are_none_are_accepted(command, tiny_model_dir: Path, options: list[str], complaint: str) -> None:
+    outcome = command("generate", "jazz", "--model", tiny_model_dir, *options)
+    assert outcome.code == 2
+    assert outcome.err.startswith(f"musicldm: {complaint}")
+    assert not list(Path().glob("*.wav"))

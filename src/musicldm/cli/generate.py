@@ -44,6 +44,8 @@ _FromFile = Annotated[
 _Model = Annotated[str | None, _option("A folder, or a hub id: ucsd-reach/musicldm.", _MODEL, default="default")]
 _Device = Annotated[str | None, _option("Where to compute.", _MODEL, metavar="auto|cpu|cuda|mps", default="auto")]
 _Dtype = Annotated[str | None, _option("auto is float32.", _MODEL, metavar="auto|float32|bfloat16|float16")]
+_Lora = Annotated[str | None, _option("A LoRA: .safetensors file, or its folder.", _MODEL, metavar="FILE")]
+_LoraScale = Annotated[float | None, _option("How much of it; 0 is none.", _MODEL, default="1")]
 _Out = Annotated[
     str | None,
     _option("Where to write.", _FILES, "-o", "--out", metavar="FILE|DIR", default="here, named by date and prompt"),
@@ -72,6 +74,8 @@ def generate(
     model: _Model = None,
     device: _Device = None,
     dtype: _Dtype = None,
+    lora: _Lora = None,
+    lora_scale: _LoraScale = None,
     out: _Out = None,
     audio_format: _Format = None,
     loudness: _Loudness = None,
@@ -91,6 +95,8 @@ def generate(
         "model": model,
         "device": device,
         "dtype": dtype,
+        "lora": lora,
+        "lora_scale": lora_scale,
         "loudness": loudness,
     }
     choices = Choices.of(given, stored)
@@ -98,7 +104,7 @@ def generate(
     fallback = from_file.suffix.lower().removeprefix(".") if from_file else "wav"
     is_folder = out is not None and out.endswith(("/", os.sep))
     target = Target.of(None if out is None else Path(out), is_folder, audio_format, fallback)
-    made = make_music(choices, jobs, target, known_hash=stored.get("model_hash") if model is None else None)
+    made = make_music(choices, jobs, target, known_hash=stored.get("model_hash") if model is lora is None else None)
     if as_json:
         print(json.dumps({"files": made}, indent=2, ensure_ascii=False))
     else:
@@ -132,7 +138,7 @@ def make_music(
     with progress_bar("Loading the model"):
         pipeline = load_pipeline(choices)
     choices = choices.settled(pipeline)
-    hash_of_model = model_hash(Path(pipeline.config._name_or_path))
+    hash_of_model = model_hash(Path(pipeline.config._name_or_path), choices.lora)
     if known_hash not in (None, hash_of_model):
         warnings.warn("the model is not the one that made the file: the music will differ", UserWarning, stacklevel=1)
     made = []
@@ -154,7 +160,8 @@ def load_pipeline(choices: Choices) -> Any:
 
     Raises:
         InvalidInputError: a device that this machine does not have, or an unknown scheduler.
-        CheckpointError: the model cannot be loaded.
+        CheckpointError: the model or its LoRA cannot be loaded.
+        MissingDependencyError: a LoRA needs peft, which is not installed.
     """
     import torch
     from diffusers.utils import logging as diffusers_logging
@@ -170,6 +177,10 @@ def load_pipeline(choices: Choices) -> Any:
     dtype = getattr(torch, "float32" if choices.dtype == "auto" else choices.dtype)
     pipeline = MusicLDMPipeline.from_pretrained(choices.model, dtype=dtype).to(device)
     pipeline.set_progress_bar_config(disable=True)
+    if choices.lora is not None:
+        pipeline.load_lora(choices.lora, choices.lora_scale)
+        pipeline.fuse_lora()
+        pipeline.unload_lora_weights()
     if choices.scheduler is not None:
         pipeline.set_scheduler(choices.scheduler)
     return pipeline

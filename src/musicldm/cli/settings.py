@@ -38,6 +38,8 @@ class Choices:
         guidance: weight of the prompt.
         scheduler: short name.
         loudness: "peak" or LUFS.
+        lora: file or folder of a LoRA for the model's UNet.
+        lora_scale: how much of it.
 
     Raises:
         InvalidInputError: a value outside its range, as far as that can be said without the model.
@@ -52,6 +54,8 @@ class Choices:
     guidance: float | None = None
     scheduler: str | None = None
     loudness: str | float = "peak"
+    lora: str | None = None
+    lora_scale: float = 1.0
 
     def __post_init__(self) -> None:
         if self.device not in DEVICES:
@@ -64,6 +68,8 @@ class Choices:
             raise InvalidInputError(f"steps {self.steps}: it must be at least 1")
         if self.guidance is not None and not math.isfinite(self.guidance):
             raise InvalidInputError(f"guidance {self.guidance:g}: it must be a finite number")
+        if not math.isfinite(self.lora_scale):
+            raise InvalidInputError(f"lora scale {self.lora_scale:g}: it must be a finite number")
         object.__setattr__(self, "loudness", check_loudness(self.loudness))
 
     @classmethod
@@ -88,6 +94,7 @@ class Choices:
             steps=self.steps or defaults.num_inference_steps,
             guidance=defaults.guidance_scale if self.guidance is None else self.guidance,
             scheduler=self.scheduler or short_name(pipeline.scheduler),
+            lora=None if self.lora is None else str(Path(self.lora).resolve()),
         )
 
 
@@ -166,10 +173,16 @@ def read_prompts(path: Path) -> list[str]:
     return prompts
 
 
-def model_hash(folder: Path) -> str:
-    """What tells a model's files from any others: SHA-256 of its list of hashes, as SHA256SUMS or made here."""
-    from musicldm.checkpoints import integrity
+def model_hash(folder: Path, lora: str | None = None) -> str:
+    """What tells a model's files, and those of its LoRA, from any others.
 
+    SHA-256 of the model's list of hashes, as SHA256SUMS or made here, and of the LoRA's file.
+    """
+    from musicldm.checkpoints import integrity
+    from musicldm.checkpoints.lora import lora_file
+
+    if lora is not None:
+        return f"{model_hash(folder)}+lora:{integrity.sha256(lora_file(Path(lora)))}"
     listed = folder / integrity.FILE_NAME
     if listed.is_file():
         return f"sha256:{integrity.sha256(listed)}"

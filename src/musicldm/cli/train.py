@@ -71,6 +71,10 @@ def train(
     min_snr: Annotated[
         float | None, typer.Option(help="γ of min-SNR weights.", show_default="none", rich_help_panel=_LDM)
     ] = None,
+    lora: Annotated[
+        int | None,
+        typer.Option(metavar="RANK", help="Train a LoRA on --init instead of all weights.", rich_help_panel=_LDM),
+    ] = None,
     mixup: Annotated[
         str | None, typer.Option(metavar="none|simple|bam|blm", show_default="the recipe's", rich_help_panel=_LDM)
     ] = None,
@@ -96,6 +100,7 @@ def train(
 
     mixing = {"kind": mixup, "probability": mixup_prob, "sound_condition": mixup_sound, "captions": mixup_captions}
     changes = {"batch_size": batch_size, "learning_rate": learning_rate, "prediction": prediction, "min_snr": min_snr}
+    changes["lora_rank"] = lora
     train_part(
         part,
         data=data,

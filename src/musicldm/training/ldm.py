@@ -20,6 +20,7 @@ from musicldm.data.conditions import Conditions
 from musicldm.data.mixup import MixupOptions
 from musicldm.errors import InvalidInputError
 from musicldm.training.examples import Examples, Mixing
+from musicldm.training.lora import add_lora, save_lora
 from musicldm.training.studio import Studio
 from musicldm.training.task import Batch, Losses, Schedule, Turn
 
@@ -45,6 +46,8 @@ class LdmRecipe:
         min_snr: γ of the loss weights min(SNR, γ) / SNR on the noise (arXiv 2303.09556), or what they are for v; 0 is
             without weights.
         condition_floor: least gain of the condition layer, see `spread_condition`; 0 leaves the layer as it is.
+        lora_rank: of the factors that train beside weights that stay; 0 trains the weights. Then `optimizer` is AdamW,
+            and `condition_floor` does not count.
         mixup: of the training clips.
         schedule: of the rate and the averages.
     """
@@ -68,12 +71,15 @@ class LdmRecipe:
     drop: float = 0.1
     min_snr: float = 0.0
     condition_floor: float = 0.6
+    lora_rank: int = 0
     mixup: MixupOptions = MixupOptions()  # noqa: RUF009 - frozen
     schedule: Schedule = Schedule()  # noqa: RUF009 - frozen
 
     def __post_init__(self) -> None:
         if self.prediction not in PREDICTIONS:
             raise InvalidInputError(f"unknown prediction {self.prediction!r}: choose one of {', '.join(PREDICTIONS)}")
+        if self.lora_rank < 0:
+            raise InvalidInputError(f"lora_rank is {self.lora_rank}: it must be 0, for no LoRA, or a positive rank")
         if self.min_snr < 0:
             raise InvalidInputError(f"min_snr is {self.min_snr}: it must be 0, for no weights, or a positive γ")
         for name in ("text_share", "drop"):
@@ -243,6 +249,8 @@ class LdmTask:
         )
         model = unet if unet is not None else build_unet(recipe, latents.shape[1] // 2)
         self.unet: Any = model
+        if recipe.lora_rank:
+            add_lora(model, recipe.lora_rank)
         self.modules = nn.ModuleDict({"unet": model})
         self.turns: tuple[Turn, ...] = (
             Turn(
@@ -251,7 +259,7 @@ class LdmTask:
                 recipe.learning_rate,
                 (0.9, 0.99),
                 recipe.weight_decay,
-                optimizer=recipe.optimizer,
+                optimizer="adamw" if recipe.lora_rank else recipe.optimizer,
                 outer=tuple(f"unet.{name}" for name in _OUTER),
             ),
         )
@@ -369,5 +377,8 @@ class LdmTask:
         return latent
 
     def export(self, folder: Path) -> None:
+        if self.recipe.lora_rank:
+            save_lora(self.unet, folder)
+            return
         self.unet.save_pretrained(folder / "unet")
         sampling_scheduler(self.recipe).save_pretrained(folder / "scheduler")

@@ -141,7 +141,9 @@ def _ldm_task(store: ClipStore, wanted: Wanted, paths: Paths, device: torch.devi
         _take_over_condition(unet, paths.init, clap_model, store, conditions)
     if unet is None:
         unet = ldm.build_unet(replace(settings, condition_width=conditions.text.shape[1]), latents.shape[1] // 2)
-    if settings.condition_floor > 0:
+    if settings.lora_rank and paths.init is None:
+        raise InvalidInputError("a LoRA changes a model that is there: give --init")
+    if settings.condition_floor > 0 and not settings.lora_rank:
         raised = ldm.spread_condition(unet, conditions.text.astype(np.float32), settings.condition_floor)
         print(
             f"condition layer: {raised} directions of the captions raised to {settings.condition_floor}",
