@@ -74,13 +74,14 @@ def test_train_passes_on_other_options(command, monkeypatch: pytest.MonkeyPatch)
     outcome = command(
         "train", "ldm", "--data", "d", "--out", "o", "--steps", 9, "--model", "m", "--batch-size", 3,
         "--learning-rate", 0.1, "--condition", "both", "--prediction", "epsilon", "--min-snr", 5, "--lora", 8,
-        "--mixup", "bam",        "--mixup-prob", 0.25, "--mixup-sound", "mixed", "--mixup-captions", "joined",
+        "--mixup", "bam", "--mixup-prob", 0.25, "--mixup-sound", "mixed", "--mixup-captions", "joined",
         "--mixup-with", "fold-tempo,match-loudness", "--accumulate", 4, "--checkpointing", "--compile", "--patience", 2,
     )  # fmt: skip
     assert outcome.code == 0
     changes = {
         "batch_size": 3, "learning_rate": 0.1, "text_share": 0.8, "prediction": "epsilon", "min_snr": 5.0,
-        "lora_rank": 8,        "mixup": MixupOptions("bam", 0.25, "mixed", "joined", fold_tempo=True, match_loudness=True),
+        "lora_rank": 8,
+        "mixup": MixupOptions("bam", 0.25, "mixed", "joined", fold_tempo=True, match_loudness=True),
     }  # fmt: skip
     assert seen["changes"] == changes
     assert [seen[name] for name in ("accumulate", "checkpointing", "compile", "patience")] == [4, True, True, 2]
