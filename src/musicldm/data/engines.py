@@ -87,7 +87,7 @@ def _by_ray(units: Sequence[Path], job: Job, workers: int, address: str | None) 
     ours = not ray.is_initialized()
     if ours:
         here = {} if address else {"num_cpus": workers, "include_dashboard": False}
-        ray.init(address=address, log_to_driver=False, logging_level="error", **here)
+        ray.init(address=address or "local", log_to_driver=False, logging_level="error", **here)
     try:
         ray.data.DataContext.get_current().enable_progress_bars = False
         rows = ray.data.from_items([{"unit": str(unit)} for unit in units], override_num_blocks=len(units))
