@@ -144,7 +144,7 @@ SETTINGS = PrepareSettings(seconds=1.0, beats="model")
 
 def slow_tracker():
     def track(wave, rate):
-        time.sleep(float(sys.argv[3]) if len(sys.argv) > 3 else 0.3)
+        time.sleep(0.2)
         return SimpleNamespace(beats=[0.5], downbeats=[0.5], tempo=60.0, meter=1)
     return track
 

@@ -93,6 +93,9 @@ def _by_ray(units: Sequence[Path], job: Job, workers: int, address: str | None) 
         rows = ray.data.from_items([{"unit": str(unit)} for unit in units], override_num_blocks=len(units))
         done = rows.map(_ray_unit, fn_kwargs={"job": job})
         yield from (int(row["sources"]) for row in done.iter_rows())
+    except ray.exceptions.RayError as error:
+        reason = next((line for line in reversed(str(error).splitlines()) if "Error: " in line), "it was lost")
+        raise ChildProcessError(f"a Ray worker failed, the same command goes on from here: {reason}") from error
     finally:
         if ours:
             ray.shutdown()
