@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Literal
@@ -58,12 +59,12 @@ def _by_processes(units: Sequence[Path], job: Job, workers: int) -> Iterator[int
     waiting = iter(units)
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start) as pool:
         try:
-            running = {pool.submit(run_unit, unit, job) for unit, _ in zip(waiting, range(2 * workers), strict=False)}
+            running = {pool.submit(run_unit, unit, job) for unit in islice(waiting, 2 * workers)}
             while running:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     yield future.result()
-                    running |= {pool.submit(run_unit, unit, job) for unit, _ in zip(waiting, range(1), strict=False)}
+                    running |= {pool.submit(run_unit, unit, job) for unit in islice(waiting, 1)}
         except BrokenProcessPool:
             advice = "the same command goes on from here; fewer --workers need less memory"
             raise ChildProcessError(f"a worker was killed: {advice}") from None
@@ -86,12 +87,15 @@ def _by_ray(units: Sequence[Path], job: Job, workers: int, address: str | None) 
     ours = not ray.is_initialized()
     if ours:
         here = {} if address else {"num_cpus": workers, "include_dashboard": False}
-        ray.init(address=address, log_to_driver=False, logging_level="error", **here)
+        ray.init(address=address or "local", log_to_driver=False, logging_level="error", **here)
     try:
         ray.data.DataContext.get_current().enable_progress_bars = False
         rows = ray.data.from_items([{"unit": str(unit)} for unit in units], override_num_blocks=len(units))
         done = rows.map(_ray_unit, fn_kwargs={"job": job})
         yield from (int(row["sources"]) for row in done.iter_rows())
+    except ray.exceptions.RayError as error:
+        reason = next((line for line in reversed(str(error).splitlines()) if "Error: " in line), "it was lost")
+        raise ChildProcessError(f"a Ray worker failed, the same command goes on from here: {reason}") from error
     finally:
         if ours:
             ray.shutdown()

@@ -1,0 +1,72 @@
+"""`musicldm prepare`: what it passes on, and what it says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from musicldm.audio import MelSpec
+from musicldm.data.engines import Engine
+from musicldm.data.manifest import PrepareSettings, read_manifest
+from musicldm.data.prepare import Prepared
+
+
+def write(path: Path, samples: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, 0.1 * np.sin(np.arange(samples)), 16000)
+    path.with_suffix(".txt").write_text("a hum")
+
+
+def test_it_passes_on_other_options(command, monkeypatch: pytest.MonkeyPatch, tiny_model_dir: Path) -> None:
+    seen: dict[str, Any] = {}
+
+    def fake(src: Path, out: Path, settings: PrepareSettings, **options: Any) -> Prepared:
+        seen.update(options, src=src, out=out, settings=settings)
+        return Prepared(5, 0.5, 7, 2, {"silent": 1, "corrupt": 1})
+
+    monkeypatch.setattr("musicldm.data.prepare.prepare", fake)
+    outcome = command(
+        "prepare", "s", "--out", "o", "--model", tiny_model_dir, "--normalize", "none", "--beats", "auto",
+        "--seconds", 5, "--sample-rate", 8000, "--mel-bins", 128, "--workers", 3, "--engine", "ray", "--address", "a:1",
+        "--device", "cpu",
+    )  # fmt: skip
+    assert (outcome.code, outcome.out) == (0, "5 clips, 0.50 h in o\n")
+    assert outcome.err == "musicldm: left out: 1 corrupt, 1 silent; see o/report.jsonl\n"
+    assert callable(seen.pop("progress"))
+    assert seen == {
+        "src": Path("s"), "out": Path("o"), "model": tiny_model_dir, "device": "cpu",
+        "settings": PrepareSettings(MelSpec(sample_rate=8000, n_mels=128, f_max=4000.0), 5.0, "none", "auto"),
+        "engine": Engine("ray", 3, "a:1"),
+    }  # fmt: skip
+
+
+def test_a_folder_is_not_prepared(command) -> None:
+    write(Path("songs/a.wav"), 20000)
+    write(Path("songs/b.wav"), 100)
+    outcome = command("prepare", "songs", "--out", "data", "--seconds", 1, "--workers", 1)
+    assert (outcome.code, outcome.out) == (0, "1 clips, 0.00 h in data\n")
+    assert outcome.err == "musicldm: left out: 1 too short; see data/report.jsonl\n"
+    assert read_manifest(Path("data"))["clips"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["gone", "--out", "o"], "gone: no such folder"),
+        (["songs", "--out", "o", "--normalize", "loud"], "unknown normalisation 'loud': choose one of peak"),
+        (["songs", "--out", "o", "--engine", "spark"], "unknown engine 'spark': choose one of local, ray"),
+        (["songs", "--out", "o", "--model", "gone"], "gone"),
+        (["songs", "--out", "songs/o"], "is inside songs: choose a folder beside it"),
+    ],
+)
+def test_it_accepts_what_has_no_meaning(command, arguments: list[str], message: str) -> None:
+    write(Path("songs/a.wav"), 20000)
+    outcome = command("prepare", *arguments)
+    assert outcome.code == 2
+    assert message in outcome.err
+    assert outcome.err.count("\n") == 1
+    assert not Path("o").exists()

@@ -1,0 +1,121 @@
+"""Latents and embeddings of prepared clips: made by the model's own classes, once, and under the model's hash."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderKL
+from tests.tiny_model import build_tiny_model
+
+from musicldm.data import encoders as encoders_module
+from musicldm.data.clips import ClipStore
+from musicldm.data.conditions import stored_conditions, stored_latents
+from musicldm.data.encoders import Encoders, latents_name, sounds_name, texts_name
+from musicldm.data.prepare import prepare
+from musicldm.errors import CheckpointError, InvalidInputError
+
+from .conftest import HERE, SETTINGS, contents, manifest, tones, write_tone
+
+
+@pytest.fixture
+def model(tiny_model_dir: Path) -> Path:
+    Encoders.cached.cache_clear()
+    return tiny_model_dir
+
+
+def test_each_array_is_what_the_models_give_clip_by_clip(tmp_path: Path, model: Path, small_shards: None) -> None:
+    prepare(tones(tmp_path / "src", 5), tmp_path / "out", SETTINGS, engine=HERE, model=model, device="cpu")
+    store, parts = ClipStore(tmp_path / "out"), Encoders.load(model)
+    latents, sounds = store.array(latents_name(parts.vae)), store.array(sounds_name(parts.clap))
+    texts = store.caption_array(texts_name(parts.clap))
+    assert len(store.shards) > 1
+    for clip, row in enumerate(store.rows):
+        with torch.no_grad():
+            mel = torch.from_numpy(np.asarray(store.mels[clip], np.float32))[None, None]
+            posterior = parts.vae.encode(mel).latent_dist
+            words = parts.tokenizer(row.captions[0], return_tensors="pt")
+            text = parts.clap.get_text_features(**words).pooler_output[0]
+            heard = parts.extractor(store.wave(clip), sampling_rate=16000, return_tensors="pt")["input_features"]
+            sound = parts.clap.get_audio_features(heard).pooler_output[0]
+        expected = torch.cat([posterior.mean, posterior.std], dim=1)[0].numpy()
+        np.testing.assert_allclose(latents[clip].astype(np.float32), expected, rtol=2e-3, atol=2e-3)
+        np.testing.assert_allclose(texts[clip].astype(np.float32), text.numpy(), atol=2e-3)
+        np.testing.assert_allclose(sounds[clip].astype(np.float32), sound.numpy(), atol=2e-3)
+    assert {name.partition("-")[0] for name in manifest(tmp_path / "out")["arrays"]} == {
+        "waves", "mels", "latents", "texts", "sounds",
+    }  # fmt: skip
+
+
+def test_a_model_that_comes_later_adds_what_it_would_have_added_at_once(tmp_path: Path, model: Path) -> None:
+    src = tones(tmp_path / "src", 4)
+    prepare(src, tmp_path / "once", SETTINGS, engine=HERE, model=model, device="cpu")
+    prepare(src, tmp_path / "later", SETTINGS, engine=HERE)
+    before = contents(tmp_path / "later")
+    made = prepare(src, tmp_path / "later", SETTINGS, engine=HERE, model=model, device="cpu")
+    after = contents(tmp_path / "later")
+    assert after == contents(tmp_path / "once")
+    assert made.worked_on == 4
+    assert all(after[name] == before[name] for name in before if name.endswith(("waves.npy", "clips.jsonl")))
+    assert prepare(src, tmp_path / "later", SETTINGS, engine=HERE, model=model, device="cpu").worked_on == 0
+
+
+def test_only_new_clips_are_encoded(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, small_shards: None
+) -> None:
+    src = tones(tmp_path / "src", 8, seconds=1.0)
+    prepare(src, tmp_path / "out", SETTINGS, engine=HERE, model=model, device="cpu")
+    seen = []
+    original = encoders_module._encode
+
+    def counted(kind, shard, encoders, places):
+        seen.append((kind, len(places)))
+        return original(kind, shard, encoders, places)
+
+    monkeypatch.setattr(encoders_module, "_encode", counted)
+    write_tone(src / "03b.wav", 1.0, 777)
+    (src / "03b.txt").write_text("in between")
+    prepare(src, tmp_path / "out", SETTINGS, engine=HERE, model=model, device="cpu")
+    assert sum(count for kind, count in seen if kind == "latents") == 1
+    assert sum(count for kind, count in seen if kind == "texts") == 1
+    prepare(src, tmp_path / "fresh", SETTINGS, engine=HERE, model=model, device="cpu")
+    for name in manifest(tmp_path / "fresh")["arrays"]:
+        array = "caption_array" if name.startswith("texts") else "array"
+        one, other = (getattr(ClipStore(tmp_path / folder), array)(name) for folder in ("out", "fresh"))
+        np.testing.assert_allclose(np.asarray(one, np.float32), np.asarray(other, np.float32), atol=1e-3)
+
+
+def test_trainings_make_what_is_missing_and_another_model_makes_its_own(tmp_path: Path, model: Path) -> None:
+    prepare(tones(tmp_path / "src", 3), tmp_path / "out", SETTINGS, engine=HERE)
+    store, parts = ClipStore(tmp_path / "out"), Encoders.load(model)
+    seen: list[tuple[int, int]] = []
+    latents = stored_latents(store.part(slice(1, 3)), parts.vae, lambda done, total: seen.append((done, total)))
+    assert latents.shape[0] == 2
+    assert seen[-1] == (len(store), len(store))
+    other = AutoencoderKL.from_pretrained(build_tiny_model(tmp_path / "other", seed=5) / "vae").eval()
+    assert not np.array_equal(stored_latents(store, other), stored_latents(store, parts.vae))
+    found = manifest(tmp_path / "out")
+    assert len([name for name in found["arrays"] if name.startswith("latents-")]) == 2
+    conditions = stored_conditions(store.part(slice(1, 3)), parts.clap, parts.tokenizer, None, sounds=False)
+    assert conditions.first.tolist() == [0, 1, 2]
+    assert not conditions.audio.any()
+    assert np.linalg.norm(conditions.text.astype(np.float32), axis=1) == pytest.approx(1, abs=2e-3)
+
+
+def test_a_crop_drawn_by_the_extractor_is_always_the_same(model: Path) -> None:
+    parts = Encoders.load(model)
+    long = np.random.default_rng(0).standard_normal((1, 16000 * 31)).astype(np.float32)
+    first = encoders_module.embed_waves(parts.clap, parts.extractor, long, 16000)
+    np.random.seed(123)
+    drawn = np.random.get_state()[1][:5].tolist()
+    assert np.array_equal(encoders_module.embed_waves(parts.clap, parts.extractor, long, 16000), first)
+    assert np.random.get_state()[1][:5].tolist() == drawn
+
+
+def test_folders_without_encoders_and_devices_that_are_not_there_are_refused(tmp_path: Path, model: Path) -> None:
+    src = tones(tmp_path / "src", 1)
+    with pytest.raises(CheckpointError, match="has no vae/ and no text_encoder/"):
+        prepare(src, tmp_path / "out", SETTINGS, engine=HERE, model=tmp_path)
+    with pytest.raises(InvalidInputError, match="device 'tpu' is not available here: choose one of auto"):
+        prepare(src, tmp_path / "out", SETTINGS, engine=HERE, model=model, device="tpu")
+    assert not (tmp_path / "out").exists()
