@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -140,5 +139,6 @@ def _are_times(value: object) -> bool:
 
 def load_tracker() -> Tracker:
     """The beat tracker that ships with the package."""
-    tracker: Tracker = import_module("musicldm.data.beats").BeatTracker.from_pretrained("default")
-    return tracker
+    from musicldm.data.beats import BeatTracker
+
+    return BeatTracker.from_pretrained()

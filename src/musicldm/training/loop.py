@@ -221,6 +221,14 @@ class Loop:
             self.export()
         self.accelerator.wait_for_everyone()
 
+    def steps(self) -> Iterator[dict[str, float]]:
+        """Trains a step at each turn, without end, and gives its losses; for measurements."""
+        self.task.modules.train()
+        with ThreadPoolExecutor(1) as pool:
+            for batches in self._batches(pool):
+                yield self._train_step(batches)
+                self.step += 1
+
     def _out_of_patience(self) -> bool:
         """Whether the validations have got no better for long enough; the same in all processes."""
         patience = self.options.patience

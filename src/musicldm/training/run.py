@@ -18,7 +18,7 @@ from musicldm.data.mixup import Mixer
 from musicldm.errors import CheckpointError, InvalidInputError, unknown_choice
 from musicldm.training import beats, clap, ldm, vae, vocoder
 from musicldm.training.examples import Mixing
-from musicldm.training.loop import Loop, LoopOptions
+from musicldm.training.loop import Loop, LoopOptions, make_accelerator
 from musicldm.training.studio import Studio, open_studio
 from musicldm.training.task import Task
 
@@ -260,8 +260,6 @@ def train(
         CheckpointError: a model folder that lacks a part.
         TrainingError: the training cannot go on.
     """
-    if part not in _TASKS:
-        raise unknown_choice("part", part, PARTS)
     options = LoopOptions(
         out=out,
         steps=steps,
@@ -275,10 +273,19 @@ def train(
         compile=compile,
         patience=patience,
     )
-    from musicldm.training.loop import make_accelerator
-
-    torch.manual_seed(seed)
-    store = ClipStore(data)
     place = make_accelerator(device, mixed_precision).device
-    task = _TASKS[part](store, Wanted(recipe, changes or {}), Paths(data, out, init, model), place)
-    Loop(task, options).run()
+    torch.manual_seed(seed)
+    Loop(make_task(part, Wanted(recipe, changes or {}), Paths(data, out, init, model), place), options).run()
+
+
+def make_task(part: str, wanted: Wanted, paths: Paths, device: torch.device) -> Task:
+    """What `train` trains, on data that it prepares further where latents or embeddings are missing.
+
+    Raises:
+        InvalidInputError: an unknown part, recipe or setting.
+        DataError: a folder that is not prepared, or holds no clips.
+        CheckpointError: a model folder that lacks a part.
+    """
+    if part not in _TASKS:
+        raise unknown_choice("part", part, PARTS)
+    return _TASKS[part](ClipStore(paths.data), wanted, paths, device)
