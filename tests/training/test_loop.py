@@ -20,7 +20,7 @@ from musicldm.training.checkpoint import CHECKPOINT
 from musicldm.training.clap import make_task as make_clap
 from musicldm.training.ldm import LdmRecipe, LdmTask
 from musicldm.training.log import Samples
-from musicldm.training.loop import Loop, LoopOptions, learning_rate_factor, step_clips
+from musicldm.training.loop import Loop, LoopOptions, learning_rate_factor, next_clips
 from musicldm.training.task import Schedule, Task, Turn
 from musicldm.training.vae import VaeRecipe, VaeTask
 from musicldm.training.vocoder import VocoderRecipe, VocoderTask
@@ -157,10 +157,18 @@ def test_the_loop_finds_the_known_optimum(tmp_path: Path) -> None:
 
 
 def test_every_clip_comes_once_an_epoch_in_a_new_order_each_time() -> None:
-    drawn = np.concatenate([step_clips(10, 4, step, seed=5) for step in range(5)])
+    drawn = np.concatenate([next_clips(10, 4 * step, 4, seed=5) for step in range(5)])
     assert sorted(drawn[:10]) == list(range(10))
     assert sorted(drawn[10:]) == list(range(10))
     assert drawn[:10].tolist() != drawn[10:].tolist()
+
+
+def test_every_clip_comes_once_an_epoch_where_a_run_goes_on_with_other_steps(tmp_path: Path) -> None:
+    first, later = Noiseless(2), Noiseless(1)
+    trained(first, tmp_path, steps=3)
+    trained(later, tmp_path, steps=5, accumulate=2, resume=True)
+    seen = np.concatenate([*first.seen[:3], *later.seen[:4]])
+    assert sorted(seen) == list(range(10))
 
 
 def test_the_rate_rises_stays_and_falls_to_zero() -> None:

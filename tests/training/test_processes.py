@@ -12,7 +12,7 @@ import torch.multiprocessing as multiprocessing
 from torch import nn
 
 from musicldm.training.checkpoint import CHECKPOINT
-from musicldm.training.loop import Loop, LoopOptions, step_clips
+from musicldm.training.loop import Loop, LoopOptions, next_clips
 from musicldm.training.task import Schedule, Turn
 
 VALUES = np.arange(10, dtype=np.float32)
@@ -42,7 +42,7 @@ class Line:
     def batch(self, clips: np.ndarray, rng: np.random.Generator) -> dict[str, torch.Tensor]:
         parts = [(clips, rng)]
         if self.processes > 1:
-            whole = step_clips(len(self), BATCH * self.processes, self.step, SEED)
+            whole = next_clips(len(self), self.step * BATCH * self.processes, BATCH * self.processes, SEED)
             ranks = range(self.processes)
             parts = [(whole[r :: self.processes], np.random.default_rng([SEED, 2 + r, self.step])) for r in ranks]
             self.step += 1

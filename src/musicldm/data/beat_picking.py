@@ -62,7 +62,7 @@ def _states() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats]:
 
 _METER, _PLACE, _PRIOR = _states()
 _BEFORE = np.array(
-    [np.flatnonzero((_METER == m) & (((p - 1) % m) == _PLACE))[0] for m, p in zip(_METER, _PLACE, strict=True)]
+    [np.flatnonzero((m == _METER) & (((p - 1) % m) == _PLACE))[0] for m, p in zip(_METER, _PLACE, strict=True)]
 )
 """For every state the one that is before it in an unbroken bar."""
 
@@ -81,7 +81,7 @@ def bar_positions(evidence: Floats) -> npt.NDArray[np.int64]:
         origin = _BEFORE.copy()
         anyone = int(np.argmax(score))
         for state in np.flatnonzero(downbeats):
-            same = np.flatnonzero(_METER == _METER[state])
+            same = np.flatnonzero(_METER[state] == _METER)
             within = int(same[np.argmax(score[same])])
             for candidate, price in ((within, _BROKEN_BAR), (anyone, _NEW_METER + _PRIOR[state])):
                 if score[candidate] + price > best[state]:

@@ -1,7 +1,8 @@
 """One training loop for all four parts: optimisers in turns, EMA, atomic checkpoints, exact resume, a log.
 
-Every random draw of step n comes from (seed, n) alone: the clips, their crops and the noise. So a checkpoint needs no
-random state and no position in the data, and a resumed run repeats the unbroken one.
+Every random draw of step n comes from (seed, n) alone, and the order of the clips from the seed: a checkpoint needs no
+random state, only the number of clips that were seen, and a resumed run repeats the unbroken one. It may go on over
+another number of processes; then its draws are others, and every clip still comes once an epoch.
 """
 
 from __future__ import annotations
@@ -86,11 +87,11 @@ class LoopOptions:
                 raise InvalidInputError(f"{name} is {value}: it must be at least 1")
 
 
-def step_clips(length: int, batch_size: int, step: int, seed: int) -> npt.NDArray[np.int64]:
-    """Indices of the clips of batch `step` (from 0): every clip once an epoch, each epoch in its own order."""
-    positions = np.arange(step * batch_size, (step + 1) * batch_size)
+def next_clips(length: int, seen: int, count: int, seed: int) -> npt.NDArray[np.int64]:
+    """Indices of `count` clips after `seen` ones: every clip once an epoch, each epoch in its own order."""
+    positions = np.arange(seen, seen + count)
     epochs = positions // length
-    out = np.empty(batch_size, dtype=np.int64)
+    out = np.empty(count, dtype=np.int64)
     for epoch in np.unique(epochs):
         order = np.random.default_rng([seed, 1, int(epoch)]).permutation(length)
         chosen = epochs == epoch
@@ -140,7 +141,7 @@ class Loop:
         self.optimizers = {turn.name: self._optimizers(turn) for turn in task.turns}
         average = {"decay": task.schedule.ema_decay, "use_ema_warmup": True, "power": 0.75, "foreach": True}
         self.averages = {name: EMAModel(task.modules[name].parameters(), **average) for name in task.ema}
-        self.step = 0
+        self.step = self.seen = 0
         self.elapsed = 0.0
         self.best, self.waited = math.inf, 0
         options.out.mkdir(parents=True, exist_ok=True)
@@ -203,7 +204,7 @@ class Loop:
                 started = time.monotonic()
                 losses = self._train_step(next(batches))
                 self.elapsed = self._agreed(self.elapsed + time.monotonic() - started)
-                self.step += 1
+                self.step, self.seen = self.step + 1, self.seen + self._clips_a_step
                 meter.update(losses)
                 if meter.due():
                     self._log(writer, "train", meter.flush())
@@ -227,7 +228,7 @@ class Loop:
         with ThreadPoolExecutor(1) as pool:
             for batches in self._batches(pool):
                 yield self._train_step(batches)
-                self.step += 1
+                self.step, self.seen = self.step + 1, self.seen + self._clips_a_step
 
     def _out_of_patience(self) -> bool:
         """Whether the validations have got no better for long enough; the same in all processes."""
@@ -244,20 +245,25 @@ class Loop:
     def _batches(self, pool: ThreadPoolExecutor) -> Iterator[list[Batch]]:
         """The batches of each step, the next ones being made meanwhile."""
         size, seed = self.task.batch_size, self.options.seed
+        count = self._clips_a_step
 
-        def prepare(step: int) -> list[Batch]:
-            count = size * self.options.accumulate * self.processes
-            clips = step_clips(len(self.task), count, step, seed)[self.rank :: self.processes]
+        def prepare(step: int, seen: int) -> list[Batch]:
+            clips = next_clips(len(self.task), seen, count, seed)[self.rank :: self.processes]
             rng = np.random.default_rng([seed, 2 + self.rank, step])
             return [self.task.batch(clips[start : start + size], rng) for start in range(0, len(clips), size)]
 
-        step = self.step
-        upcoming: Future[list[Batch]] = pool.submit(prepare, step)
+        step, seen = self.step, self.seen
+        upcoming: Future[list[Batch]] = pool.submit(prepare, step, seen)
         while True:
             batches = upcoming.result()
-            step += 1
-            upcoming = pool.submit(prepare, step)
+            step, seen = step + 1, seen + count
+            upcoming = pool.submit(prepare, step, seen)
             yield [{name: value.to(self.device, non_blocking=True) for name, value in one.items()} for one in batches]
+
+    @property
+    def _clips_a_step(self) -> int:
+        """In all processes together."""
+        return self.task.batch_size * self.options.accumulate * self.processes
 
     def _train_step(self, batches: Sequence[Batch]) -> dict[str, float]:
         torch.manual_seed((self.options.seed * 1_000_003 + self.step) * self.processes + self.rank)
@@ -374,6 +380,7 @@ class Loop:
         state = {
             "task": self.task.name,
             "step": self.step,
+            "seen": self.seen,
             "elapsed": self.elapsed,
             "modules": self.task.modules.state_dict(),
             "optimizers": {name: [one.state_dict() for one in all_] for name, all_ in self.optimizers.items()},
@@ -396,7 +403,7 @@ class Loop:
         if self.accelerator.scaler is not None and state["scaler"]:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         self.best, self.waited = state["best"], state["waited"]
-        self.step = state["step"]
+        self.step, self.seen = state["step"], state["seen"]
         self.elapsed = state["elapsed"]
 
 
