@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from musicldm.checkpoints.resolve import DEFAULT_FOLDER
 from musicldm.corpus import build
 from musicldm.data.mixup import MixupOptions
 from musicldm.errors import MissingDependencyError
@@ -63,14 +64,15 @@ def test_corpus_accepts_what_has_no_meaning(command, arguments: list[str], messa
 def test_train_passes_on_other_options(command, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, Any] = {}
     monkeypatch.setattr("musicldm.training.run.train", lambda part, **options: seen.update(options, part=part))
-    outcome = command("train", "vae", "--data", "d", "--out", "o", "--minutes", 2.5, "--resume", "--init", "m")
-    assert outcome.code == 0
+    outcome = command("train", "vae", "--data", "d", "--out", "o", "--minutes", 2.5, "--resume", "--init", "default")
+    assert (outcome.code, outcome.err) == (0, "")
     defaults = {
         "part": "vae", "data": Path("d"), "out": Path("o"), "recipe": "default", "changes": {}, "minutes": 2.5,
-        "steps": None, "resume": True, "init": Path("m"), "model": None, "device": "auto", "mixed_precision": "no",
+        "steps": None, "resume": True, "init": DEFAULT_FOLDER, "model": None, "device": "auto", "mixed_precision": "no",
         "seed": 0, "accumulate": 1, "checkpointing": False, "compile": False, "patience": None,
     }  # fmt: skip
     assert seen == defaults
+    Path("m").mkdir()
     outcome = command(
         "train", "ldm", "--data", "d", "--out", "o", "--steps", 9, "--model", "m", "--batch-size", 3,
         "--learning-rate", 0.1, "--condition", "both", "--prediction", "epsilon", "--min-snr", 5, "--lora", 8,
@@ -90,6 +92,7 @@ def test_train_passes_on_other_options(command, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
+        (["--model", "gone"], "no model 'gone': choose 'default', an existing model folder"),
         (["--condition", "words"], "unknown condition 'words': choose one of audio, text, both"),
         (["--mixup", "bem"], "unknown mixup kind 'bem': choose one of none, simple, bam, blm"),
         (["--mixup-prob", "0.5"], "how to mix is said, but not what: give --mixup, one of none, simple, bam, blm"),

@@ -76,6 +76,15 @@ def resolve(
     return path
 
 
+def parts_folder(model: str | os.PathLike[str]) -> Path:
+    """Where a training finds parts: a folder as it is, which need not hold a whole model, else that of the name.
+
+    Raises:
+        CheckpointError: no such folder, and no such model.
+    """
+    return Path(model) if Path(model).is_dir() else resolve(model)
+
+
 def is_hub_id(name: str) -> bool:
     """Whether a name has the form of a hub id, `owner/name`, and not that of a path."""
     parts = name.split("/")

@@ -34,6 +34,7 @@ def prepare(
 ) -> None:
     """Prepare music to train on: clips, log-mels, latents, embeddings; only what is new or changed."""
     from musicldm.audio import MelSpec
+    from musicldm.checkpoints.resolve import parts_folder
     from musicldm.data.engines import Engine
     from musicldm.data.manifest import REPORT, PrepareSettings
     from musicldm.data.prepare import prepare as prepare_folder
@@ -46,7 +47,7 @@ def prepare(
             src,
             out,
             settings,
-            model=None if model is None else _folder(model),
+            model=None if model is None else parts_folder(model),
             device=device,
             engine=engine_here,
             progress=lambda what, done, total: advance(done, total, what),
@@ -55,10 +56,3 @@ def prepare(
     if made.left_out:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(made.left_out.items()))
         print(f"musicldm: left out: {reasons}; see {out / REPORT}", file=sys.stderr)
-
-
-def _folder(model: str) -> Path:
-    """A folder as it is, which need not hold a whole model; else that of the name."""
-    from musicldm.checkpoints.resolve import resolve
-
-    return Path(model) if Path(model).is_dir() else resolve(model)

@@ -22,9 +22,11 @@ def train(
     data: Annotated[Path, typer.Option(help="Folder that `musicldm prepare` made.")],
     out: Annotated[Path, typer.Option(help="Folder of the run: checkpoint, log, samples and the trained part.")],
     recipe: Annotated[str, typer.Option(help="Sizes and settings by name.", show_default=True)] = "default",
-    init: Annotated[Path | None, typer.Option(metavar="MODEL", help="Start from this model's weights.")] = None,
+    init: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Start from the weights of this model: default, or a folder.")
+    ] = None,
     model: Annotated[
-        Path | None,
+        str | None,
         typer.Option(metavar="MODEL", help="Model with the parts that this one builds on: ldm needs vae and CLAP."),
     ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Clips in a batch.", show_default="the recipe's")] = None,
@@ -96,6 +98,7 @@ def train(
     ] = None,
 ) -> None:
     """Train one part of a model; a run that was stopped goes on with --resume."""
+    from musicldm.checkpoints.resolve import parts_folder
     from musicldm.training.run import train as train_part
 
     mixing = {"kind": mixup, "probability": mixup_prob, "sound_condition": mixup_sound, "captions": mixup_captions}
@@ -110,8 +113,8 @@ def train(
         minutes=minutes,
         steps=steps,
         resume=resume,
-        init=init,
-        model=model,
+        init=None if init is None else parts_folder(init),
+        model=None if model is None else parts_folder(model),
         device=device,
         mixed_precision=mixed_precision,
         seed=seed,
