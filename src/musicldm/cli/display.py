@@ -76,3 +76,13 @@ def show_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: 
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     Console().print(table)
+
+
+def silence_libraries() -> None:
+    """Keeps diffusers and transformers from showing bars and advice of their own."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    for logging in (diffusers_logging, transformers_logging):
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()

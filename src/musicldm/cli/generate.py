@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from musicldm.cli.devices import choose_device
-from musicldm.cli.display import Advance, progress_bar, show_table
+from musicldm.cli.display import Advance, progress_bar, show_table, silence_libraries
 from musicldm.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -164,14 +164,10 @@ def load_pipeline(choices: Choices) -> Any:
         MissingDependencyError: a LoRA needs peft, which is not installed.
     """
     import torch
-    from diffusers.utils import logging as diffusers_logging
-    from transformers.utils import logging as transformers_logging
 
     from musicldm import MusicLDMPipeline
 
-    for logging in (diffusers_logging, transformers_logging):
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
+    silence_libraries()
     device = choose_device(choices.device)
     torch.backends.cudnn.deterministic = True
     dtype = getattr(torch, "float32" if choices.dtype == "auto" else choices.dtype)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from musicldm.cli.display import silence_libraries
 from musicldm.errors import InvalidInputError, unknown_choice
 
 _LDM = "LDM"
@@ -101,6 +102,7 @@ def train(
     from musicldm.checkpoints.resolve import parts_folder
     from musicldm.training.run import train as train_part
 
+    silence_libraries()
     mixing = {"kind": mixup, "probability": mixup_prob, "sound_condition": mixup_sound, "captions": mixup_captions}
     changes = {"batch_size": batch_size, "learning_rate": learning_rate, "prediction": prediction, "min_snr": min_snr}
     changes["lora_rank"] = lora
