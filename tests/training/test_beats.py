@@ -25,7 +25,13 @@ RATE = 16000
 STILL = Variation(speed=0, tempo=0, mix=0, cut=0, noise=0, gap=0, curve_decibels=1.0, gain_decibels=(-6.0, 0.0))
 TINY = BeatRecipe(
     network=NetworkConfig(
-        transformer_dim=32, ff_mult=1, n_layers=1, stem_dim=8, partial_transformers=False, chunk_frames=262, top_hz=7500.0
+        transformer_dim=32,
+        ff_mult=1,
+        n_layers=1,
+        stem_dim=8,
+        partial_transformers=False,
+        chunk_frames=262,
+        top_hz=7500.0,
     ),
     variation=STILL,
     batch_size=4,

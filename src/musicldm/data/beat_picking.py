@@ -1,7 +1,7 @@
 """From a network's logits to beats and downbeats.
 
-Beats are peaks as beat_this picks them (arXiv 2407.21658, section 3.4). Downbeats are the likeliest sequence of bars over
-these beats, by a Viterbi search in the manner of the bar pointer model (Krebs, Böck and Widmer, ISMIR 2015), where beat_this takes peaks too.
+Beats are peaks as beat_this picks them (arXiv 2407.21658, section 3.4). Downbeats are the likeliest sequence of bars
+over these beats, by a Viterbi search in the manner of the bar pointer model (Krebs, Böck and Widmer, ISMIR 2015).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def pick_beats(beat: npt.NDArray[np.float32], downbeat: npt.NDArray[np.float32])
 
 
 def pick_peaks(logits: npt.NDArray[np.float32]) -> Floats:
-    """Frames whose logit is above 0 and the largest within `REACH` frames; equals at most 1 from their mean become it."""
+    """Frames whose logit is above 0 and the largest within `REACH` frames; equal neighbours become their mean."""
     if not len(logits):
         return np.empty(0, dtype=np.float64)
     padded = np.pad(logits, REACH, constant_values=-np.inf)
@@ -49,7 +49,7 @@ def downbeat_evidence(beats: Floats, downbeat: npt.NDArray[np.float32]) -> Float
     at = np.round(beats).astype(np.int64)
     padded = np.pad(downbeat, REACH, constant_values=-np.inf)
     near = padded[at[:, None] + np.arange(2 * REACH + 1)].max(axis=1)
-    return np.clip(near.astype(np.float64), -_MOST_SURE, _MOST_SURE)
+    return np.asarray(np.clip(near.astype(np.float64), -_MOST_SURE, _MOST_SURE))
 
 
 def _states() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats]:
@@ -62,7 +62,7 @@ def _states() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats]:
 
 _METER, _PLACE, _PRIOR = _states()
 _BEFORE = np.array(
-    [np.flatnonzero((_METER == m) & (((p - 1) % m) == _PLACE))[0] for m, p in zip(_METER, _PLACE, strict=True)]
+    [np.flatnonzero((m == _METER) & (((p - 1) % m) == _PLACE))[0] for m, p in zip(_METER, _PLACE, strict=True)]
 )
 """For every state the one that is before it in an unbroken bar."""
 
@@ -70,8 +70,8 @@ _BEFORE = np.array(
 def bar_positions(evidence: Floats) -> npt.NDArray[np.int64]:
     """Log-odds (beats,) of being a downbeat to each beat's place in its bar, 0 the downbeat: the likeliest sequence.
 
-    Bars have 2 to 7 beats. From one beat to the next the place goes on; at a small price a bar breaks off to a downbeat in the
-    same meter, at a larger one in another.
+    Bars have 2 to 7 beats. From one beat to the next the place goes on; at a price a bar breaks off to a downbeat in
+    the same meter, at a larger one in another.
     """
     score = _PRIOR + np.where(_PLACE == 0, evidence[0], 0.0)
     came_from = np.zeros((len(evidence), len(score)), dtype=np.int64)
@@ -81,7 +81,7 @@ def bar_positions(evidence: Floats) -> npt.NDArray[np.int64]:
         origin = _BEFORE.copy()
         anyone = int(np.argmax(score))
         for state in np.flatnonzero(downbeats):
-            same = np.flatnonzero(_METER == _METER[state])
+            same = np.flatnonzero(_METER[state] == _METER)
             within = int(same[np.argmax(score[same])])
             for candidate, price in ((within, _BROKEN_BAR), (anyone, _NEW_METER + _PRIOR[state])):
                 if score[candidate] + price > best[state]:

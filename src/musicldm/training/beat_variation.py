@@ -1,7 +1,7 @@
 """An excerpt of a clip as a tracker is to hear it: varied in speed, tempo, colour and cleanness, its beats going along.
 
-Speed is changed on the wave, by the same resampling that brings it to 22,050 Hz; all else on its mel magnitudes, where it
-costs next to nothing: tempo by reading frames faster or slower, filters as curves over the bins, noise as its magnitude.
+Speed is changed on the wave, by the same resampling that brings it to 22,050 Hz; all else on its mel magnitudes, where
+it costs next to nothing: tempo by reading frames faster or slower, filters as curves over the bins, noise as such.
 """
 
 from __future__ import annotations
