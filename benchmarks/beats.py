@@ -1,14 +1,14 @@
 """How well beats are heard: `python benchmarks/beats.py [--model default] [--published final0.ckpt] [--clips 200]`.
 
 Every set of music of unseen seeds goes through the tracker, through the same network with downbeats picked as peaks (as
-beat_this does), and through librosa's tracker. F-measures by mir_eval within ±70 ms over whole clips, nothing trimmed at the
-beginning; tempo within 4 % (accuracy 1), or of half, double, two thirds or three halves too (accuracy 2). The sets:
+beat_this does), and through librosa's tracker. F-measures by mir_eval within ±70 ms over whole clips, nothing trimmed
+at the beginning; tempo within 4 % (accuracy 1), or of half, double, two thirds, three halves (accuracy 2). The sets:
 
 held-out        composed clips, the sound font of the training
 other font      composed clips, TimGM6mb, unseen in training
 a minute        composed clips of 60 s
 FluidSynth      composed scores through FluidSynth with TimGM6mb, 44.1 kHz
-plain …         drums and tones of sines and noise, no sound font, 44.1 kHz: 4/4, without drums, with a jump in tempo, 3/4, 6/8, 5/4
+plain …         drums and tones of sines and noise, no sound font, 44.1 kHz
 
 The figures go to results/beats.json and, as a table, to results/beats.md.
 """
@@ -23,10 +23,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import librosa
 import mir_eval
 import numpy as np
 import torch
+from librosa.beat import beat_track
 
 from beats_music import Piece, composed, fluidsynth_installed, played, synthesised
 from beats_table import table
@@ -143,7 +143,7 @@ def peaks_only(tracker: BeatTracker, piece: Piece) -> Beats:
 def by_librosa(piece: Piece) -> Beats:
     """`librosa.beat.beat_track` with its defaults; it hears no downbeats."""
     wave = resample(piece.wave, piece.rate, 22050)
-    _, beats = librosa.beat.beat_track(y=wave, sr=22050, units="time")
+    _, beats = beat_track(y=wave, sr=22050, units="time")
     return Beats.of(beats, [])
 
 

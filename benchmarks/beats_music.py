@@ -1,4 +1,4 @@
-"""Music whose beats are known exactly, for benchmarks/beats.py: composed, played by FluidSynth, or plainly synthesised."""
+"""Music of exactly known beats for benchmarks/beats.py: composed, played by FluidSynth, or plainly synthesised."""
 
 from __future__ import annotations
 

@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results" / "beats.json"
-FIGURES = {"beat_f": "beat F", "downbeat_f": "downbeat F", "tempo_acc1": "tempo 1", "tempo_acc2": "tempo 2", "meter": "meter"}
+FIGURES = {
+    "beat_f": "beat F",
+    "downbeat_f": "downbeat F",
+    "tempo_acc1": "tempo 1",
+    "tempo_acc2": "tempo 2",
+    "meter": "meter",
+}
 FLOORS = {"beat_f": 0.95, "downbeat_f": 0.90, "tempo_acc1": 0.95}
 FLOOR_SETS = ("held-out", "other font")
 FASTEST = 100
@@ -26,8 +32,8 @@ def table(report: Mapping[str, Any]) -> str:
     lines = [
         "# How well beats are heard",
         "",
-        f"Model {run['model']}; {run['hardware']}; {run['date']}. F within ±70 ms by mir_eval {run['mir_eval']}, tempo within 4 % "
-        "(2: octaves folded); means with 95 % intervals by bootstrap.",
+        f"Model {run['model']}; {run['hardware']}; {run['date']}. F within ±70 ms by mir_eval {run['mir_eval']}, tempo "
+        "within 4 % (2: octaves folded); means with 95 % intervals by bootstrap.",
         "",
         f"| music | pieces | system | {' | '.join(FIGURES.values())} |",
         f"|---|---|---|{'---|' * len(FIGURES)}",
@@ -36,10 +42,7 @@ def table(report: Mapping[str, Any]) -> str:
         for system, figures in found["systems"].items():
             cells = [cell(figures.get(key)) for key in FIGURES]
             lines.append(f"| {name} | {found['pieces']} | {system} | {' | '.join(cells)} |")
-    floors = [
-        f"{FIGURES[key]} ≥ {floor:.2f}: {'met' if all(_mean(report, name, key) >= floor for name in FLOOR_SETS) else 'missed'}"
-        for key, floor in FLOORS.items()
-    ]
+    floors = [f"{FIGURES[key]} ≥ {floor:.2f}: {_verdict(report, key, floor)}" for key, floor in FLOORS.items()]
     speed = report["speed"]["times_real_time"]
     lines += ["", f"Floors on {' and '.join(FLOOR_SETS)}: {'; '.join(floors)}."]
     lines += ["", f"Speed: {speed:.0f} times real time (wanted: over {FASTEST})."]
@@ -48,8 +51,9 @@ def table(report: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _mean(report: Mapping[str, Any], name: str, key: str) -> float:
-    return float(report["sets"][name]["systems"]["tracker"][key]["mean"])
+def _verdict(report: Mapping[str, Any], key: str, floor: float) -> str:
+    means = [report["sets"][name]["systems"]["tracker"][key]["mean"] for name in FLOOR_SETS]
+    return "met" if min(means) >= floor else "missed"
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from musicldm.data import beat_picking
-from musicldm.data.beat_picking import bar_positions, downbeat_evidence, pick_beats, pick_peaks
+from musicldm.data.beat_picking import bar_positions, downbeat_evidence, pick_beats, pick_peaks, steady_frames
+from musicldm.training.beats import f_measure
 
 
 def logits(length: int, peaks: dict[int, float], floor: float = -8.0) -> np.ndarray:
@@ -38,9 +39,62 @@ def test_a_peak_is_missed_or_made_up() -> None:
     assert beats.size == downbeats.size == 0
 
 
+@pytest.mark.parametrize("gap", [15, 25, 40, 60])
+def test_steady_beats_are_lost_where_one_is_weak_or_one_more_is_strong(gap: int) -> None:
+    true = np.arange(7, 500, gap)
+    beat = logits(500, dict.fromkeys(true.tolist(), 3.0))
+    beat[true[3]] = -8.0
+    beat[true[5] + gap // 2] = 2.0
+    beats, _ = pick_beats(beat, logits(500, {}))
+    assert np.abs(beats - true).max() <= 2
+
+
+def test_a_jump_in_tempo_is_not_followed() -> None:
+    true = np.concatenate([np.arange(5, 400, 24), np.arange(400, 800, 33)])
+    beats, _ = pick_beats(logits(800, dict.fromkeys(true.tolist(), 4.0)), logits(800, {}))
+    assert f_measure(beats, true.astype(float), 3.0) > 0.97
+
+
+def test_beats_are_made_up_in_silence() -> None:
+    true = [*range(100, 300, 25), *range(600, 700, 25)]
+    beats, _ = pick_beats(logits(1000, dict.fromkeys(true, 5.0)), logits(1000, {}))
+    assert set(true) <= set(beats.tolist())
+    assert len(beats) <= len(true) + 4 * 2
+    assert all(min(abs(frame - one) for one in true) <= 30 for frame in beats)
+
+
+def test_the_beats_found_are_not_the_likeliest() -> None:
+    """Against a search that knows only the definition: the best score of a beat at a frame, by the gap before it."""
+    rng = np.random.default_rng(0)
+    gaps, changes = beat_picking._GAPS.tolist(), beat_picking._CHANGES
+    for length in (5, 30, 90):
+        evidence = rng.normal(-1, 3, length)
+        best: dict[tuple[int, int], tuple[float, list[int]]] = {}
+        for frame in range(length):
+            for index, gap in enumerate(gaps):
+                # The first beat, at any place of a gap that began before the first frame, or one after another.
+                options: list[tuple[float, list[int]]] = []
+                for earlier, width in enumerate(gaps):
+                    if frame - width >= 0:
+                        value, path = best[frame - width, earlier]
+                        options.append((value + changes[earlier, index], path))
+                    elif frame > 0:
+                        options.append((-np.log(width) + changes[earlier, index], []))
+                    else:
+                        options.append((-np.log(gap), []))
+                value, path = max(options, key=lambda option: option[0])
+                best[frame, index] = (value + evidence[frame], [*path, frame])
+        ends = []
+        for index, gap in enumerate(gaps):
+            ends += [best[frame, index] for frame in range(max(length - gap, 0), length)]
+            if gap > length:
+                ends.append((-np.log(gap), []))
+        assert steady_frames(evidence).tolist() == max(ends, key=lambda end: end[0])[1]
+
+
 def test_a_downbeat_some_frames_off_does_not_count_for_its_beat() -> None:
     evidence = downbeat_evidence(np.array([10.0, 20.5, 40.0]), logits(42, {12: 3.0, 23: 2.0, 41: 50.0, 30: 5.0}))
-    assert evidence.tolist() == [3.0, 2.0, 6.0]
+    assert evidence.tolist() == [1.0, 0.0, 6.0]
 
 
 @pytest.mark.parametrize("meter", [2, 3, 4, 5, 6, 7])

@@ -30,7 +30,7 @@ def audacity_labels(beats: Beats) -> str:
 
 
 def with_clicks(wave: Wave, sample_rate: int, beats: Beats) -> Wave:
-    """The wave (samples,) at 0.6 of its level with a click on every beat, an octave higher on downbeats, none over full scale."""
+    """The wave (samples,) at 0.6 of its level with a click on every beat, an octave higher on downbeats; at most ±1."""
     out = _MUSIC_SHARE * wave / max(float(np.abs(wave).max(initial=0.0)), 1.0)
     time = np.arange(round(_CLICK_SECONDS * sample_rate)) / sample_rate
     fade = _CLICK_PEAK * np.exp(-time / (_CLICK_SECONDS / 5))

@@ -1,7 +1,7 @@
 """Networks of beat_this' architecture: built, stored as a folder, and loaded from a folder or a published checkpoint.
 
-Foscarin, Schlüter and Widmer 2024 (arXiv 2407.21658). The class is that of the package beat-this, of which only the model
-is imported: its inference needs torchaudio.
+Foscarin, Schlüter and Widmer 2024 (arXiv 2407.21658). The class is that of the package beat-this, of which only the
+model is imported: its inference needs torchaudio.
 """
 
 from __future__ import annotations

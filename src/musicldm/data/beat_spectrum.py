@@ -1,8 +1,8 @@
 """A wave as beat_this sees it: 50 frames a second of 128 mel bins, log(1 + 1000 x).
 
-The front end of beat_this 1.1.0 (arXiv 2407.21658, section 3.1; its `LogMelSpect`) without torchaudio: 22,050 Hz, centred
-frames of 1024 samples under a periodic Hann window, magnitudes divided by the root of the frame's length, triangles of
-height 1 on Slaney's scale from 30 to 11,000 Hz.
+The front end of beat_this 1.1.0 (arXiv 2407.21658, section 3.1; its `LogMelSpect`) without torchaudio: 22,050 Hz,
+centred frames of 1024 samples under a periodic Hann window, magnitudes divided by the root of the frame's length,
+triangles of height 1 on Slaney's scale from 30 to 11,000 Hz.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from musicldm.audio import resample
 from musicldm.data.beat_network import DEFAULT, NetworkConfig, load_network
-from musicldm.data.beat_picking import pick_beats
+from musicldm.data.beat_picking import Floats, pick_beats
 from musicldm.data.beat_spectrum import (
     FRAMES_PER_SECOND,
     SHORTEST,
@@ -42,7 +42,7 @@ class Beats:
     Args:
         beats: seconds from the first sample, ascending.
         downbeats: those of them that begin a bar.
-        tempo: beats a minute, from the usual distance of two beats (see `tempo_of_beats`); 0.0 with fewer than two beats.
+        tempo: beats a minute, from the usual distance of two beats (`tempo_of_beats`); 0.0 with fewer than two beats.
         meter: beats in a bar, as most bars have them; 0 where no two downbeats follow each other.
 
     Raises:
@@ -63,13 +63,14 @@ class Beats:
     @classmethod
     def of(cls, beats: npt.ArrayLike, downbeats: npt.ArrayLike) -> Beats:
         """With tempo and meter from the times alone (seconds; to the microsecond)."""
-        times, first = (np.unique(np.round(np.asarray(values, np.float64), 6)) for values in (beats, downbeats))
+        times: Floats = np.unique(np.round(np.asarray(beats, np.float64), 6))
+        first: Floats = np.unique(np.round(np.asarray(downbeats, np.float64), 6))
         return cls(tuple(times.tolist()), tuple(first.tolist()), tempo_of_beats(times), meter_of_beats(times, first))
 
     def numbers(self) -> tuple[int, ...]:
         """Each beat's number in its bar, 1 a downbeat; those before the first downbeat count up to it.
 
-        In a pickup longer than `meter`, and without any downbeat, counting goes on past the meter's end, as beat_this' does.
+        As in beat_this, a pickup longer than `meter` counts from 2, and so do beats without any downbeat.
         """
         at = np.searchsorted(self.beats, self.downbeats)
         if not len(at):
@@ -83,8 +84,8 @@ class Beats:
 def tempo_of_beats(beats: npt.NDArray[np.float64]) -> float:
     """Beats a minute: the mean of the distances within a fifth of their (lower) median; 0.0 with fewer than two beats.
 
-    The mean is finer than the median, which knows whole frames only; what lies further off is a beat too many or too few,
-    or another tempo.
+    The mean is finer than the median, which knows whole frames only; what lies further off is a beat too many or too
+    few, or another tempo.
     """
     gaps = np.sort(np.diff(beats))
     if not len(gaps):
@@ -126,8 +127,8 @@ class BeatTracker:
     def logits(self, wave: npt.NDArray[np.float32], sample_rate: int) -> tuple[_Logits, _Logits]:
         """Logits of beat and downbeat (frames,), 50 a second, in overlapping chunks so that memory stays flat.
 
-        Chunks as beat_this lays them: each gives its inside without `BORDER` frames at either end, the last one ends with
-        the wave, and where two overlap the earlier one counts.
+        Chunks as beat_this lays them: each gives its inside without `BORDER` frames at either end, the last one ends
+        with the wave, and where two overlap the earlier one counts.
         """
         if wave.ndim != 1 or not np.isfinite(wave).all():
             raise InvalidInputError(f"wave of shape {wave.shape}: one mono wave of finite samples is needed")

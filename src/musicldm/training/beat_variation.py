@@ -1,7 +1,7 @@
 """An excerpt of a clip as a tracker is to hear it: varied in speed, tempo, colour and cleanness, its beats going along.
 
-Speed is changed on the wave, by the same resampling that brings it to 22,050 Hz; all else on its mel magnitudes, where it
-costs next to nothing: tempo by reading frames faster or slower, filters as curves over the bins, noise as its magnitude.
+Speed is changed on the wave, by the same resampling that brings it to 22,050 Hz; all else on its mel magnitudes, where
+it costs next to nothing: tempo by reading frames faster or slower, filters as curves over the bins, noise as such.
 """
 
 from __future__ import annotations
@@ -45,16 +45,16 @@ class Variation:
         InvalidInputError: a share outside 0 to 1.
     """
 
-    speed: float = 0.7
-    speed_octaves: float = 0.3
-    tempo: float = 0.4
-    tempo_octaves: float = 0.3
+    speed: float = 0.5
+    speed_octaves: float = 0.25
+    tempo: float = 0.3
+    tempo_octaves: float = 0.25
     change: float = 0.3
-    mix: float = 0.15
+    mix: float = 0.1
     mix_decibels: tuple[float, float] = (-20.0, -8.0)
     curve_decibels: float = 5.0
-    cut: float = 0.25
-    noise: float = 0.3
+    cut: float = 0.2
+    noise: float = 0.25
     noise_decibels: tuple[float, float] = (-35.0, -5.0)
     gap: float = 0.1
     gap_seconds: float = 1.5

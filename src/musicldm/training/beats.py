@@ -1,7 +1,7 @@
 """Beat tracker: a small network of beat_this' architecture on clips whose beats are known, varied on the fly.
 
-Shift-tolerant weighted cross-entropy after Foscarin, Schlüter and Widmer 2024 (arXiv 2407.21658, section 3.3). A crop of
-a clip is faster or slower, louder or softer, filtered, noisy, mixed with another or silent for a while, and its beats are where they then are.
+Shift-tolerant weighted cross-entropy after Foscarin, Schlüter and Widmer 2024 (arXiv 2407.21658, section 3.3), on
+excerpts that `beat_variation` makes faster, slower, softer, duller or noisier, and whose beats go along.
 """
 
 from __future__ import annotations
@@ -40,13 +40,12 @@ class BeatRecipe:
         network: sizes; few and without partial transformers, which would cost nine tenths of the time.
         crop_frames: length of an excerpt, 50 a second.
         beat_weight, downbeat_weight: of frames with a beat or downbeat against those without.
-        outer: first and last layers, which AdamW trains.
     """
 
     network: NetworkConfig = NetworkConfig(  # noqa: RUF009 - frozen
-        transformer_dim=128,
+        transformer_dim=96,
         ff_mult=2,
-        n_layers=4,
+        n_layers=3,
         stem_dim=16,
         partial_transformers=False,
         chunk_frames=524,
@@ -71,12 +70,15 @@ def shift_tolerant_loss(
 ) -> Tensor:
     """Binary cross-entropy that forgives `tolerance` frames: mean over (B, frames), the outer frames left out.
 
-    A target of 1 is compared with the largest logit within `tolerance` frames of it. Frames within twice the tolerance of
-    one are not looked at otherwise, because their largest logit may belong to it.
+    A target of 1 is compared with the largest logit within `tolerance` frames of it. Frames within twice the tolerance
+    of one are not looked at otherwise, because their largest logit may belong to it.
 
     Args:
-        logits, targets, mask: (B, frames); frames whose mask is 0 do not count.
+        logits: (B, frames).
+        targets: 0 and 1 (B, frames).
+        mask: (B, frames); frames where it is 0 add nothing.
         weight: of targets of 1.
+        tolerance: frames.
     """
     near = F.max_pool1d(logits[:, None], 2 * tolerance + 1, 1)[:, 0, tolerance:-tolerance]
     wide = F.max_pool1d(targets[:, None], 4 * tolerance + 1, 1)[:, 0]
@@ -159,7 +161,7 @@ class BeatTask:
         return {"loss": terms["beat"] + terms["downbeat"], **terms}
 
     def validate(self) -> dict[str, float]:
-        """F-measures of beats and downbeats within ±70 ms, means over the whole held-out clips; what their mean misses."""
+        """F-measures of beats and downbeats within ±70 ms, means over the held-out clips, and what their mean misses."""
         scores: dict[str, list[float]] = {"beat_f": [], "downbeat_f": []}
         for index in range(len(self.held_out)):
             found = pick_beats(*(value.numpy() for value in self._logits(index)))

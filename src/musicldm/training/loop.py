@@ -263,7 +263,7 @@ class Loop:
     @property
     def _clips_a_step(self) -> int:
         """In all processes together."""
-        return self.task.batch_size * self.options.accumulate * self.processes
+        return self.task.batch_size * self.options.accumulate * int(self.processes)
 
     def _train_step(self, batches: Sequence[Batch]) -> dict[str, float]:
         torch.manual_seed((self.options.seed * 1_000_003 + self.step) * self.processes + self.rank)
