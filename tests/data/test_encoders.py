@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soxr
 import torch
 from diffusers import AutoencoderKL
 from tests.tiny_model import build_tiny_model
@@ -36,7 +37,9 @@ def test_each_array_is_what_the_models_give_clip_by_clip(tmp_path: Path, model: 
             posterior = parts.vae.encode(mel).latent_dist
             words = parts.tokenizer(row.captions[0], return_tensors="pt")
             text = parts.clap.get_text_features(**words).pooler_output[0]
-            heard = parts.extractor(store.wave(clip), sampling_rate=16000, return_tensors="pt")["input_features"]
+            wave = soxr.resample(store.wave(clip), 16000, parts.extractor.sampling_rate)
+            heard = parts.extractor(wave, sampling_rate=parts.extractor.sampling_rate, return_tensors="pt")
+            heard = heard["input_features"]
             sound = parts.clap.get_audio_features(heard).pooler_output[0]
         expected = torch.cat([posterior.mean, posterior.std], dim=1)[0].numpy()
         np.testing.assert_allclose(latents[clip].astype(np.float32), expected, rtol=2e-3, atol=2e-3)

@@ -43,8 +43,12 @@ class Encoders:
             CheckpointError: neither VAE nor CLAP is there, or one cannot be loaded.
         """
         from diffusers import AutoencoderKL
+        from diffusers.utils import logging as diffusers_logging
         from transformers import AutoTokenizer, ClapFeatureExtractor, ClapModel
+        from transformers.utils import logging as transformers_logging
 
+        for logging in (diffusers_logging, transformers_logging):
+            logging.disable_progress_bar()
         kinds = {"vae": AutoencoderKL, "text_encoder": ClapModel, "tokenizer": AutoTokenizer}
         kinds["feature_extractor"] = ClapFeatureExtractor
         parts = [load_part(kind, folder, name) if (folder / name).is_dir() else None for name, kind in kinds.items()]
