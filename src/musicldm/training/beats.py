@@ -161,7 +161,7 @@ class BeatTask:
         return {"loss": terms["beat"] + terms["downbeat"], **terms}
 
     def validate(self) -> dict[str, float]:
-        """F-measures of beats and downbeats within ±70 ms, means over the held-out clips, and what their mean misses."""
+        """F-measures of beats and downbeats within ±70 ms, means over the held-out clips; and what they miss."""
         scores: dict[str, list[float]] = {"beat_f": [], "downbeat_f": []}
         for index in range(len(self.held_out)):
             found = pick_beats(*(value.numpy() for value in self._logits(index)))
