@@ -99,6 +99,7 @@ def test_the_ldm_is_trained_on_mixtures_and_sings_its_captions(
     assert -1 <= figures["clap_score"] <= 1
     sung = sorted(path.name for path in (tmp_path / "ldm" / "samples").rglob("*.wav"))
     assert len(sung) == 1
+    assert len(list((tmp_path / "ldm" / "samples").rglob("mel.png"))) == 1
     assert soundfile.info(next((tmp_path / "ldm" / "samples").rglob("*.wav"))).samplerate == 16000
 
 

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from diffusers import DDPMScheduler, DPMSolverMultistepScheduler, UNet2DConditionModel
 from torch import Tensor, nn
 
-from musicldm.audio import MelSpec
+from musicldm.audio import MelSpec, log_mel
 from musicldm.data.arrays import Sharded
 from musicldm.data.conditions import Conditions
 from musicldm.data.mixup import MixupOptions
@@ -339,7 +339,7 @@ class LdmTask:
         return figures
 
     def samples(self) -> dict[str, npt.NDArray[np.float32]]:
-        """Held-out captions sung, the first ones: latents, and sound where there is a studio."""
+        """Held-out captions sung, the first ones: latents, and sound and its log-mel where there is a studio."""
         latents, waves = self._sung or self._sing()
         self._sung = None
         out: dict[str, npt.NDArray[np.float32]] = {}
@@ -347,6 +347,8 @@ class LdmTask:
             out[f"caption{index}/latent"] = latent[0].T.copy()
             if waves is not None:
                 out[f"caption{index}/wave"] = waves[index]
+                spec = MelSpec(sample_rate=self.sample_rate, f_max=self.sample_rate / 2)
+                out[f"caption{index}/mel"] = log_mel(torch.from_numpy(waves[index]), spec).T.numpy()
         return out
 
     def _sing(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
