@@ -89,7 +89,10 @@ def test_a_real_network_hears_chunks_as_it_hears_the_excerpts_alone() -> None:
     first = torch.nn.functional.pad(spectrum[: 128 - BORDER], (0, 0, BORDER, 0))
     with torch.inference_mode():
         expected = network(first[None])["beat"][0, BORDER:-BORDER].numpy()
+        second = network(spectrum[None, 110:238])["beat"][0, BORDER:-BORDER].numpy()
     assert np.allclose(logits[: 128 - 2 * BORDER], expected, atol=1e-4)
+    # The third chunk begins before the second ends, and the earlier one counts.
+    assert np.allclose(logits[116:232], second, atol=1e-4)
 
 
 def test_what_lies_above_the_networks_hearing_reaches_it() -> None:
