@@ -14,6 +14,9 @@ import torch
 from musicldm.data.beat_network import NetworkConfig, build_network, save_network
 from musicldm.data.beats import BeatTracker
 from musicldm.data.clips import ClipStore
+from musicldm.data.engines import Engine
+from musicldm.data.manifest import PrepareSettings
+from musicldm.data.prepare import prepare
 from musicldm.errors import DataError, InvalidInputError
 from musicldm.training import beats as beats_module
 from musicldm.training.beat_variation import Variation
@@ -42,8 +45,9 @@ TINY = BeatRecipe(
 
 @pytest.fixture(scope="module")
 def click_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Clips of 5 s with clicks of random tempo, every third of them higher: bars of three."""
-    folder = tmp_path_factory.mktemp("clicks")
+    """A prepared folder of clips of 5 s with clicks of random tempo, every third of them higher: bars of three."""
+    folder = tmp_path_factory.mktemp("clicks") / "corpus"
+    folder.mkdir()
     rng = np.random.default_rng(0)
     fade = np.exp(-np.arange(800) / 150)
     sounds = [fade * np.sin(2 * np.pi * hertz * np.arange(800) / RATE) for hertz in (2500, 600)]
@@ -55,11 +59,13 @@ def click_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for place, moment in enumerate(beats):
             at = round(moment * RATE)
             wave[at : at + 800] += 0.5 * sounds[0 if place % 3 == first else 1][: len(wave) - at]
-        soundfile.write(folder / f"{index}.flac", wave.astype(np.float32), RATE)
-        row = {"file_name": f"{index}.flac", "text": "clicks", "beats": beats.tolist(), "seed": index}
+        soundfile.write(folder / f"{index:02}.flac", wave.astype(np.float32), RATE)
+        row = {"file_name": f"{index:02}.flac", "text": "clicks", "beats": beats.tolist(), "seed": index}
         lines.append(json.dumps({**row, "downbeats": beats[first::3].tolist()}))
     (folder / "metadata.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return folder
+    settings = PrepareSettings(seconds=5.0, normalize="none")
+    prepare(folder, folder.parent / "data", settings, engine=Engine(workers=1))
+    return folder.parent / "data"
 
 
 def naive_loss(logits: np.ndarray, targets: np.ndarray, mask: np.ndarray, weight: float, tolerance: int) -> float:
@@ -180,6 +186,12 @@ def test_a_training_goes_on_from_other_weights_than_those_given(click_corpus: Pa
         make_task(replace(TINY, network=replace(TINY.network, n_layers=2)), store, store, init=tmp_path)
 
 
-def test_a_corpus_without_beats_is_trained_on(tone_corpus: Path, tmp_path: Path) -> None:
+def test_a_corpus_without_beats_is_trained_on(tmp_path: Path) -> None:
+    (tmp_path / "corpus").mkdir()
+    for index in range(2):
+        noise = 0.1 * np.random.default_rng(index).standard_normal(RATE).astype(np.float32)
+        soundfile.write(tmp_path / "corpus" / f"{index}.wav", noise, RATE)
+        (tmp_path / "corpus" / f"{index}.txt").write_text("noise")
+    prepare(tmp_path / "corpus", tmp_path / "data", PrepareSettings(seconds=1.0), engine=Engine(workers=1))
     with pytest.raises(DataError, match="has no field 'beats'"):
-        train("beats", data=tone_corpus, out=tmp_path, steps=1, device="cpu")
+        train("beats", data=tmp_path / "data", out=tmp_path / "run", steps=1, device="cpu")
