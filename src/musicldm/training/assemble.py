@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,15 @@ def assemble(
     pipeline = MusicLDMPipeline(**parts)
     pipeline.save_pretrained(out)
     defaults.save(out)
+    for config in out.glob("*/config.json"):
+        _forget_origin(config)
     if card is not None:
         (out / "README.md").write_text(card, encoding="utf-8")
     integrity.write_sums(out)
+
+
+def _forget_origin(config: Path) -> None:
+    """Takes out where diffusers loaded a part from: a folder of this machine."""
+    settings = json.loads(config.read_text(encoding="utf-8"))
+    settings.pop("_name_or_path", None)
+    config.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
