@@ -35,7 +35,7 @@ PUBLIC: Mapping[str, str] = {
     "data.beats": "Beats BeatTracker tempo_of_beats meter_of_beats",
     "data.beat_network": "NetworkConfig build_network load_network save_network",
     "data.beat_files": "beats_text audacity_labels with_clicks picture",
-    "data.mixup": "MixupOptions Mixer Mix tempo_of_beats tempo_group mix_waves mix_latents latent_cuts mix_embeddings",
+    "data.mixup": "MixupOptions Mixer Mix whole_tempo tempo_group mix_waves mix_latents latent_cuts mix_embeddings",
     "training.run": "train",
     "training.loop": "LoopOptions",
     "training.vae": "VaeRecipe",

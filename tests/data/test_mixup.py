@@ -20,7 +20,7 @@ from musicldm.data.mixup import (
     mix_waves,
     mixing_weight,
     tempo_group,
-    tempo_of_beats,
+    whole_tempo,
 )
 from musicldm.errors import DataError, InvalidInputError
 
@@ -62,7 +62,7 @@ def test_weights_follow_the_papers_beta_distribution() -> None:
     ],
 )
 def test_the_tempo_is_that_of_the_first_to_the_last_beat(beats: list[float], bpm: int) -> None:
-    assert tempo_of_beats(beats) == bpm
+    assert whole_tempo(beats) == bpm
 
 
 def test_groups_are_bins_of_three_beats_a_minute_and_fold_octaves_only_where_wanted() -> None:

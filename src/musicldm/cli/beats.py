@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from musicldm.cli.devices import choose_device
+from musicldm.checkpoints.devices import choose_device
 from musicldm.cli.display import progress_bar, show_table
 from musicldm.errors import MusicLDMError
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from musicldm.cli.devices import choose_device
+from musicldm.checkpoints.devices import choose_device
 from musicldm.cli.display import Advance, progress_bar, show_table, silence_libraries
 from musicldm.errors import InvalidInputError
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from musicldm.cli.display import progress_bar, silence_libraries
+from musicldm.cli.display import progress_bar
 
 _Workers = Annotated[int | None, typer.Option(help="Processes.", show_default="one a core")]
 _Beats = Annotated[
@@ -39,8 +39,6 @@ def prepare(
     from musicldm.data.manifest import REPORT, PrepareSettings
     from musicldm.data.prepare import prepare as prepare_folder
 
-    if model is not None:
-        silence_libraries()
     spec = MelSpec(sample_rate=sample_rate, n_mels=mel_bins, f_max=min(MelSpec.f_max, sample_rate / 2))
     settings = PrepareSettings(spec, seconds, cast(Any, normalize), cast(Any, beats))
     engine_here = Engine(cast(Any, engine), workers, address)

@@ -14,11 +14,12 @@ import numpy.typing as npt
 import torch
 
 from musicldm.audio import Wave, resample
+from musicldm.checkpoints.devices import choose_device
 from musicldm.data.arrays import Rows, fill, mapped
 from musicldm.data.clips import read_rows
 from musicldm.data.cutting import FULL_SCALE
 from musicldm.data.manifest import CLIPS, Shard
-from musicldm.errors import CheckpointError, InvalidInputError, unknown_choice
+from musicldm.errors import CheckpointError, unknown_choice
 
 KINDS = ("latents", "texts", "sounds")
 _TEXTS, _WAVES = 64, 8
@@ -55,7 +56,7 @@ class Encoders:
         vae, clap, tokenizer, extractor = parts
         if vae is None and (clap is None or (tokenizer is None and extractor is None)):
             raise CheckpointError(f"{folder} has no vae/ and no text_encoder/ with tokenizer/: give a model folder")
-        place = _device(device)
+        place = choose_device(device)
         for model in (vae, clap):
             if model is not None:
                 model.to(place).eval()
@@ -80,15 +81,6 @@ class Encoders:
             elif kind == "sounds" and self.clap is not None and self.extractor is not None:
                 names[kind] = sounds_name(self.clap)
         return names
-
-
-def _device(name: str) -> str:
-    """A device of this machine; "auto" is its GPU where there is one."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    names = [device for device, available in there.items() if available]
-    if name not in ("auto", *names):
-        raise InvalidInputError(f"device {name!r} is not available here: choose one of {', '.join(['auto', *names])}")
-    return names[0] if name == "auto" else name
 
 
 def load_part(kind: Any, folder: Path, part: str) -> Any:

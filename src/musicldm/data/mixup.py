@@ -100,7 +100,7 @@ def mixing_weight(rng: np.random.Generator) -> float:
     return float(rng.beta(CONCENTRATION, CONCENTRATION))
 
 
-def tempo_of_beats(beats: Sequence[float]) -> int:
+def whole_tempo(beats: Sequence[float]) -> int:
     """Whole beats a minute, round((n − 1) / (last − first) · 60); 0 where there are fewer than two beats."""
     if len(beats) < 2 or beats[-1] <= beats[0]:
         return 0
@@ -116,7 +116,7 @@ def folded(tempo: float) -> float:
 
 def tempo_group(beats: Sequence[float], *, fold: bool = False) -> int:
     """The number of the group of like tempo: BPM // 3."""
-    tempo = tempo_of_beats(beats)
+    tempo = whole_tempo(beats)
     return int(round(folded(tempo)) if fold else tempo) // GROUP_WIDTH
 
 

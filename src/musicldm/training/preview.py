@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from musicldm.data.beat_files import draw_wave
 from musicldm.data.clips import ClipStore
 from musicldm.data.mixup import Mix, Mixer, MixupOptions, mix_latents, mix_waves
 from musicldm.errors import DataError, MissingDependencyError
 from musicldm.training.studio import Studio
 
 Wave = npt.NDArray[np.float32]
-_COLUMNS = 1500
 _NEEDED = 0.4
 """Share of a clip that a mixture is long at least."""
 
@@ -128,10 +128,7 @@ def picture(example: Example, sample_rate: int, title: str) -> bytes:
     beats = (*example.beats, ())
     for place, wave in enumerate((example.anchor, example.partner, example.mixture)):
         axes = figure.add_subplot(3, 1, place + 1, ylim=(-1.05, 1.05), yticks=[], title=names[place])
-        block = max(1, len(wave) // _COLUMNS)
-        columns = wave[: len(wave) // block * block].reshape(-1, block)
-        at = (np.arange(len(columns)) + 0.5) * block / sample_rate
-        axes.fill_between(at, columns.min(axis=1), columns.max(axis=1), color="0.7", step="mid")
+        draw_wave(axes, wave, sample_rate)
         axes.vlines(beats[place], -0.6, 0.6, color="tab:blue", linewidth=1)
         axes.vlines(downbeats[place], -1.05, 1.05, color="tab:red", linewidth=2)
         axes.set_xlim(0, len(wave) / sample_rate)

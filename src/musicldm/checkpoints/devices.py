@@ -1,4 +1,4 @@
-"""A device by its name on the command line."""
+"""A device by its name."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ def choose_device(name: str) -> str:
     names = [one for one, is_there in there.items() if is_there]
     device = names[0] if name == "auto" else name
     if device not in names:
-        raise InvalidInputError(f"device {device!r} is not available here: choose one of {', '.join(names)}")
+        raise InvalidInputError(f"device {device!r} is not available here: choose one of {', '.join(['auto', *names])}")
     return device
