@@ -50,7 +50,7 @@ def examples(recorder: Recorder, text_share: float, drop: float = 0.0, **options
     mixer = Mixer([[0.2, 0.6], [0.4, 0.8]], downbeats, [None, None], SECONDS, mixup)
     waves = np.stack([np.full(FRAMES * HOP, 20000, np.int16), np.arange(FRAMES * HOP, dtype=np.int16)])
     mixing = Mixing(mixer, recorder.studio(), waves, CAPTIONS)
-    return Examples(latents, conditions, crop_frames=8, drop=drop, text_share=text_share, mixing=mixing)
+    return Examples(latents, conditions, crop_frames=(8,), drop=drop, text_share=text_share, mixing=mixing)
 
 
 def draw(made: Examples, count: int = 20, clip: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -119,3 +119,42 @@ def test_the_same_generator_draws_the_same_examples() -> None:
     made = examples(Recorder(), 0.5, sound_condition="mixed")
     for first, second in zip(draw(made), draw(made), strict=True):
         assert np.array_equal(first, second)
+
+
+def ramp(count: int, downbeats: Sequence[Sequence[int]] | None, crop_frames: Sequence[int] = (8,)) -> np.ndarray:
+    """First frames of examples of a clip whose latents are the numbers of their frames."""
+    latents = np.broadcast_to(np.arange(FRAMES, dtype=np.float16)[:, None], (1, 4, FRAMES, 3))
+    conditions = Conditions(
+        np.eye(4, dtype=np.float16)[:1], np.array([0, 1]), np.eye(4, dtype=np.float16)[:1], np.zeros(4, np.float16)
+    )
+    made = Examples(latents, conditions, crop_frames=crop_frames, drop=0.0, text_share=1.0, downbeats=downbeats)
+    return draw(made, count)[0][:, 0, 0, 0]
+
+
+def test_examples_begin_on_every_downbeat_that_leaves_room_and_nowhere_else() -> None:
+    assert set(ramp(200, [[3, 13, 24, 25]])) == {3, 13, 24}
+
+
+def test_clips_without_an_early_downbeat_begin_anywhere() -> None:
+    for downbeats in (None, [[]], [[25]]):
+        assert set(ramp(600, downbeats)) == set(range(25))
+
+
+def test_each_batch_has_one_of_the_lengths_and_long_ones_are_the_clip() -> None:
+    latents = np.zeros((1, 4, FRAMES, 3), np.float16)
+    conditions = Conditions(
+        np.eye(4, dtype=np.float16)[:1], np.array([0, 1]), np.eye(4, dtype=np.float16)[:1], np.zeros(4, np.float16)
+    )
+    made = Examples(latents, conditions, crop_frames=(8, 16, 99), drop=0.0, text_share=1.0)
+    rng = np.random.default_rng(0)
+    shapes = [made.draw(np.zeros(3, int), rng)[0].shape for _ in range(60)]
+    assert {shape[2] for shape in shapes} == {8, 16, FRAMES}
+    assert all(shape[0] == 3 for shape in shapes)
+
+
+@pytest.mark.parametrize(("kind", "starts"), [("blm", {0}), ("bam", {0}), ("simple", set(range(25)))])
+def test_mixtures_in_time_with_the_beat_begin_where_it_does(kind: str, starts: set[int]) -> None:
+    made = examples(Recorder(), 1.0, kind=kind)
+    made.downbeats = [[0], [0]]
+    rng = np.random.default_rng(0)
+    assert {made._start_in(FRAMES, 8, made.mixing, rng) for _ in range(600)} == starts

@@ -94,7 +94,7 @@ def ldm_task(store: ClipStore, _: Path) -> Task:
     latents = np.abs(rng.standard_normal((12, 4, 16, 4))).astype(np.float16)
     text = rng.standard_normal((24, 8)).astype(np.float16)
     conditions = Conditions(text, np.arange(0, 25, 2), text[:12], text[0])
-    recipe = LdmRecipe(channels=(8, 16), groups=4, head_channels=8, condition_width=8, batch_size=2, crop_frames=8)
+    recipe = LdmRecipe(channels=(8, 16), groups=4, head_channels=8, condition_width=8, batch_size=2, crop_frames=(8,))
     kept, held = slice(0, 10), slice(10, 12)
     return LdmTask(
         recipe, latents[kept], conditions.part(kept), latents[held], conditions.part(held), scaling_factor=1.0

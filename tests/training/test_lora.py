@@ -16,7 +16,7 @@ from musicldm.training.lora import TARGETS
 from musicldm.training.run import train
 
 RANK = 4
-CHANGES = {"batch_size": 2, "crop_frames": 24, "lora_rank": RANK, "learning_rate": 0.02, "text_share": 1.0}
+CHANGES = {"batch_size": 2, "crop_frames": (24,), "lora_rank": RANK, "learning_rate": 0.02, "text_share": 1.0}
 
 
 @pytest.fixture(scope="module")

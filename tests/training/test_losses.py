@@ -139,9 +139,38 @@ def ldm_task(**changes: object) -> LdmTask:
     latents = np.abs(rng.standard_normal((12, 4, 16, 4))).astype(np.float16)
     text = np.arange(24, dtype=np.float16)[:, None].repeat(8, 1)
     conditions = Conditions(text, np.arange(0, 25, 2), 100 + text[:12], np.full(8, -1, np.float16))
-    recipe = LdmRecipe(channels=(8, 16), groups=4, head_channels=8, condition_width=8, batch_size=2, crop_frames=8)
+    recipe = LdmRecipe(channels=(8, 16), groups=4, head_channels=8, condition_width=8, batch_size=2, crop_frames=(8,))
     recipe = replace(recipe, **changes)
-    return LdmTask(recipe, latents, conditions, latents, conditions, scaling_factor=2.0)
+    downbeats = [[1, 5, 12]] * 12
+    return LdmTask(
+        recipe, latents, conditions, latents, conditions,
+        scaling_factor=2.0, downbeats=downbeats, held_out_downbeats=downbeats,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("start", "frames"), [("downbeat", {1, 5}), ("any", set(range(9)))])
+def test_crops_start_where_the_recipe_says(start: str, frames: set[int]) -> None:
+    ldm = ldm_task(start=start)
+    ldm.latents[:] = np.arange(16)[:, None]
+    rng = np.random.default_rng(0)
+    drawn = np.concatenate([ldm.batch(np.arange(12), rng)["latent"].numpy() for _ in range(20)])
+    assert set(drawn[:, 0, 0, 0] / 2) == frames
+
+
+@torch.no_grad()
+def test_validation_hears_crops_as_training_does() -> None:
+    """The frames before the first downbeat are not numbers, and neither are those after the crop."""
+    ldm = ldm_task(start="downbeat", crop_frames=(6, 8))
+    ldm.held_out[:, :, :1] = ldm.held_out[:, :, 9:] = np.nan
+    assert np.isfinite(ldm.validate()["loss"])
+    any_start = ldm_task(start="any", crop_frames=(6, 8))
+    any_start.held_out[:, :, :1] = np.nan
+    assert np.isnan(any_start.validate()["loss"])
+
+
+def test_a_start_that_is_none_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match=r"unknown start 'bar'.*any, downbeat"):
+        LdmRecipe(start="bar")
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
@@ -212,13 +241,13 @@ def standard_deviations(points: torch.Tensor) -> torch.Tensor:
 
 
 def test_latents_are_the_posteriors_means_scaled() -> None:
-    ldm = ldm_task(crop_frames=16)
+    ldm = ldm_task(crop_frames=(16,))
     drawn = ldm.batch(np.array([3]), np.random.default_rng(0))["latent"].numpy()
     assert np.array_equal(drawn[0], 2 * ldm.latents[3, :2].astype(np.float32))
 
 
 def test_latents_are_drawn_from_the_posterior_where_wanted() -> None:
-    ldm = ldm_task(sample_posterior=True, crop_frames=16)
+    ldm = ldm_task(sample_posterior=True, crop_frames=(16,))
     rng = np.random.default_rng(0)
     drawn = np.stack([ldm.batch(np.array([3]), rng)["latent"].numpy() for _ in range(400)])
     mean, deviation = np.split(ldm.latents[3].astype(np.float64), 2)

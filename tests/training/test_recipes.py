@@ -15,7 +15,7 @@ def test_the_published_unet_has_185_million_parameters_and_takes_published_laten
     recipe = ldm.RECIPES["published"]
     with torch.device("meta"):
         unet = ldm.build_unet(recipe, latent_channels=8)
-        out = unet(torch.zeros(1, 8, recipe.crop_frames, 16), torch.zeros(1), None, class_labels=torch.zeros(1, 512))
+        out = unet(torch.zeros(1, 8, recipe.crop_frames[0], 16), torch.zeros(1), None, class_labels=torch.zeros(1, 512))
     assert millions(unet) == pytest.approx(185, abs=1)
     assert out.sample.shape == (1, 8, 256, 16)
     assert unet.config.attention_head_dim == (4, 8, 12, 20)

@@ -48,7 +48,7 @@ def test_a_part_is_trained_written_and_goes_on_from_half_precision(tone_corpus: 
 def test_the_ldm_is_trained_on_the_latents_of_a_models_vae_under_its_clap(
     text_share: float, tone_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = LdmRecipe(batch_size=2, crop_frames=24, text_share=text_share, learning_rate=1e-3)
+    recipe = LdmRecipe(batch_size=2, crop_frames=(24,), text_share=text_share, learning_rate=1e-3)
     monkeypatch.setattr(ldm, "RECIPES", {"default": recipe})
     model = build_tiny_model(tmp_path / "model", seed=int(10 * text_share))
     sounds = set(tone_corpus.glob("shards/*/sounds-*"))
@@ -63,7 +63,7 @@ def test_the_ldm_is_trained_on_the_latents_of_a_models_vae_under_its_clap(
 def test_a_unet_that_goes_on_under_another_clap_is_fitted_to_it(
     tone_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(ldm, "RECIPES", {"default": LdmRecipe(batch_size=2, crop_frames=24, text_share=1.0)})
+    monkeypatch.setattr(ldm, "RECIPES", {"default": LdmRecipe(batch_size=2, crop_frames=(24,), text_share=1.0)})
     first, second = (build_tiny_model(tmp_path / f"model{seed}", seed=seed) for seed in (0, 1))
     for name, model in (("same", first), ("other", second)):
         train("ldm", data=tone_corpus, out=tmp_path / name, steps=1, device="cpu", init=first, model=model)
@@ -90,7 +90,7 @@ def test_the_ldm_is_trained_on_mixtures_and_sings_its_captions(
     drawn: list[Mix | None] = []
     draw = Mixer.draw
     monkeypatch.setattr(Mixer, "draw", lambda *given: drawn.append(draw(*given)) or drawn[-1])
-    changes = {"batch_size": 2, "crop_frames": 4, "condition_floor": 0.0, "mixup": MixupOptions(mixup, 1.0)}
+    changes = {"batch_size": 2, "crop_frames": (4,), "condition_floor": 0.0, "mixup": MixupOptions(mixup, 1.0)}
     train(
         "ldm", data=tone_corpus, out=tmp_path / "ldm", changes=changes, steps=2, device="cpu", init=model, model=model
     )

@@ -74,6 +74,12 @@ def train(
     min_snr: Annotated[
         float | None, typer.Option(help="γ of min-SNR weights.", show_default="none", rich_help_panel=_LDM)
     ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            metavar="any|downbeat", help="Where crops begin.", show_default="the recipe's", rich_help_panel=_LDM
+        ),
+    ] = None,
     lora: Annotated[
         int | None,
         typer.Option(metavar="RANK", help="Train a LoRA on --init instead of all weights.", rich_help_panel=_LDM),
@@ -105,7 +111,7 @@ def train(
     silence_libraries()
     mixing = {"kind": mixup, "probability": mixup_prob, "sound_condition": mixup_sound, "captions": mixup_captions}
     changes = {"batch_size": batch_size, "learning_rate": learning_rate, "prediction": prediction, "min_snr": min_snr}
-    changes["lora_rank"] = lora
+    changes |= {"start": start, "lora_rank": lora}
     train_part(
         part,
         data=data,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -18,13 +18,14 @@ from musicldm.audio import MelSpec, log_mel
 from musicldm.data.arrays import Sharded
 from musicldm.data.conditions import Conditions
 from musicldm.data.mixup import MixupOptions
-from musicldm.errors import InvalidInputError
+from musicldm.errors import InvalidInputError, unknown_choice
 from musicldm.training.examples import Examples, Mixing
 from musicldm.training.lora import add_lora, save_lora
 from musicldm.training.studio import Studio
 from musicldm.training.task import Batch, Losses, Schedule, Turn
 
 PREDICTIONS = ("v_prediction", "epsilon")
+STARTS = ("any", "downbeat")
 _SUNG = 4
 """Held-out captions that validation makes music of."""
 _OUTER = ("conv_in", "conv_out", "time_embedding", "class_embedding")
@@ -37,7 +38,10 @@ class LdmRecipe:
     Args:
         channels: widths of the UNet; attention at all levels but the first.
         prediction: "v_prediction" (arXiv 2202.00512) or "epsilon", as the published model.
-        crop_frames: latent frames of a training crop, at most those of a clip.
+        crop_frames: latent frames of the training crops, a length for each batch drawn from these, at most a clip's.
+        start: where crops begin: "any" frame, as published; or a "downbeat", where the data know the clip's. Under
+            noise nobody knows the phase of the beat, and without it a tempo that the prompt names helps little in
+            guessing the music, so that the network hardly learns to heed it. Music then begins on the first beat.
         optimizer: "muon" or "adamw", as the published model.
         sample_posterior: train on draws from the VAE's posterior, not on its means. Channels that the KL term has
             emptied are noise in a draw, which nothing can predict.
@@ -62,7 +66,8 @@ class LdmRecipe:
     beta_end: float = 0.0195
     train_timesteps: int = 1000
     batch_size: int = 24
-    crop_frames: int = 64
+    crop_frames: tuple[int, ...] = (64, 96)
+    start: Literal["any", "downbeat"] = "downbeat"
     optimizer: Literal["muon", "adamw"] = "muon"
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
@@ -78,6 +83,8 @@ class LdmRecipe:
     def __post_init__(self) -> None:
         if self.prediction not in PREDICTIONS:
             raise InvalidInputError(f"unknown prediction {self.prediction!r}: choose one of {', '.join(PREDICTIONS)}")
+        if self.start not in STARTS:
+            raise unknown_choice("start", self.start, STARTS)
         if self.lora_rank < 0:
             raise InvalidInputError(f"lora_rank is {self.lora_rank}: it must be 0, for no LoRA, or a positive rank")
         if self.min_snr < 0:
@@ -91,7 +98,8 @@ _PUBLISHED = LdmRecipe(
     channels=(128, 256, 384, 640),
     layers=2,
     prediction="epsilon",
-    crop_frames=256,
+    crop_frames=(256,),
+    start="any",
     optimizer="adamw",
     learning_rate=3e-5,
     sample_posterior=True,
@@ -105,7 +113,7 @@ RECIPES: Mapping[str, LdmRecipe] = {
     "default": LdmRecipe(),
     "text": LdmRecipe(text_share=1.0),  # captions alone: the audio tower may be trained later, or never
     "published": _PUBLISHED,
-    "appendix": replace(_PUBLISHED, crop_frames=128),  # 128 mel bins, VAE ÷8
+    "appendix": replace(_PUBLISHED, crop_frames=(128,)),  # 128 mel bins, VAE ÷8
 }
 
 
@@ -113,7 +121,7 @@ def build_unet(recipe: LdmRecipe, latent_channels: int) -> UNet2DConditionModel:
     """A UNet with random weights whose class label is the CLAP embedding; without text tokens, as published."""
     deeper = len(recipe.channels) - 1
     return UNet2DConditionModel(
-        sample_size=(recipe.crop_frames, 8),
+        sample_size=(max(recipe.crop_frames), 8),
         in_channels=latent_channels,
         out_channels=latent_channels,
         down_block_types=("DownBlock2D",) + ("CrossAttnDownBlock2D",) * deeper,
@@ -231,6 +239,8 @@ class LdmTask:
         scaling_factor: float,
         unet: UNet2DConditionModel | None = None,
         studio: Studio | None = None,
+        downbeats: Sequence[Sequence[int]] | None = None,
+        held_out_downbeats: Sequence[Sequence[int]] | None = None,
         mixing: Mixing | None = None,
     ) -> None:
         self.recipe, self.latents = recipe, latents
@@ -245,6 +255,7 @@ class LdmTask:
             crop_frames=recipe.crop_frames,
             drop=recipe.drop,
             text_share=recipe.text_share,
+            downbeats=downbeats if recipe.start == "downbeat" else None,
             mixing=mixing,
         )
         model = unet if unet is not None else build_unet(recipe, latents.shape[1] // 2)
@@ -264,6 +275,10 @@ class LdmTask:
             ),
         )
         self.scheduler = build_scheduler(recipe)
+        self.held_frames = min(max(recipe.crop_frames), held_out.shape[2])
+        latest = held_out.shape[2] - self.held_frames
+        known = held_out_downbeats if recipe.start == "downbeat" and held_out_downbeats else [()] * len(held_out)
+        self.held_starts = [next((frame for frame in frames if frame <= latest), 0) for frames in known]
 
     def __len__(self) -> int:
         return len(self.latents)
@@ -306,14 +321,18 @@ class LdmTask:
         return F.mse_loss(predicted.float(), target, reduction="none").mean(dim=(1, 2, 3))
 
     def validate(self) -> dict[str, float]:
-        """Loss at four fixed noise levels on held-out clips under their captions, the same draws each time.
+        """Loss at four fixed noise levels on held-out crops under their captions, the same draws each time.
 
         And, where there is a studio, the mean cosine of a few captions and what is sung of them.
         """
         rng = np.random.default_rng(0)
         device = next(self.modules.parameters()).device
         count = min(64, len(self.held_out))
-        mean, _ = np.split(np.asarray(self.held_out[:count], dtype=np.float32), 2, axis=1)
+        crops = [
+            self.held_out[clip][:, start : start + self.held_frames]
+            for clip, start in enumerate(self.held_starts[:count])
+        ]
+        mean, _ = np.split(np.asarray(crops, dtype=np.float32), 2, axis=1)
         latent = torch.from_numpy(mean * self.scaling_factor)
         noise = torch.from_numpy(rng.standard_normal(mean.shape, dtype=np.float32))
         text = self.held_out_conditions
