@@ -347,7 +347,7 @@ def fingerprint(model: Path) -> str:
 def circumstances(options: argparse.Namespace, seconds: float) -> dict[str, Any]:
     """Hardware, versions, date and duration of a section."""
     return {
-        "hardware": f"{_processor()}, {options.threads} of {os.cpu_count()} cores",
+        "hardware": f"{processor()}, {options.threads} of {os.cpu_count()} cores",
         "load": round(os.getloadavg()[0], 1),
         "python": platform.python_version(),
         **{package: version(package) for package in PACKAGES},
@@ -357,7 +357,8 @@ def circumstances(options: argparse.Namespace, seconds: float) -> dict[str, Any]
     }
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Name of the processor."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

@@ -115,6 +115,14 @@ def test_two_fonts_are_shared_out_by_the_clips_seed_alone(tmp_path, font_path):
         np.testing.assert_array_equal(wave, again)
 
 
+def test_wanted_genres_are_composed_in_turn(tmp_path, font_path):
+    genres = ["metal", "bossa nova"]
+    build_corpus(tmp_path, clips=3, seconds=1.0, workers=1, soundfonts=[font_path], genres=genres)
+    assert [row["genre"] for row in rows_of(tmp_path)] == ["metal", "bossa nova", "metal"]
+    with pytest.raises(DataError, match=r"genres \['metal', 'bossa nova'\] → \[\]"):
+        build_corpus(tmp_path, clips=3, seconds=1.0, soundfonts=[font_path])
+
+
 def test_without_a_font_the_packages_are_named(monkeypatch, tmp_path):
     monkeypatch.setattr(build, "FONT_PATHS", (tmp_path / "none.sf2",))
     with pytest.raises(DataError, match="apt-get install fluidr3mono-gm-soundfont fluid-soundfont-gm"):
@@ -129,6 +137,7 @@ def test_without_a_font_the_packages_are_named(monkeypatch, tmp_path):
         ({"clips": 1, "sample_rate": 100}, "sample rate 100: from 8000 to 48000 Hz"),
         ({"clips": 1, "seed": -2}, "seed -2: a whole number"),
         ({"clips": 1, "seconds": 0.5}, "seconds 0.5: from 1 to 600"),
+        ({"clips": 1, "genres": ["polka"]}, "unknown genre .polka.: choose one of ambient"),
     ],
 )
 def test_settings_without_meaning_are_refused_before_anything_is_written(tmp_path, arguments, message):

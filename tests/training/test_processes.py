@@ -11,7 +11,9 @@ import torch
 import torch.multiprocessing as multiprocessing
 from torch import nn
 
+from musicldm.data.conditions import Conditions
 from musicldm.training.checkpoint import CHECKPOINT
+from musicldm.training.ldm import LdmRecipe, LdmTask
 from musicldm.training.loop import Loop, LoopOptions, next_clips
 from musicldm.training.task import Schedule, Turn
 
@@ -64,30 +66,90 @@ class Line:
         (folder / "line.json").write_text(json.dumps([p.item() for p in self.modules["line"].parameters()]))
 
 
-def train(task: Line, folder: Path) -> None:
+class Latents(LdmTask):
+    """A small UNet on 12 clips; `processes` above 1 draws what that many processes would draw, noise too."""
+
+    def __init__(self, processes: int = 1) -> None:
+        self.processes, self.made, self.seen = processes, 0, 0
+        rng = np.random.default_rng(1)
+        latents = rng.standard_normal((12, 4, 16, 4)).astype(np.float16)
+        embeddings = rng.standard_normal((12, 8)).astype(np.float16)
+        conditions = Conditions(embeddings, np.arange(13), embeddings, embeddings[0])
+        recipe = LdmRecipe(
+            channels=(8, 16), groups=4, head_channels=8, condition_width=8, batch_size=BATCH, crop_frames=(8,),
+            condition_floor=0.0,
+        )  # fmt: skip
+        super().__init__(recipe, latents, conditions, latents[:2], conditions.part(slice(0, 2)), scaling_factor=1.0)
+
+    def batch(self, clips: np.ndarray, rng: np.random.Generator) -> dict[str, torch.Tensor]:
+        if self.processes == 1:
+            return super().batch(clips, rng)
+        whole = next_clips(len(self), self.made * BATCH * self.processes, BATCH * self.processes, SEED)
+        ranks = range(self.processes)
+        parts = [
+            super(Latents, self).batch(whole[r :: self.processes], np.random.default_rng([SEED, 2 + r, self.made]))
+            for r in ranks
+        ]
+        self.made += 1
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+    def losses(self, turn: str, batch: dict[str, torch.Tensor], progress: float) -> dict[str, torch.Tensor] | None:
+        if self.processes == 1:
+            return super().losses(turn, batch, progress)
+        losses = []
+        for rank in range(self.processes):
+            torch.manual_seed((SEED * 1_000_003 + self.seen) * self.processes + rank)
+            part = {name: value.chunk(self.processes)[rank] for name, value in batch.items()}
+            losses.append(super().losses(turn, part, progress)["loss"])
+        self.seen += 1
+        return {"loss": torch.stack(losses).mean()}
+
+    def export(self, folder: Path) -> None:
+        torch.save(self.unet.state_dict(), folder / "unet.pt")
+
+
+TASKS = {"line": Line, "latents": Latents}
+
+
+def train(task: Line | LdmTask, folder: Path) -> None:
     options = LoopOptions(folder, steps=STEPS, device="cpu", seed=SEED)
     Loop(task, options, report=lambda line: None).run()
 
 
-def one_of_two(rank: int, folder: Path, port: int) -> None:
+def one_of_two(rank: int, kind: str, folder: Path, port: int) -> None:
     os.environ |= {
         "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2",
         "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1",
     }  # fmt: skip
     torch.manual_seed(rank)  # unlike weights: those of the main process count
-    train(Line(), folder)
+    train(TASKS[kind](), folder)
     torch.distributed.destroy_process_group()
 
 
-def test_two_processes_learn_what_one_learns_from_both_batches(tmp_path: Path) -> None:
+def train_both_ways(kind: str, folder: Path) -> None:
+    """By two processes in `two`, and in `one` by one process that draws what the two draw."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    multiprocessing.spawn(one_of_two, args=(tmp_path / "two", port), nprocs=2)
+    multiprocessing.spawn(one_of_two, args=(kind, folder / "two", port), nprocs=2)
     torch.manual_seed(0)
-    train(Line(processes=2), tmp_path / "one")
+    train(TASKS[kind](processes=2), folder / "one")
+
+
+def test_two_processes_learn_what_one_learns_from_both_batches(tmp_path: Path) -> None:
+    train_both_ways("line", tmp_path)
     two, one = (json.loads((tmp_path / name / "line.json").read_text()) for name in ("two", "one"))
     assert two == pytest.approx(one, rel=1e-5)
     kept = [json.loads(line) for line in (tmp_path / "two" / "log.jsonl").read_text().splitlines()]
     assert [entry["kind"] for entry in kept].count("validation") == 1
     assert torch.load(tmp_path / "two" / CHECKPOINT, weights_only=True)["step"] == STEPS
+
+
+def test_two_processes_train_the_unet_as_one_does_on_both_batches(tmp_path: Path) -> None:
+    train_both_ways("latents", tmp_path)
+    two, one = (torch.load(tmp_path / name / "unet.pt", weights_only=True) for name in ("two", "one"))
+    torch.manual_seed(0)
+    begun = Latents().unet.state_dict()
+    for name, value in one.items():
+        assert torch.allclose(two[name], value, atol=1e-5), name
+    assert max(float((begun[name] - value).abs().max()) for name, value in one.items()) > 1e-3

@@ -20,6 +20,10 @@ def corpus(
     seconds: Annotated[float, typer.Option(help="Length of a clip.", show_default=True)] = 10.24,
     workers: Annotated[int | None, typer.Option(help="Processes.", show_default="one a core")] = None,
     audio_format: Annotated[str, typer.Option("--format", metavar="flac|wav", show_default=True)] = "flac",
+    genre: Annotated[
+        list[str] | None,
+        typer.Option(help="A genre to compose; may be given several times.", show_default="all"),
+    ] = None,
     soundfont: Annotated[
         list[Path] | None,
         typer.Option(help="An .sf2 or .sf3 file; may be given several times.", show_default="the system's MIT ones"),
@@ -38,6 +42,7 @@ def corpus(
             workers=workers,
             audio_format=audio_format,
             soundfonts=soundfont,
+            genres=genre or (),
             progress=advance,
         )
     print(f"{clips} clips in {out}")

@@ -22,7 +22,7 @@ from musicldm.corpus.arrangement import compose
 from musicldm.corpus.captions import captions
 from musicldm.corpus.degradation import degrade
 from musicldm.corpus.rendering import SoundFont, Wave, render
-from musicldm.corpus.truth import Truth
+from musicldm.corpus.truth import GENRES, Truth
 from musicldm.errors import DataError, InvalidInputError, unknown_choice
 
 FONT_PATHS = (
@@ -45,6 +45,7 @@ class ClipSettings:
     sample_rate: int
     audio_format: str
     fonts: tuple[str, ...]
+    genres: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -55,6 +56,9 @@ class ClipSettings:
             raise InvalidInputError(f"sample rate {self.sample_rate}: from 8000 to 48000 Hz")
         if self.audio_format not in FORMATS:
             raise unknown_choice("audio format", self.audio_format, FORMATS)
+        for genre in self.genres:
+            if genre not in GENRES:
+                raise unknown_choice("genre", genre, GENRES)
 
 
 def find_soundfonts() -> tuple[Path, ...]:
@@ -75,18 +79,20 @@ def build_corpus(
     workers: int | None = None,
     audio_format: str = "flac",
     soundfonts: Sequence[Path] | None = None,
+    genres: Sequence[str] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Writes `clips` clips and `metadata.jsonl` to `out`, or what is missing of them.
 
     seconds: 1 to 600; sample_rate: 8000 to 48000 Hz; workers: processes, by default one a core; audio_format: "flac"
-    or "wav"; soundfonts: by default those of `find_soundfonts`; progress: called with (done, clips).
+    or "wav"; soundfonts: by default those of `find_soundfonts`; genres: which to compose, in turn, by default all as
+    drawn; progress: called with (done, clips).
     Raises DataError if `out` holds a corpus of other settings, InvalidInputError for a value outside these.
     """
     if clips < 1:
         raise InvalidInputError(f"clips {clips}: at least 1")
     fonts = tuple(str(path) for path in (soundfonts or find_soundfonts()))
-    settings = ClipSettings(seed, seconds, sample_rate, audio_format, fonts)
+    settings = ClipSettings(seed, seconds, sample_rate, audio_format, fonts, tuple(genres))
     folder = Path(out)
     (folder / "audio").mkdir(parents=True, exist_ok=True)
     _check_settings(folder, settings)
@@ -109,7 +115,8 @@ def build_corpus(
 
 def _check_settings(folder: Path, settings: ClipSettings) -> None:
     """Keeps the settings beside the clips, and refuses to mix two corpora."""
-    here = asdict(settings) | {"fonts": [_identity(Path(font)) for font in settings.fonts]}
+    fonts = [_identity(Path(font)) for font in settings.fonts]
+    here = asdict(settings) | {"fonts": fonts, "genres": list(settings.genres)}
     path = folder / "corpus.json"
     if path.is_file():
         kept = json.loads(path.read_text(encoding="utf-8"))
@@ -175,7 +182,9 @@ class ClipMaker:
     def clip(self, index: int) -> tuple[Truth, Wave]:
         """The truth and the waveform (n_samples,) of clip `index`."""
         seed = self.settings.seed * SEEDS_PER_CORPUS + index
-        score = compose(seed, seconds=self.settings.seconds)
+        genres = self.settings.genres
+        genre = genres[index % len(genres)] if genres else None
+        score = compose(seed, seconds=self.settings.seconds, genre=genre)
         rng = np.random.default_rng([seed, 3])
         other = len(self.fonts) > 1 and rng.random() >= FIRST_FONT_SHARE
         font = self.fonts[1 + int(rng.integers(len(self.fonts) - 1)) if other else 0]
