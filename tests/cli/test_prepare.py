@@ -44,10 +44,27 @@ def test_it_passes_on_other_options(command, monkeypatch: pytest.MonkeyPatch, ti
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(("missing", "beats"), [(None, "auto"), ("einops", "metadata")])
+def test_beats_are_tracked_by_default_where_that_is_possible(
+    missing: str | None, beats: str, command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[PrepareSettings] = []
+
+    def fake(src: Path, out: Path, settings: PrepareSettings, **options: Any) -> Prepared:
+        seen.append(settings)
+        return Prepared(1, 0.1, 1, 1, {})
+
+    monkeypatch.setattr("musicldm.data.prepare.prepare", fake)
+    monkeypatch.setattr("musicldm.data.beat_network.missing_package", lambda: missing)
+    outcome = command("prepare", "s", "--out", "o")
+    assert (outcome.code, seen[0].beats) == (0, beats)
+    assert ("beats are not tracked" in outcome.err) == (missing is not None)
+
+
 def test_a_folder_is_not_prepared(command) -> None:
     write(Path("songs/a.wav"), 20000)
     write(Path("songs/b.wav"), 100)
-    outcome = command("prepare", "songs", "--out", "data", "--seconds", 1, "--workers", 1)
+    outcome = command("prepare", "songs", "--out", "data", "--seconds", 1, "--workers", 1, "--beats", "none")
     assert (outcome.code, outcome.out) == (0, "1 clips, 0.00 h in data\n")
     assert outcome.err == "musicldm: left out: 1 too short; see data/report.jsonl\n"
     assert read_manifest(Path("data"))["clips"] == 1

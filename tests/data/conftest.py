@@ -14,7 +14,7 @@ import soundfile
 from musicldm.data.engines import Engine
 from musicldm.data.manifest import MANIFEST, PrepareSettings
 
-SETTINGS = PrepareSettings(seconds=1.0)
+SETTINGS = PrepareSettings(seconds=1.0, beats="metadata")
 HERE = Engine(workers=1)
 
 

@@ -138,9 +138,9 @@ def test_sizes_that_make_no_network_are_taken(sizes: dict[str, int], message: st
 
 
 def test_a_missing_package_is_not_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "beat_this" else True)
+    monkeypatch.setattr("musicldm.data.beat_network.find_spec", lambda name: None if name == "beat_this" else True)
     with pytest.raises(MissingDependencyError, match="beat-this is not installed: pip install --no-deps beat-this"):
         build_network(TINY)
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("musicldm.data.beat_network.find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match=r"einops is not installed: pip install 'musicldm\[beats\]'"):
         build_network(TINY)

@@ -31,7 +31,7 @@ from musicldm.data.prepare import prepare
 units.SHARD_BYTES = 60_000
 if __name__ == "__main__":
     engine = Engine(workers=int(sys.argv[3]))
-    prepare(Path(sys.argv[1]), Path(sys.argv[2]), PrepareSettings(seconds=1.0), engine=engine)
+    prepare(Path(sys.argv[1]), Path(sys.argv[2]), PrepareSettings(seconds=1.0, beats="metadata"), engine=engine)
 """
 
 

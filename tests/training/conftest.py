@@ -32,7 +32,7 @@ def tone_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
         beats = {"beats": [0.1, 0.3, 0.5, 0.7, 0.9], "downbeats": [0.1, 0.5, 0.9]}
         lines.append(json.dumps(entry | beats))
     (folder / "metadata.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    settings = PrepareSettings(seconds=SAMPLES / 16000, normalize="none")
+    settings = PrepareSettings(seconds=SAMPLES / 16000, normalize="none", beats="metadata")
     prepare(folder, folder.parent / "data", settings, engine=Engine(workers=1))
     return folder.parent / "data"
 

@@ -47,7 +47,12 @@ def composed(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
         clip |= {"quality": "clean", "mood": "sad", "energy": "low", "mode": "major", "key": "C", "meter": "4/4"}
         lines.append(json.dumps(clip))
     (folder / "metadata.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    prepare(folder, folder.parent / "data", PrepareSettings(seconds=0.5, normalize="none"), engine=Engine(workers=1))
+    prepare(
+        folder,
+        folder.parent / "data",
+        PrepareSettings(seconds=0.5, normalize="none", beats="metadata"),
+        engine=Engine(workers=1),
+    )
     return ClipStore(folder.parent / "data")
 
 

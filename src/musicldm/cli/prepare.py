@@ -12,7 +12,12 @@ from musicldm.cli.display import progress_bar
 
 _Workers = Annotated[int | None, typer.Option(help="Processes.", show_default="one a core")]
 _Beats = Annotated[
-    str, typer.Option(metavar="auto|model|metadata|none", help="Whose beats: auto tracks what has none.")
+    str | None,
+    typer.Option(
+        metavar="auto|model|metadata|none",
+        help="Whose beats: auto tracks what has none.",
+        show_default="auto, where the extra beats is installed",
+    ),
 ]
 
 
@@ -23,7 +28,7 @@ def prepare(
         str | None, typer.Option(help="Model whose VAE and CLAP give latents and embeddings, for train ldm.")
     ] = None,
     normalize: Annotated[str, typer.Option(metavar="peak|loudness|none", show_default=True)] = "peak",
-    beats: _Beats = "metadata",
+    beats: _Beats = None,
     seconds: Annotated[float, typer.Option(help="Length of a clip.", show_default=True)] = 10.24,
     sample_rate: Annotated[int, typer.Option(help="Hz.", show_default=True)] = 16000,
     mel_bins: Annotated[int, typer.Option(help="Of the log-mels.", show_default=True)] = 64,
@@ -40,7 +45,7 @@ def prepare(
     from musicldm.data.prepare import prepare as prepare_folder
 
     spec = MelSpec(sample_rate=sample_rate, n_mels=mel_bins, f_max=min(MelSpec.f_max, sample_rate / 2))
-    settings = PrepareSettings(spec, seconds, cast(Any, normalize), cast(Any, beats))
+    settings = PrepareSettings(spec, seconds, cast(Any, normalize), cast(Any, beats or _default_beats()))
     engine_here = Engine(cast(Any, engine), workers, address)
     with progress_bar("Looking") as advance:
         made = prepare_folder(
@@ -56,3 +61,15 @@ def prepare(
     if made.left_out:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(made.left_out.items()))
         print(f"musicldm: left out: {reasons}; see {out / REPORT}", file=sys.stderr)
+
+
+def _default_beats() -> str:
+    """Tracked beats where that is possible; else those that the metadata have, with a word to the user."""
+    from musicldm.data.beat_network import missing_package
+
+    if missing_package() is None:
+        return "auto"
+    print(
+        "musicldm: beats are not tracked: that needs the extra beats and beat-this, see docs/beats.md", file=sys.stderr
+    )
+    return "metadata"

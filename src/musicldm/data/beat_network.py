@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from http.client import HTTPException
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,7 @@ class NetworkConfig:
 
 
 _FEEDING = ("chunk_frames", "top_hz")
+_PACKAGES = {"einops": "einops", "rotary-embedding-torch": "rotary_embedding_torch", "beat-this": "beat_this"}
 
 
 def build_network(config: NetworkConfig, dropout: float = 0.0) -> nn.Module:
@@ -83,9 +85,8 @@ def build_network(config: NetworkConfig, dropout: float = 0.0) -> nn.Module:
     Raises:
         MissingDependencyError: beat_this or what it is made of is not installed.
     """
-    for package, module in (("einops", "einops"), ("rotary-embedding-torch", "rotary_embedding_torch")):
-        _need(package, module)
-    _need("beat-this", "beat_this")
+    if (package := missing_package()) is not None:
+        raise MissingDependencyError(package, "beats")
     from beat_this.model.beat_tracker import BeatThis
 
     sizes = {name: value for name, value in asdict(config).items() if name not in _FEEDING}
@@ -93,11 +94,9 @@ def build_network(config: NetworkConfig, dropout: float = 0.0) -> nn.Module:
     return network
 
 
-def _need(package: str, module: str) -> None:
-    from importlib.util import find_spec
-
-    if find_spec(module) is None:
-        raise MissingDependencyError(package, "beats")
+def missing_package() -> str | None:
+    """What has to be installed before a network can be built; None where all is there."""
+    return next((package for package, module in _PACKAGES.items() if find_spec(module) is None), None)
 
 
 def save_network(network: nn.Module, config: NetworkConfig, folder: Path) -> None:

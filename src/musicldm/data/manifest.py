@@ -51,7 +51,7 @@ class PrepareSettings:
     spec: MelSpec = field(default_factory=MelSpec)
     seconds: float = 10.24
     normalize: Literal["peak", "loudness", "none"] = "peak"
-    beats: Literal["auto", "model", "metadata", "none"] = "metadata"
+    beats: Literal["auto", "model", "metadata", "none"] = "auto"
 
     def __post_init__(self) -> None:
         if self.normalize not in NORMALISATIONS:
