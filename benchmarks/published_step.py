@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from model_card import processor
 from musicldm.data.conditions import Conditions
@@ -84,12 +85,21 @@ def measured(name: str, options: argparse.Namespace) -> dict[str, Any]:
             seconds.append(time.perf_counter() - started)
     samples = options.batch_size * settings.accumulate
     return {
+        "gigaflop_forward": round(forward_operations(task) / 1e9, 1),
         "parameters": sum(p.numel() for p in task.modules.parameters()),
         "seconds_a_step": [round(value, 2) for value in seconds],
         "samples_a_second": round(samples / float(np.median(seconds)), 3),
         "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "losses": [round(value, 4) for value in losses],
     }
+
+
+def forward_operations(task: LdmTask) -> int:
+    """Floating-point operations of one example's way through the UNet, two for each multiplication and addition."""
+    latent, label = torch.zeros(1, 8, 256, 16), torch.zeros(1, 512)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        task.unet.cpu()(latent, torch.tensor([500]), None, class_labels=label)
+    return int(counter.get_total_flops())
 
 
 def published_task(batch_size: int) -> LdmTask:

@@ -50,10 +50,12 @@ def main() -> None:
         reconstructions=reconstructions,
         progress=_show,
     )
+    coded = None if reconstructions is None else {"model": options.model.name, "clips": len(reconstructions[1])}
     judges.card = {
         "held_out": _measure(judges, store, held),
         "tempi": tempo_ranges([store.rows[i] for i in train]),
         "clips": {"train": len(train), "held_out": len(held)},
+        "reconstructions": coded,
         "data": options.data.name,
         "seed": options.seed,
         "recipe": asdict(recipe),

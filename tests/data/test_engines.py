@@ -112,7 +112,7 @@ def test_a_lost_worker_is_one_line_and_the_rest_is_done_later(
     workers = [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     os.kill(workers[0], signal.SIGKILL)
     _, said = process.communicate(timeout=120)
-    assert said.decode().splitlines()[-1].startswith("ChildProcessError: a worker was killed: the same command goes on")
+    assert said.decode().splitlines()[-1].startswith("ChildProcessError: a worker was killed: fewer --workers")
     finished(started(tmp_path, source, workers=2))
     assert contents(tmp_path / "out") == expected
 
@@ -128,6 +128,27 @@ def test_a_lost_worker_is_one_line_and_the_rest_is_done_later(
 def test_engines_without_meaning_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         Engine(**options)  # type: ignore[arg-type]
+
+
+ITEMS = [[0] * size for size in (3, 0, 5, 1, 2)]
+
+
+def test_two_processes_give_each_items_own_result() -> None:
+    assert sorted(Engine(workers=2)(len, ITEMS)) == list(enumerate(map(len, ITEMS)))
+    assert list(Engine(workers=1)(len, ITEMS)) == list(enumerate(map(len, ITEMS)))
+    assert list(Engine("ray")(len, [])) == []
+
+
+@pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra ray")
+def test_ray_gives_each_items_own_result(tmp_path: Path) -> None:
+    """In a process of its own, as Ray's threads and warnings outlive it."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "from functools import partial\nfrom musicldm.data.engines import Engine\n"
+        f"print(sorted(Engine('ray', 2)(partial(max, default=7), {ITEMS})))\n"
+    )
+    said = subprocess.run([sys.executable, program], check=True, capture_output=True, text=True, timeout=180).stdout
+    assert said.splitlines()[-1] == str([(0, 0), (1, 7), (2, 0), (3, 0), (4, 0)])
 
 
 RAY_PROGRAM = """

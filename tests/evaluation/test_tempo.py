@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from scipy.stats import variation
 
 from musicldm.errors import InvalidInputError
-from musicldm.evaluation.tempo import TempoRange, tempo_error, tempo_met, tempo_of
+from musicldm.evaluation.tempo import TempoRange, beat_stability, named_tempo, tempo_error, tempo_met, tempo_of
 
 RATE = 16000
 
@@ -73,3 +74,47 @@ def test_tempi_that_are_none_are_refused(estimated, named):
 def test_waves_without_a_tempo_to_find_are_refused(wave):
     with pytest.raises(InvalidInputError, match="at least 3 s"):
         tempo_of(wave, RATE)
+
+
+def test_a_machine_is_not_steady():
+    found = beat_stability(np.arange(20) * 0.5 + 0.1)
+    assert (found.variation, found.steady, found.drift) == (pytest.approx(0, abs=1e-12), 1, pytest.approx(0))
+    assert found.beats == 20
+
+
+def test_the_variation_is_not_scipys_or_the_steady_share_is_not_counted():
+    gaps = np.array([0.5, 0.51, 0.5, 1.0, 0.49, 0.55])
+    found = beat_stability(np.concatenate([[3.0], 3 + np.cumsum(gaps)]))
+    assert found.variation == pytest.approx(variation(gaps))
+    assert found.steady == pytest.approx(4 / 6)
+
+
+def test_a_player_who_hurries_does_not_drift():
+    gaps = np.repeat([0.5, 0.4], 8)
+    assert beat_stability(np.concatenate([[0], np.cumsum(gaps)])).drift == pytest.approx(0.25)
+
+
+def test_beats_that_are_none_have_a_stability():
+    assert beat_stability([0.0, 0.5, 1.0]) is None
+    assert beat_stability([]) is None
+    for bad in ([0, 1, 1, 2], [0, np.nan, 1, 2], [[0, 1, 2, 3]]):
+        with pytest.raises(InvalidInputError, match="ascending times"):
+            beat_stability(bad)
+
+
+@pytest.mark.parametrize(
+    ("text", "bpm"),
+    [
+        ("techno at 132 BPM", 132.0),
+        ("a 97.5bpm groove", 97.5),
+        ("85-bpm reggae", 85.0),
+        ("slow, tempo: 72, piano", 72.0),
+        ("bpm 115 - sunny", 115.0),
+        ("a song from 1975 with 12 strings", None),
+        ("between 120 BPM and 140 BPM", None),
+        ("at 120 BPM, tempo 120", 120.0),
+        ("music at 999 BPM", None),
+    ],
+)
+def test_a_named_tempo_is_overheard_or_made_up(text, bpm):
+    assert named_tempo(text) == bpm

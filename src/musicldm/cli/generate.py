@@ -8,6 +8,7 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +21,7 @@ from musicldm.errors import InvalidInputError
 if TYPE_CHECKING:
     from musicldm.audio import Wave
     from musicldm.cli.files import Target
+    from musicldm.cli.rerolls import Limit
     from musicldm.cli.settings import Choices, Job
 
 
@@ -28,7 +30,7 @@ def _option(help_text: str, panel: str, *names: str, metavar: str | None = None,
 
 
 _OWN = "the model's own"
-_MUSIC, _MODEL, _FILES = "Music", "Model and machine", "Files"
+_MUSIC, _MODEL, _FILES, _NOVELTY = "Music", "Model and machine", "Files", "Novelty"
 _Prompts = Annotated[list[str] | None, typer.Argument(help="What it should sound like; several make one piece each.")]
 _PromptsFile = Annotated[Path | None, _option("A text file with a prompt a line; - is standard input.", _MUSIC)]
 _NegativePrompt = Annotated[str | None, _option('What it should not sound like, as in "low quality".', _MUSIC)]
@@ -57,6 +59,14 @@ _Loudness = Annotated[
     str | None,
     _option("peak: loudest sample at -1 dB; or LUFS, such as -14.", _FILES, metavar="peak|LUFS", default="peak"),
 ]
+_MaxSimilarity = Annotated[
+    str | None,
+    _option("Make again what is nearer to a training clip: cosine, or share of clips.", _NOVELTY, metavar="0.9|99%"),
+]
+_Tries = Annotated[int | None, _option("How often a piece is made at most.", _NOVELTY, default="4")]
+_NoveltyIndex = Annotated[
+    str | None, _option("Folder of musicldm novelty index.", _NOVELTY, metavar="INDEX", default="default")
+]
 _Json = Annotated[bool, _option("Print what was made as JSON.", _FILES, "--json")]
 
 
@@ -79,6 +89,9 @@ def generate(
     out: _Out = None,
     audio_format: _Format = None,
     loudness: _Loudness = None,
+    max_similarity: _MaxSimilarity = None,
+    tries: _Tries = None,
+    novelty_index: _NoveltyIndex = None,
     as_json: _Json = False,
 ) -> None:
     """Make music from text."""
@@ -103,26 +116,48 @@ def generate(
     jobs = make_jobs([*(prompts or ()), *(read_prompts(prompts_file) if prompts_file else ())], n, seed, stored)
     fallback = from_file.suffix.lower().removeprefix(".") if from_file else "wav"
     is_folder = out is not None and out.endswith(("/", os.sep))
+    limit = _limit(max_similarity, tries, novelty_index)
     target = Target.of(None if out is None else Path(out), is_folder, audio_format, fallback)
-    made = make_music(choices, jobs, target, known_hash=stored.get("model_hash") if model is lora is None else None)
+    known_hash = stored.get("model_hash") if model is lora is None else None
+    made = make_music(choices, jobs, target, known_hash, limit)
     if as_json:
         print(json.dumps({"files": made}, indent=2, ensure_ascii=False))
     else:
         _show(made)
 
 
+def _limit(max_similarity: str | None, tries: int | None, index: str | None) -> Limit | None:
+    from musicldm.cli.rerolls import Limit
+
+    if max_similarity is None:
+        if tries is not None or index is not None:
+            raise InvalidInputError(
+                "--tries and --novelty-index have a meaning only with --max-similarity, such as 0.9"
+            )
+        return None
+    return Limit(max_similarity, 4 if tries is None else tries, index or "default")
+
+
 @dataclass(frozen=True)
 class Take:
-    """One wave (n,), its seed, the seeds it was computed with, and how well it fits its prompt, None if unknown."""
+    """One wave (n,), its seed, the seeds it was computed with, and how well it fits its prompt, None if unknown.
+
+    `novelty` is what is told about how near it comes to the training set, None if nobody asked.
+    """
 
     wave: Wave
     seed: int
     batch: tuple[int, ...]
     score: float | None
+    novelty: dict[str, Any] | None = None
 
 
 def make_music(
-    choices: Choices, jobs: Sequence[Job], target: Target, known_hash: str | None = None
+    choices: Choices,
+    jobs: Sequence[Job],
+    target: Target,
+    known_hash: str | None = None,
+    limit: Limit | None = None,
 ) -> list[dict[str, Any]]:
     """Generates and writes all jobs; gives what each file says about itself, with its `file`, in the order made.
 
@@ -131,27 +166,38 @@ def make_music(
         jobs: prompts and seeds.
         target: where files go.
         known_hash: hash of the model that made the file which is repeated; another one is a warning.
+        limit: how near music may come to the training set.
     """
     from musicldm.audio import normalise, write
+    from musicldm.cli.rerolls import Checker, remake
     from musicldm.cli.settings import describe_run, model_hash
 
     with progress_bar("Loading the model"):
+        checker = None if limit is None else Checker.open(limit, choices.device)
         pipeline = load_pipeline(choices)
     choices = choices.settled(pipeline)
     hash_of_model = model_hash(Path(pipeline.config._name_or_path), choices.lora)
     if known_hash not in (None, hash_of_model):
         warnings.warn("the model is not the one that made the file: the music will differ", UserWarning, stacklevel=1)
+    rate = pipeline.sample_rate
+    level = partial(normalise, sample_rate=rate, target=choices.loudness)
     made = []
     with progress_bar("Making music") as advance:
         counted = _count_steps(advance, sum(len(job.batches) for job in jobs))
+        make = partial(make_takes, pipeline, choices, on_step=counted)
         for job in jobs:
-            for rank, take in enumerate(make_takes(pipeline, choices, job, counted), 1):
-                wave = normalise(take.wave, pipeline.sample_rate, choices.loudness)
-                settings = describe_run(choices, job, hash_of_model, pipeline.sample_rate)
+            takes = make(job)
+            if checker is not None:
+                takes = remake(takes, make, job, lambda take: checker(level(take.wave), rate), checker)
+            for rank, take in enumerate(takes, 1):
+                wave = level(take.wave)
+                settings = describe_run(choices, job, hash_of_model, rate)
                 settings |= {"seed": take.seed, "batch": take.batch, "rank": rank, "score": take.score}
+                if take.novelty is not None:
+                    settings["novelty"] = take.novelty
                 with target.claimed(job.prompt) as path:
-                    write(path, wave, pipeline.sample_rate, settings=settings, title=job.prompt)
-                made.append({"file": str(path), "seconds": len(wave) / pipeline.sample_rate, **settings})
+                    write(path, wave, rate, settings=settings, title=job.prompt)
+                made.append({"file": str(path), "seconds": len(wave) / rate, **settings})
     return made
 
 
@@ -222,20 +268,26 @@ def _count_steps(advance: Advance, calls: int) -> Callable[..., dict[str, Any]]:
     def on_step(pipeline: Any, *_: Any) -> dict[str, Any]:
         nonlocal done
         done += 1
-        advance(done, calls * pipeline.num_timesteps)
+        # What is made again was not counted.
+        advance(done, max(done, calls * pipeline.num_timesteps))
         return {}
 
     return on_step
 
 
 def _show(made: Sequence[dict[str, Any]]) -> None:
+    heads = ["file", "seed", "score", "length"]
     rows = [
-        (
+        [
             one["file"],
             str(one["seed"]),
             "-" if one["score"] is None else f"{one['score']:.3f}",
             f"{one['seconds']:.2f} s",
-        )
+        ]
         for one in made
     ]
-    show_table(("file", "seed", "score", "length"), rows, numbers=("seed", "score", "length"))
+    if any("novelty" in one for one in made):
+        heads += ["similarity", "verdict"]
+        for row, one in zip(rows, made, strict=True):
+            row += [f"{one['novelty']['similarity']:.3f}", one["novelty"]["verdict"]]
+    show_table(heads, rows, numbers=("seed", "score", "length", "similarity"))

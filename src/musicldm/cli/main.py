@@ -18,9 +18,11 @@ from musicldm import __version__
 from musicldm.cli.beats import beats
 from musicldm.cli.corpus import corpus
 from musicldm.cli.doctor import doctor
+from musicldm.cli.evaluate import evaluate
 from musicldm.cli.generate import generate
 from musicldm.cli.info import info
 from musicldm.cli.mixup import mixup
+from musicldm.cli.novelty import novelty
 from musicldm.cli.prepare import prepare
 from musicldm.cli.train import train
 from musicldm.errors import MusicLDMError
@@ -32,9 +34,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (generate, info, beats, corpus, prepare, train, doctor):
+for command in (generate, info, beats, corpus, prepare, train, evaluate, doctor):
     app.command()(command)
 app.add_typer(mixup, name="mixup")
+app.add_typer(novelty, name="novelty")
 
 
 def _print_version(wanted: bool) -> None:

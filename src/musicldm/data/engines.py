@@ -1,27 +1,28 @@
-"""Who does the units: this process, processes of this machine, or a Ray cluster. All call `run_unit` alone."""
+"""Who does work that falls into independent parts: this process, processes of this machine, or a Ray cluster."""
 
 from __future__ import annotations
 
 import os
+import pickle
 import signal
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing import get_context
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from musicldm.data.units import Job, run_unit
 from musicldm.errors import InvalidInputError, MissingDependencyError, unknown_choice
 
 ENGINES = ("local", "ray")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Engine:
-    """Where units are done.
+    """Where work is done.
 
     Args:
         kind: "local" or "ray".
@@ -44,40 +45,61 @@ class Engine:
         if self.address is not None and self.kind != "ray":
             raise InvalidInputError(f"address {self.address!r} needs engine ray")
 
-    def __call__(self, units: Sequence[Path], job: Job) -> Iterator[int]:
-        """Does the units in any order; yields the number of sources of each once it is done."""
-        workers = min(self.workers or os.cpu_count() or 1, len(units))
+    def __call__(self, work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[tuple[int, Result]]:
+        """The number and the result of each item, in the order in which they are done.
+
+        Processes have two items each under way and no more, so that results do not pile up. Ray gives an item whose
+        worker was lost to another one.
+
+        Args:
+            work: a function that other processes can import, or a `functools.partial` of one.
+            items: what it takes; other processes get them pickled.
+
+        Raises:
+            ChildProcessError: a worker was killed.
+            MissingDependencyError: Ray is wanted and not installed.
+        """
+        if not items:
+            return
+        workers = min(self.workers or os.cpu_count() or 1, len(items))
         if self.kind == "ray":
-            yield from _by_ray(units, job, workers, self.address)
+            yield from _by_ray(work, items, workers, self.address)
         elif workers > 1:
-            yield from _by_processes(units, job, workers)
+            yield from _by_processes(work, items, workers)
         else:
-            yield from (run_unit(unit, job) for unit in units)
+            yield from ((number, work(item)) for number, item in enumerate(items))
 
 
-def _by_processes(units: Sequence[Path], job: Job, workers: int) -> Iterator[int]:
-    waiting = iter(units)
+def _by_processes(work: Callable[[Item], Result], items: Sequence[Item], workers: int) -> Iterator[tuple[int, Result]]:
+    waiting = iter(enumerate(items))
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start) as pool:
+
+        def submitted(count: int) -> dict[Future[Result], int]:
+            return {pool.submit(work, item): number for number, item in islice(waiting, count)}
+
         try:
-            running = {pool.submit(run_unit, unit, job) for unit in islice(waiting, 2 * workers)}
+            running = submitted(2 * workers)
             while running:
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield future.result()
-                    running |= {pool.submit(run_unit, unit, job) for unit in islice(waiting, 1)}
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    yield running.pop(future), future.result()
+                    running |= submitted(1)
         except BrokenProcessPool:
-            advice = "the same command goes on from here; fewer --workers need less memory"
-            raise ChildProcessError(f"a worker was killed: {advice}") from None
+            raise ChildProcessError("a worker was killed: fewer --workers need less memory") from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _start() -> None:
+    import torch
+
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches all processes: workers end without a word
+    torch.set_num_threads(1)  # processes use all cores anyway
 
 
-def _by_ray(units: Sequence[Path], job: Job, workers: int, address: str | None) -> Iterator[int]:
-    """By Ray Data, which gives a unit whose worker was lost to another one."""
+def _by_ray(
+    work: Callable[[Item], Result], items: Sequence[Item], workers: int, address: str | None
+) -> Iterator[tuple[int, Result]]:
+    """By Ray Data; items and results travel pickled, whatever they are."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray
@@ -90,16 +112,17 @@ def _by_ray(units: Sequence[Path], job: Job, workers: int, address: str | None) 
         ray.init(address=address or "local", log_to_driver=False, logging_level="error", **here)
     try:
         ray.data.DataContext.get_current().enable_progress_bars = False
-        rows = ray.data.from_items([{"unit": str(unit)} for unit in units], override_num_blocks=len(units))
-        done = rows.map(_ray_unit, fn_kwargs={"job": job})
-        yield from (int(row["sources"]) for row in done.iter_rows())
+        rows = [{"number": number, "item": pickle.dumps(item)} for number, item in enumerate(items)]
+        data = ray.data.from_items(rows, override_num_blocks=len(rows))
+        done = data.map(_ray_item, fn_kwargs={"work": work})
+        yield from ((int(row["number"]), pickle.loads(row["result"])) for row in done.iter_rows())
     except ray.exceptions.RayError as error:
         reason = next((line for line in reversed(str(error).splitlines()) if "Error: " in line), "it was lost")
-        raise ChildProcessError(f"a Ray worker failed, the same command goes on from here: {reason}") from error
+        raise ChildProcessError(f"a Ray worker failed: {reason}") from error
     finally:
         if ours:
             ray.shutdown()
 
 
-def _ray_unit(row: dict[str, Any], job: Job) -> dict[str, int]:
-    return {"sources": run_unit(Path(row["unit"]), job)}
+def _ray_item(row: dict[str, Any], work: Callable[[Any], Any]) -> dict[str, Any]:
+    return {"number": row["number"], "result": pickle.dumps(work(pickle.loads(row["item"])))}

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from musicldm.data.cutting import Tracker, load_tracker
 from musicldm.data.engines import Engine
 from musicldm.data.manifest import SHARD, SHARDS, PrepareSettings, Shard, read_manifest, refresh, write_manifest
 from musicldm.data.sources import Listing, Problem, Source, look_through
-from musicldm.data.units import WORK, Job, Unit, complete_shards, grouped, places_in, unit_name
+from musicldm.data.units import WORK, Job, Unit, complete_shards, grouped, places_in, run_unit, unit_name
 from musicldm.errors import DataError, InvalidInputError
 
 if TYPE_CHECKING:
@@ -99,12 +100,19 @@ def prepare(
         _clear(out)
         job = Job(src.parent if src.is_file() else src, out, settings, model, device, tracker)
         plan = _plan(listing, job)
-        done = 0
-        say("Preparing", done, plan.to_do)
-        for sources in engine(plan.units, job) if plan.units else ():
-            done += sources
-            say("Preparing", done, plan.to_do)
+        say("Preparing", 0, plan.to_do)
+        try:
+            _work_through(plan, job, engine, lambda done: say("Preparing", done, plan.to_do))
+        except ChildProcessError as error:
+            raise ChildProcessError(f"{error}; the same command goes on from here") from error
         return _finish(src, job, plan)
+
+
+def _work_through(plan: _Plan, job: Job, engine: Engine, say: Callable[[int], None]) -> None:
+    done = 0
+    for _, sources in engine(partial(run_unit, job=job), plan.units):
+        done += sources
+        say(done)
 
 
 def _say_nothing(_what: str, _done: int, _total: int) -> None:

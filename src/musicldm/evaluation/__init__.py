@@ -1,1 +1,1 @@
-"""How good generated music is: judges that are independent of the generator, and what they measure."""
+"""How good generated music is, how true to its prompts, how steady and how new: metrics, judges, reports."""

@@ -99,12 +99,16 @@ class JudgeNet(nn.Module):
         self.mix = nn.Sequential(nn.Linear(channels[-1] * bins, width), nn.LayerNorm(width), nn.GELU())
         self.heads = nn.ModuleDict({head: nn.Linear(2 * width, size) for head, size in sizes.items()})
 
-    def forward(self, mel: torch.Tensor) -> dict[str, torch.Tensor]:
+    def features(self, mel: torch.Tensor) -> torch.Tensor:
+        """What the heads see of (B, T, bins): mean and deviation over time (B, 2 width)."""
         x = ((mel - _MEL_MEAN) / _MEL_STD)[:, None]
         x = self.stages(x.to(memory_format=torch.channels_last))
         x = self.mix(x.permute(0, 2, 1, 3).flatten(2))
         # The variance is kept off zero: its root has no gradient there.
-        pooled = torch.cat([x.mean(1), (x.var(1, unbiased=False) + 1e-5).sqrt()], dim=-1)
+        return torch.cat([x.mean(1), (x.var(1, unbiased=False) + 1e-5).sqrt()], dim=-1)
+
+    def forward(self, mel: torch.Tensor) -> dict[str, torch.Tensor]:
+        pooled = self.features(mel)
         return {head: layer(pooled) for head, layer in self.heads.items()}
 
 
@@ -165,6 +169,17 @@ class Judges:
             for head, values in logits.items():
                 found[head].append(values.softmax(-1).numpy())
         return JudgeVerdict(self.classes, {head: np.concatenate(parts) for head, parts in found.items()})
+
+    @torch.inference_mode()
+    def features(self, sound: npt.ArrayLike, *, batch_size: int = 16) -> npt.NDArray[np.float32]:
+        """What the heads see of sound, given as to a call: (n, width) float32, of any norm."""
+        mels = self._mels(np.asarray(sound))
+        self.net.eval()
+        parts = []
+        for start in range(0, len(mels), batch_size):
+            batch = torch.from_numpy(np.array(mels[start : start + batch_size], dtype=np.float32))
+            parts.append(self.net.features(batch).numpy())
+        return np.concatenate(parts)
 
     def tempo_prior(self, verdict: JudgeVerdict, index: int) -> tuple[TempoRange, ...]:
         """Where the tempo of sound `index` may lie by the genre that the judges hear in it, for `tempo_of`.

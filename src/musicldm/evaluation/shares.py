@@ -6,16 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from musicldm.errors import InvalidInputError
 
 RESAMPLES = 4000
 _TAILS = (2.5, 97.5)
+_BLOCK = 1 << 20
+"""Numbers that are drawn at once, so that memory does not grow with n."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean of n values and its 95 % confidence interval (percentile bootstrap, Efron 1979)."""
+    """A mean (or another statistic) of n values and its 95 % confidence interval (bootstrap, Efron 1979)."""
 
     mean: float
     low: float
@@ -34,9 +37,26 @@ def estimate(values: Sequence[float] | Sequence[bool], seed: int = 0) -> Estimat
         return None
     if table.ndim != 1 or not np.isfinite(table).all():
         raise InvalidInputError(f"values of shape {table.shape}: an estimate needs a list of finite numbers")
-    drawn = np.random.default_rng(seed).integers(0, len(table), (RESAMPLES, len(table)))
-    low, high = np.percentile(table[drawn].mean(axis=1), _TAILS)
+    rng = np.random.default_rng(seed)
+    size = max(1, _BLOCK // len(table))
+    counts = [min(size, RESAMPLES - start) for start in range(0, RESAMPLES, size)]
+    means = [table[rng.integers(0, len(table), (count, len(table)))].mean(axis=1) for count in counts]
+    low, high = np.percentile(np.concatenate(means), _TAILS)
     return Estimate(float(table.mean()), float(low), float(high), len(table))
+
+
+def spread_around(
+    value: float, draws: npt.ArrayLike, n: int, valid: tuple[float, float] = (-np.inf, np.inf)
+) -> Estimate:
+    """A statistic of n clips that is no mean, with the spread of its resampled values.
+
+    Such a statistic (a Fréchet distance, an inception score) has a bias that grows as fewer different clips go in, and
+    a resample holds fewer: its values lie on one side. So their distances from their mean are laid around the value,
+    within the range that is `valid`.
+    """
+    table = np.asarray(draws, dtype=np.float64)
+    low, high = (value + np.percentile(table - table.mean(), _TAILS)).clip(*valid)
+    return Estimate(value, float(low), float(high), n)
 
 
 def difference(values: Sequence[float], baseline: Sequence[float], seed: int = 0) -> Estimate | None:

@@ -1,0 +1,278 @@
+"""Are copies told from new music? `python benchmarks/novelty_roc.py --corpus C --novel N --font F`.
+
+Copies of indexed clips are planted, changed in one way each, and sought among all indexed clips; clips composed by the
+same rules from other seeds are the new music. The thresholds are those that an index of these clips would store,
+from comparing it with itself: the new clips only measure the false alarms. A copy counts as found if its evidence is
+above the threshold and the clip named is the right one. For comparison the same is done with the largest CLAP cosine of
+whole clips. Figures go to benchmarks/results/novelty_roc.json and .md as they come in.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from model_card import circumstances, plain
+from musicldm.audio import Wave, read
+from musicldm.corpus.arrangement import compose
+from musicldm.corpus.rendering import SoundFont, render
+from musicldm.evaluation.embedders import open_embedder
+from musicldm.evaluation.novelty.agreement import best_agreement
+from musicldm.evaluation.novelty.calibration import Calibration
+from musicldm.evaluation.novelty.fingerprint import RATE, Peaks, peaks_of
+from musicldm.evaluation.novelty.landmarks import Landmarks, build_landmarks
+from musicldm.evaluation.shares import estimate
+
+RESULT = Path(__file__).parent / "results" / "novelty_roc.json"
+TARGETS = ("exact", "low pass 1.5 kHz", "high pass 500 Hz", "telephone", "noise at -10 dB", "cut to 3 s")
+TARGET = 0.99
+FALSE_ALARMS = (0.001, 0.003, 0.01, 0.03, 0.1)
+_SAVED_EVERY = 10
+
+Numbers = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A clip that is copied: its wave, another track to mix with, and its seed in the corpus."""
+
+    wave: Wave
+    other: Wave
+    seed: int
+    rng: np.random.Generator
+
+
+def _filtered(edges: float | list[float], kind: str) -> Callable[[Source], Wave]:
+    from scipy.signal import butter, sosfilt
+
+    sections = butter(4 if kind != "band" else 2, edges, kind, fs=RATE, output="sos")
+    return lambda source: np.asarray(sosfilt(sections, source.wave), np.float32)
+
+
+def _noisy(source: Source) -> Wave:
+    return _under(source.wave, source.rng.standard_normal(len(source.wave), dtype=np.float32), -10)
+
+
+def _under(wave: Wave, other: Wave, decibels: float) -> Wave:
+    """A wave plus another that is so many decibels louder."""
+    gain = _rms(wave) / _rms(other) * 10 ** (decibels / 20)
+    return np.asarray(wave + np.float32(gain) * other, np.float32)
+
+
+def _rms(wave: Wave) -> float:
+    return float(np.sqrt(np.mean(np.square(wave), dtype=np.float64))) + 1e-9
+
+
+def _cut(source: Source) -> Wave:
+    length = 3 * RATE
+    start = int(source.rng.integers(len(source.wave) - length))
+    return source.wave[start : start + length]
+
+
+def _transposed(semitones: int) -> Callable[[Source], Wave]:
+    from librosa.effects import pitch_shift
+
+    return lambda source: np.asarray(pitch_shift(source.wave, sr=RATE, n_steps=semitones), np.float32)
+
+
+def _stretched(rate: float) -> Callable[[Source], Wave]:
+    from librosa.effects import time_stretch
+
+    return lambda source: np.asarray(time_stretch(source.wave, rate=rate), np.float32)
+
+
+def kinds(font: Path) -> dict[str, Callable[[Source], Wave]]:
+    """What is done to a clip, by name."""
+    other_font = SoundFont(font)
+    return {
+        "exact": lambda source: source.wave,
+        "low pass 1.5 kHz": _filtered(1500, "low"),
+        "high pass 500 Hz": _filtered(500, "high"),
+        "telephone": _filtered([300, 3400], "band"),
+        "noise at -10 dB": _noisy,
+        "cut to 3 s": _cut,
+        "with another track at -12 dB": lambda source: _under(source.wave, source.other, -12),
+        "with another track at -6 dB": lambda source: _under(source.wave, source.other, -6),
+        "6 dB under another track": lambda source: _under(source.wave, source.other, 6),
+        "12 dB under another track": lambda source: _under(source.wave, source.other, 12),
+        "1 semitone up": _transposed(1),
+        "1 semitone down": _transposed(-1),
+        "2 semitones up": _transposed(2),
+        "2 semitones down": _transposed(-2),
+        "6 % faster": _stretched(1.06),
+        "6 % slower": _stretched(1 / 1.06),
+        "other sound font": lambda source: render(compose(source.seed), other_font),
+    }
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Everything that is searched."""
+
+    peaks: list[Peaks]
+    landmarks: Landmarks
+    embeddings: npt.NDArray[np.float32]
+    embed: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
+
+    def scores(self, wave: Wave) -> tuple[float, int, float, int]:
+        """Evidence and the clip it is for, the largest cosine and the clip it is with."""
+        found = best_agreement(peaks_of(wave), self.landmarks, self.peaks.__getitem__)
+        cosines = self.embeddings @ self.embed(np.asarray(wave, np.float32)[None])[0]
+        nearest = int(cosines.argmax())
+        return (found.evidence, found.clip, float(cosines[nearest]), nearest) if found else (0.0, -1, 0.0, -1)
+
+
+def main() -> None:
+    """Indexes, calibrates, plants, measures; writes the figures every few copies."""
+    options = _arguments()
+    torch.set_num_threads(options.threads)
+    started = time.perf_counter()
+    rows = [json.loads(line) for line in (options.corpus / "metadata.jsonl").read_text("utf-8").splitlines()]
+    waves = [read(options.corpus / row["file_name"], RATE)[0] for row in rows[: options.clips]]
+    new = [read(path, RATE)[0] for path in sorted((options.novel / "audio").iterdir())[: options.new]]
+    bench = _open(waves)
+    print(f"{len(waves)} clips indexed: {time.perf_counter() - started:.0f} s", flush=True)
+    calibration = _calibration(bench, options)
+    print(f"evidence from {calibration.copy:.1f}, cosine from {calibration.very_close:.4f}", flush=True)
+    novel = [bench.scores(wave) for wave in new]
+    print(f"{len(novel)} new clips: {time.perf_counter() - started:.0f} s", flush=True)
+    hits: dict[str, list[tuple[float, bool, float, bool]]] = {}
+    for number, (name, source, wave) in enumerate(_copies(waves, new, rows, options), 1):
+        evidence, clip, cosine, nearest = bench.scores(wave)
+        hits.setdefault(name, []).append((evidence, clip == source, cosine, nearest == source))
+        if number % (_SAVED_EVERY * len(hits)) == 0:
+            _store(hits, novel, calibration, options, started)
+    _store(hits, novel, calibration, options, started)
+
+
+def _open(waves: list[Wave]) -> Bench:
+    embed = open_embedder(device="cpu").audio
+    peaks = [peaks_of(wave) for wave in waves]
+    embeddings = np.concatenate([embed(wave[None]) for wave in waves])
+    return Bench(peaks, build_landmarks(peaks), embeddings, embed)
+
+
+def _calibration(bench: Bench, options: argparse.Namespace) -> Calibration:
+    """As an index stores it: its clips against the others."""
+    chosen = np.random.default_rng(options.seed).permutation(len(bench.peaks))[: options.calibrated]
+    found = [best_agreement(bench.peaks[one], bench.landmarks, bench.peaks.__getitem__, [one]) for one in chosen]
+    cosines = bench.embeddings @ bench.embeddings.T
+    np.fill_diagonal(cosines, -1)
+    evidence = np.array([0.0 if one is None else one.evidence for one in found])
+    return Calibration.of(cosines.max(axis=1).astype(np.float64), evidence)
+
+
+def _copies(
+    waves: list[Wave], new: list[Wave], rows: list[dict[str, Any]], options: argparse.Namespace
+) -> Iterator[tuple[str, int, Wave]]:
+    """Kind, number of the clip that is copied, and the copy: all kinds of one clip, then of the next."""
+    made = kinds(options.font)
+    rng = np.random.default_rng(options.seed)
+    for clip in rng.permutation(len(waves))[: options.copies].tolist():
+        other = new[int(rng.integers(len(new)))]
+        size = min(len(other), len(waves[clip]))
+        source = Source(waves[clip][:size], other[:size], int(rows[clip]["seed"]), rng)
+        for name, change in made.items():
+            yield name, clip, change(source)
+
+
+def _store(
+    hits: dict[str, list[tuple[float, bool, float, bool]]],
+    novel: list[tuple[float, int, float, int]],
+    calibration: Calibration,
+    options: argparse.Namespace,
+    started: float,
+) -> None:
+    evidence = np.array([one[0] for one in novel])
+    cosine = np.array([one[2] for one in novel])
+    report = {
+        "clips": options.clips,
+        "new_clips": len(novel),
+        "copies_a_kind": len(next(iter(hits.values()))),
+        "target": TARGET,
+        "threshold": {"evidence": calibration.copy, "cosine": calibration.very_close},
+        "false_alarms": {
+            "fingerprint": estimate((evidence > calibration.copy).tolist()),
+            "cosine": estimate((cosine > calibration.very_close).tolist()),
+        },
+        "new_evidence": np.quantile(evidence, (0.5, 0.9, 0.99, 1)).tolist(),
+        "kinds": {name: _kind(found, evidence, cosine, calibration) for name, found in hits.items()},
+        **circumstances(options, time.perf_counter() - started),
+    }
+    RESULT.write_text(json.dumps(plain(report), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    RESULT.with_suffix(".md").write_text(_table(report), encoding="utf-8")
+
+
+def _kind(
+    found: list[tuple[float, bool, float, bool]], new_evidence: Numbers, new_cosine: Numbers, calibration: Calibration
+) -> dict[str, Any]:
+    """What is found of one kind of copies, and the curves against the new clips; the wrong clip scores nothing."""
+    evidence = np.array([one[0] if one[1] else 0.0 for one in found])
+    cosine = np.array([one[2] if one[3] else -1.0 for one in found])
+    return {
+        "found": estimate((evidence > calibration.copy).tolist()),
+        "found_by_cosine": estimate((cosine > calibration.very_close).tolist()),
+        "area": _area(evidence, new_evidence),
+        "area_by_cosine": _area(cosine, new_cosine),
+        "curve": _curve(evidence, new_evidence),
+        "curve_by_cosine": _curve(cosine, new_cosine),
+        "evidence": np.quantile(evidence, (0.01, 0.5)).tolist(),
+    }
+
+
+def _area(copies: Numbers, new: Numbers) -> float:
+    """Under the ROC: how probably a copy scores above new music, ties half (Mann and Whitney 1947)."""
+    return float(np.mean((copies[:, None] > new) + 0.5 * (copies[:, None] == new)))
+
+
+def _curve(copies: Numbers, new: Numbers) -> dict[str, float]:
+    """Share of copies above the score that a share of the new clips exceeds."""
+    return {f"{share:g}": float(np.mean(copies > np.quantile(new, 1 - share))) for share in FALSE_ALARMS}
+
+
+def _table(report: dict[str, Any]) -> str:
+    def cell(one: Any) -> str:
+        return f"{100 * one.mean:.1f} ({100 * one.low:.1f} to {100 * one.high:.1f})"
+
+    alarms = report["false_alarms"]
+    lines = [
+        f"{report['copies_a_kind']} copies a kind among {report['clips']} indexed clips, {report['new_clips']} new "
+        "clips; per cent, with 95 % intervals, at the thresholds that an index stores.",
+        "",
+        "| copy | fingerprint | area | CLAP cosine | area |",
+        "|---|---|---|---|---|",
+        f"| *new music (false alarms)* | {cell(alarms['fingerprint'])} | | {cell(alarms['cosine'])} | |",
+    ]
+    for name, found in report["kinds"].items():
+        mark = "**" if name in TARGETS else ""
+        row = f"{cell(found['found'])} | {found['area']:.4f} | {cell(found['found_by_cosine'])}"
+        lines.append(f"| {mark}{name}{mark} | {row} | {found['area_by_cosine']:.4f} |")
+    lines += ["", f"Bold: target {100 * TARGET:.0f} %. {report['hardware']}, {report['date']}."]
+    return "\n".join(lines) + "\n"
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--corpus", type=Path, required=True, help="composed corpus that is indexed")
+    parser.add_argument("--novel", type=Path, required=True, help="composed corpus of another seed")
+    parser.add_argument("--font", type=Path, default=Path("/usr/share/sounds/sf2/TimGM6mb.sf2"))
+    parser.add_argument("--clips", type=int, default=1000, help="indexed")
+    parser.add_argument("--new", type=int, default=300, help="new clips")
+    parser.add_argument("--copies", type=int, default=150, help="of each kind")
+    parser.add_argument("--calibrated", type=int, default=500)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

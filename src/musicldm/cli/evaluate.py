@@ -1,0 +1,147 @@
+"""`musicldm evaluate`: how good, how true to its prompts and how new a folder of generated music is."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from musicldm.cli.display import progress_bar, show_table, silence_libraries
+
+if TYPE_CHECKING:
+    from musicldm.evaluation.report import Report
+
+_WHAT, _HOW = "What to compare with", "How to listen"
+_Reference = Annotated[Path | None, typer.Option(help="Real music: gives distances.", rich_help_panel=_WHAT)]
+_Training = Annotated[
+    Path | None,
+    typer.Option(help="What the model was trained on, prepared or not: gives novelty.", rich_help_panel=_WHAT),
+]
+_Prompts = Annotated[
+    Path | None,
+    typer.Option(
+        help="A prompt a line in the files' order, or .jsonl with text and file_name.",
+        rich_help_panel=_WHAT,
+        show_default="those in the files or in metadata.jsonl",
+    ),
+]
+_Judges = Annotated[
+    Path | None, typer.Option(help="Folder of scripts/train_judges.py: verdicts on genre, …", rich_help_panel=_WHAT)
+]
+_Embedder = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="default, a MusicLDM or CLAP (folder or hub id), judges, vggish:FILE, panns:FILE; may be given again.",
+        rich_help_panel=_HOW,
+        show_default="default",
+    ),
+]
+_Beats = Annotated[str, typer.Option(metavar="auto|none|MODEL", help="Beat tracker.", rich_help_panel=_HOW)]
+_Seconds = Annotated[float, typer.Option(help="Of a longer clip the middle is heard.", rich_help_panel=_HOW)]
+_Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", rich_help_panel=_HOW)]
+_Workers = Annotated[int, typer.Option(help="Processes.", rich_help_panel=_HOW)]
+_Engine = Annotated[str, typer.Option(metavar="local|ray", rich_help_panel=_HOW)]
+_Address = Annotated[
+    str | None, typer.Option(help="Of a Ray cluster; without one it is started here.", rich_help_panel=_HOW)
+]
+
+
+def evaluate(
+    gen: Annotated[Path, typer.Argument(metavar="GEN", help="Folder of generated music.")],
+    reference: _Reference = None,
+    training: _Training = None,
+    prompts: _Prompts = None,
+    judges: _Judges = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for report.json and report.html.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    embedder: _Embedder = None,
+    beats: _Beats = "auto",
+    seconds: _Seconds = 30.0,
+    device: _Device = "auto",
+    workers: _Workers = 1,
+    engine: _Engine = "local",
+    address: _Address = None,
+) -> None:
+    """Measure generated music: quality, prompts, tempo, novelty."""
+    from musicldm.checkpoints.devices import choose_device
+    from musicldm.data.engines import Engine
+    from musicldm.evaluation.evaluate import Options
+    from musicldm.evaluation.evaluate import evaluate as evaluate_folder
+
+    silence_libraries()
+    options = Options(
+        gen,
+        reference,
+        training,
+        prompts,
+        judges,
+        tuple(embedder or ("default",)),
+        beats,
+        choose_device(device),
+        seconds,
+        Engine(cast(Any, engine), workers, address),
+    )
+    with progress_bar("Listening") as advance:
+        report = evaluate_folder(options, lambda what, done, total: advance(done, total, what))
+    written = _write(report, out, training) if out is not None else []
+    if as_json:
+        print(report.to_json())
+    else:
+        _show(report)
+    _say(report, written)
+
+
+def _write(report: Report, out: Path, training: Path | None) -> list[Path]:
+    """report.json and report.html in a folder, both with the first number that neither has yet."""
+    from itertools import count
+
+    from musicldm.cli.files import write_new
+    from musicldm.evaluation.page import page
+
+    out.mkdir(parents=True, exist_ok=True)
+    stems = ("report" if number == 1 else f"report-{number}" for number in count(1))
+    stem = next(one for one in stems if not any((out / f"{one}.{ending}").exists() for ending in ("json", "html")))
+    html = page(report, training).encode()
+    return [write_new(out, stem, "json", report.to_json().encode()), write_new(out, stem, "html", html)]
+
+
+def _show(report: Report) -> None:
+    from musicldm.evaluation.page import interval, number
+
+    arrows = {"lower": "↓", "higher": "↑", "": ""}
+    rows = [
+        (
+            figure.metric,
+            number(figure.estimate.mean, figure.unit),
+            interval(figure),
+            str(figure.estimate.n),
+            arrows[figure.better],
+            "" if figure.beside is None else f"{number(figure.beside)} {figure.beside_what}",
+            figure.by,
+        )
+        for figure in report.figures
+    ]
+    heads = ("metric", "value", "95 % interval", "n", "better", "to compare with", "by")
+    show_table(heads, rows, numbers=("value", "95 % interval", "n"))
+    show_table(
+        ("embedder", "weights", "Hz", "resampler", "numbers"),
+        [(one.name, one.weights, str(one.sample_rate), one.resampler, str(one.width)) for one in report.embedders],
+        numbers=("Hz", "numbers"),
+    )
+
+
+def _say(report: Report, written: list[Path]) -> None:
+    """What else is to be known, on standard error."""
+    for warning in report.warnings:
+        print(f"musicldm: {warning}", file=sys.stderr)
+    shown = report.left_out[:5]
+    for problem in shown:
+        print(f"musicldm: left out: {problem.file}: {problem.reason}: {problem.detail}", file=sys.stderr)
+    if len(report.left_out) > len(shown):
+        reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(Counter(p.reason for p in report.left_out).items()))
+        print(f"musicldm: left out: {reasons} in all", file=sys.stderr)
+    if written:
+        print(f"musicldm: written: {', '.join(map(str, written))}", file=sys.stderr)

@@ -1,0 +1,145 @@
+"""`musicldm novelty`: an index of a training set, and how new music is against it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from musicldm.cli.display import progress_bar, show_table, silence_libraries
+from musicldm.errors import InvalidInputError, MusicLDMError
+
+if TYPE_CHECKING:
+    from musicldm.evaluation.embedders import Embedder
+    from musicldm.evaluation.novelty.check import Report
+    from musicldm.evaluation.novelty.index import NoveltyIndex
+
+novelty = typer.Typer(help="How new music is against a training set.", add_completion=False)
+_Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", show_default=True)]
+
+
+@novelty.callback(invoke_without_command=True)
+def _help(context: typer.Context) -> None:
+    """How new music is against a training set."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@novelty.command("index")
+def make_index(
+    train: Annotated[Path, typer.Argument(help="Folder that `musicldm prepare` made, or any folder of audio.")],
+    out: Annotated[Path, typer.Option(help="Folder for the index; it must not exist yet.")],
+    embedder: Annotated[str, typer.Option(help="default, or the folder or hub id of a MusicLDM or CLAP.")] = "default",
+    segment: Annotated[float, typer.Option(help="Seconds of a segment.", show_default=True)] = 3.0,
+    hop: Annotated[float, typer.Option(help="Seconds from one segment to the next.", show_default=True)] = 1.5,
+    beats: Annotated[
+        str, typer.Option(metavar="metadata|auto|model|none", help="Of audio that is not prepared.", show_default=True)
+    ] = "metadata",
+    compact: Annotated[bool, typer.Option("--compact", help="Smaller, and slower to open.")] = False,
+    calibrated: Annotated[
+        int, typer.Option(help="Clips whose fingerprints are compared with all others.", show_default=True)
+    ] = 500,
+    seed: Annotated[int, typer.Option(help="Which these are.", show_default=True)] = 0,
+    device: _Device = "auto",
+) -> None:
+    """Hear every training clip once, so that music can be compared with them."""
+    from musicldm.evaluation.embedders import open_embedder
+    from musicldm.evaluation.novelty.build import BuildOptions, build_index
+    from musicldm.evaluation.novelty.features import Cutting
+
+    silence_libraries()
+    how: Any = {"beats": beats, "compact": compact, "calibrated": calibrated, "seed": seed}
+    options = BuildOptions(Cutting(segment=segment, hop=hop), **how)
+    # A folder is remembered as it can be found from anywhere.
+    name = str(Path(embedder).resolve()) if Path(embedder).is_dir() else embedder
+    with progress_bar("Listening") as advance:
+        opened = open_embedder(name, device=device)
+        made = build_index(train, out, opened, options, opened_as=name, progress=advance)
+    _show_index(made)
+
+
+def _show_index(index: NoveltyIndex) -> None:
+    about, usual = index.manifest, index.calibration
+    size = sum(file["bytes"] for file in about["files"].values())
+    left_out = ", ".join(f"{count} {reason}" for reason, count in about["left_out"].items())
+    rows = [
+        ("index", f"{index.folder} ({size / 1e6:.2g} MB), {index.identity}"),
+        ("clips", f"{about['clips']} ({about['hours']:.2f} h), {about['with_beats']} with beats"),
+        ("left out", left_out or "none"),
+        ("embedder", f"{about['embedder']['name']}, {about['embedder']['weights']}"),
+        ("similarity", f"1 in 20 clips is above {usual.close:.3f} to another, 1 in 100 above {usual.very_close:.3f}"),
+        ("copies", f"evidence above {usual.copy:.1f}; {usual.doubles:.1%} of the clips repeat another"),
+    ]
+    show_table(("", ""), rows)
+
+
+@novelty.command("check")
+def check_files(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of music.")],
+    index: Annotated[str, typer.Option(help="default, or a folder of `musicldm novelty index`.")] = "default",
+    count: Annotated[int, typer.Option("-n", help="Nearest clips to tell.", show_default=True)] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw similarity and onsets as PNG; of one file.")
+    ] = None,
+    device: _Device = "auto",
+) -> None:
+    """Tell the nearest training clips, what may be copied, and a verdict."""
+    from musicldm.evaluation.novelty.index import open_index
+
+    if count < 1:
+        raise InvalidInputError(f"-n {count}: it must be at least 1")
+    if plot is not None and (len(files) > 1 or plot.suffix.lower() != ".png"):
+        raise InvalidInputError(f"--plot {plot}: give one file of music and a name that ends in .png")
+    silence_libraries()
+    opened = open_index(index)
+    embedder = opened.embedder(device)
+    found: list[tuple[Path, Report]] = []
+    with progress_bar("Comparing") as advance:
+        for number, file in enumerate(files):
+            advance(number, len(files))
+            try:
+                found.append((file, _check(opened, embedder, file, count, plot)))
+            except MusicLDMError as error:
+                print(f"musicldm: {' '.join(str(error).split())}", file=sys.stderr)
+    if as_json:
+        print(json.dumps([{"file": str(file), **asdict(report)} for file, report in found], indent=2))
+    else:
+        for file, report in found:
+            _show(file, report)
+    if len(found) < len(files):
+        raise typer.Exit(2)
+
+
+def _check(index: NoveltyIndex, embedder: Embedder, file: Path, count: int, plot: Path | None) -> Report:
+    from musicldm.audio import read
+    from musicldm.cli.files import write_new
+    from musicldm.evaluation.novelty.check import check
+
+    wave, sample_rate = read(file)
+    try:
+        report = check(index, wave, sample_rate, embedder, count)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{file}: {error}") from None
+    if plot is not None:
+        from musicldm.evaluation.novelty.picture import picture
+
+        content = picture(index, report, wave, sample_rate, file.name)
+        plot.parent.mkdir(parents=True, exist_ok=True)
+        written = write_new(plot.parent, plot.stem, "png", content)
+        print(f"musicldm: {written} written", file=sys.stderr)
+    return report
+
+
+def _show(file: Path, report: Report) -> None:
+    from musicldm.evaluation.novelty.check import spell
+
+    print(f"{file}: {report.sentence}")
+    rows = [(f"{one.similarity:.3f}", "whole clip", spell(one.place)) for one in report.nearest]
+    closest = max(report.passages, key=lambda one: one.similarity)
+    span = f"{closest.start:.1f} to {closest.end:.1f} s"
+    show_table(("similarity", "of", "to"), [*rows, (f"{closest.similarity:.3f}", span, spell(closest.place))])

@@ -1,0 +1,96 @@
+"""What an index keeps of each clip beside its features: where it comes from, and its beats."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from musicldm.audio import Wave
+from musicldm.errors import DataError
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A clip of the training set.
+
+    Args:
+        source: name of the file that it was cut from.
+        start: second of the file that it begins at.
+        seconds: how long it is.
+        beats: seconds from its beginning; empty where unknown.
+        downbeats: those of them that begin a bar.
+    """
+
+    source: str
+    start: float
+    seconds: float
+    beats: tuple[float, ...] = ()
+    downbeats: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, fields: dict[str, Any]) -> Clip:
+        """From the line of a prepared folder's `clips.jsonl`."""
+        times = {name: tuple(map(float, fields.get(name) or ())) for name in ("beats", "downbeats")}
+        return cls(str(fields["source"]), float(fields["start"]), float(fields["seconds"]), **times)
+
+    def bar(self, second: float) -> float | None:
+        """Where in the clip a second lies, in bars: 1 at the first downbeat; None with fewer than two downbeats."""
+        if len(self.downbeats) < 2:
+            return None
+        bars = np.asarray(self.downbeats)
+        place = int(np.clip(np.searchsorted(bars, second, side="right") - 1, 0, len(bars) - 2))
+        return float(1 + place + (second - bars[place]) / (bars[place + 1] - bars[place]))
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A clip and how it sounds: `wave` (samples,) at `sample_rate` Hz, without the padding at its end."""
+
+    clip: Clip
+    wave: Wave
+    sample_rate: int
+
+
+def write_clips(clips: Sequence[Clip], path: Path) -> None:
+    """Sources, starts and lengths, a JSON array a line, compressed; the same bytes for the same clips."""
+    text = "".join(json.dumps([one.source, one.start, one.seconds], ensure_ascii=False) + "\n" for one in clips)
+    path.write_bytes(gzip.compress(text.encode(), mtime=0))
+
+
+def write_beats(clips: Sequence[Clip], path: Path) -> None:
+    """Beats of all clips in milliseconds, and which are downbeats."""
+    counts = [len(one.beats) for one in clips]
+    times = np.array([time for one in clips for time in one.beats])
+    down = np.array([time in set(one.downbeats) for one in clips for time in one.beats], np.bool_)
+    np.savez_compressed(
+        path, counts=np.array(counts, np.uint16), times=np.rint(1000 * times).astype(np.uint32), down=down
+    )
+
+
+def read_clips(clips: Path, beats: Path) -> list[Clip]:
+    """What `write_clips` and `write_beats` wrote. Raises DataError for anything else."""
+    try:
+        rows = [json.loads(line) for line in gzip.decompress(clips.read_bytes()).decode().splitlines()]
+        with np.load(beats) as stored:
+            ends = np.cumsum(stored["counts"], dtype=np.int64)
+            times, down = stored["times"] / 1000, stored["down"]
+        return [
+            _clip(row, times, down, begin, end) for row, begin, end in zip(rows, [0, *ends[:-1]], ends, strict=True)
+        ]
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{clips.parent}: the clips of this novelty index cannot be read ({error})") from None
+
+
+def _clip(
+    row: Iterable[Any], times: npt.NDArray[np.float64], down: npt.NDArray[np.bool_], begin: int, end: int
+) -> Clip:
+    source, start, seconds = row
+    beats = times[begin:end]
+    return Clip(source, start, seconds, tuple(beats.tolist()), tuple(beats[down[begin:end]].tolist()))

@@ -1,0 +1,248 @@
+"""A novelty index: a folder that holds what training clips sound like, how they are told apart, and who made it.
+
+`manifest.json` says all about it and has the SHA-256 of every other file:
+clips.jsonl.gz, beats.npz   sources, starts, lengths; beats
+projection.npz              see `vectors.Projection`
+clips.faiss                 whole clips, 8 bits a number
+segments.faiss              segments, 8 bits a number, 4 in a compact index
+peaks.npz                   fingerprints
+landmarks.*.npy             their inverted file; a compact index makes it when it is opened
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from musicldm.checkpoints.resolve import DEFAULT, DEFAULT_FOLDER
+from musicldm.data.arrays import sha256
+from musicldm.errors import CheckpointError, DataError
+from musicldm.evaluation.embedders import Embedder, Floats, open_embedder
+from musicldm.evaluation.novelty import vectors
+from musicldm.evaluation.novelty.calibration import Calibration
+from musicldm.evaluation.novelty.clips import Clip, read_clips, write_beats, write_clips
+from musicldm.evaluation.novelty.features import Cutting
+from musicldm.evaluation.novelty.fingerprint import Peaks
+from musicldm.evaluation.novelty.landmarks import Landmarks, build_landmarks
+from musicldm.evaluation.novelty.vectors import Projection
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+DEFAULT_INDEX = DEFAULT_FOLDER / "novelty"
+CLIPS, BEATS, PROJECTION, WHOLE, SEGMENTS, PEAKS = (
+    "clips.jsonl.gz", "beats.npz", "projection.npz", "clips.faiss", "segments.faiss", "peaks.npz"
+)  # fmt: skip
+LANDMARKS = ("landmarks.starts.npy", "landmarks.clips.npy", "landmarks.frames.npy")
+
+
+@dataclass(frozen=True)
+class AllPeaks:
+    """The fingerprints of all clips, those of a clip after those of the one before.
+
+    Args:
+        starts: (clips + 1,) where those of each begin.
+        frames: (n,) uint16.
+        bins: (n,) uint8.
+    """
+
+    starts: npt.NDArray[np.int64]
+    frames: npt.NDArray[np.uint16]
+    bins: npt.NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, peaks: list[Peaks]) -> AllPeaks:
+        joined = np.concatenate([*peaks, np.zeros((0, 2), np.int32)])
+        starts = np.cumsum([0, *map(len, peaks)]).astype(np.int64)
+        return cls(starts, joined[:, 0].astype(np.uint16), joined[:, 1].astype(np.uint8))
+
+    def __getitem__(self, clip: int) -> Peaks:
+        """Those of one clip, (n, 2)."""
+        part = slice(self.starts[clip], self.starts[clip + 1])
+        return np.stack([self.frames[part], self.bins[part]], axis=1).astype(np.int32)
+
+    def write(self, path: Path) -> None:
+        """Frames as differences, which compress better."""
+        steps = np.diff(self.frames, prepend=np.uint16(0))
+        np.savez_compressed(path, counts=np.diff(self.starts).astype(np.uint16), steps=steps, bins=self.bins)
+
+    @classmethod
+    def read(cls, path: Path) -> AllPeaks:
+        with np.load(path) as stored:
+            starts = np.concatenate([[0], np.cumsum(stored["counts"], dtype=np.int64)])
+            return cls(starts, np.cumsum(stored["steps"], dtype=np.uint16), stored["bins"])
+
+
+@dataclass(frozen=True)
+class NoveltyIndex:
+    """An index that is open; see `open_index`.
+
+    Args:
+        folder: where it lies.
+        manifest: all about it.
+        clips: of the training set, in the order of their numbers.
+        projection: of embeddings to points.
+        whole: faiss index of whole clips.
+        segments: faiss index of all segments, those of a clip after those of the one before.
+        peaks: fingerprints.
+        calibration: what is usual within the training set.
+    """
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    clips: tuple[Clip, ...]
+    projection: Projection
+    whole: Any
+    segments: Any
+    peaks: AllPeaks
+    calibration: Calibration
+
+    @property
+    def identity(self) -> str:
+        """Hash (16 hexadecimal digits) of embedder, settings, counts and content."""
+        return str(self.manifest["identity"])
+
+    @property
+    def cutting(self) -> Cutting:
+        return Cutting(**self.manifest["cutting"])
+
+    @cached_property
+    def landmarks(self) -> Landmarks:
+        """The inverted file of the fingerprints: mapped from disk, or made here where the index is compact."""
+        if (self.folder / LANDMARKS[0]).is_file():
+            starts, clips, frames = (np.load(self.folder / name, mmap_mode="r") for name in LANDMARKS)
+            return Landmarks(starts, clips, frames, len(self.clips))
+        return build_landmarks([self.peaks[clip] for clip in range(len(self.clips))])
+
+    @cached_property
+    def first_segments(self) -> npt.NDArray[np.int64]:
+        """(clips + 1,) number of each clip's first segment."""
+        cutting = self.cutting
+        return np.cumsum([0, *(len(cutting.segments(clip.seconds)) for clip in self.clips)]).astype(np.int64)
+
+    def segment(self, number: int) -> tuple[int, float]:
+        """Clip of a segment, and where in it the segment begins, in seconds."""
+        clip = int(np.searchsorted(self.first_segments, number, side="right")) - 1
+        return clip, self.cutting.segments(self.clips[clip].seconds)[number - int(self.first_segments[clip])]
+
+    def embedder(self, device: str = "auto") -> Embedder:
+        """The embedder that the index was made with.
+
+        Raises:
+            CheckpointError: there is another one under its name now.
+        """
+        wanted = self.manifest["embedder"]
+        found = open_embedder(wanted["opened_as"], device=device)
+        if found.identity.weights != wanted["weights"]:
+            raise CheckpointError(
+                f"{self.folder} was made with {wanted['name']} ({wanted['weights']}), which is another one now "
+                f"({found.identity.weights}): build the index again"
+            )
+        return found
+
+
+def open_index(path: str | Path = DEFAULT, *, verify: bool = True) -> NoveltyIndex:
+    """Opens an index.
+
+    Args:
+        path: a folder that `musicldm novelty index` made, or "default" for that of the model that ships with musicldm.
+        verify: whether its files are compared with their SHA-256 first.
+
+    Raises:
+        DataError: no such index, one of another format, or one that is damaged.
+        MissingDependencyError: faiss is not installed.
+    """
+    vectors.faiss()
+    folder = DEFAULT_INDEX if str(path) == DEFAULT else Path(path)
+    manifest = read_manifest(folder)
+    for name, about in manifest["files"].items():
+        if not (folder / name).is_file() or (verify and sha256(folder / name) != about["sha256"]):
+            raise DataError(f"{folder / name} is missing or damaged: build the index again")
+    with np.load(folder / PROJECTION) as stored:
+        projection = Projection(stored["mean"], stored["basis"], float(stored["residual"]))
+    return NoveltyIndex(
+        folder,
+        manifest,
+        tuple(read_clips(folder / CLIPS, folder / BEATS)),
+        projection,
+        vectors.open_vectors(folder / WHOLE),
+        vectors.open_vectors(folder / SEGMENTS),
+        AllPeaks.read(folder / PEAKS),
+        Calibration.load(manifest["calibration"]),
+    )
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of an index. Raises DataError where there is none, or one of another format."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        if folder == DEFAULT_INDEX:
+            raise DataError("this musicldm ships no novelty index: musicldm novelty index TRAIN --out INDEX makes one")
+        raise DataError(f"{folder}: no novelty index there: musicldm novelty index TRAIN --out {folder} makes one")
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        kind, found = manifest["kind"], manifest["format"]
+    except (ValueError, KeyError, TypeError):
+        kind, found = None, None
+    if kind != "novelty index":
+        raise DataError(f"{path} is no manifest of a novelty index")
+    if found != FORMAT:
+        raise DataError(f"{path} has format {found}, this version reads {FORMAT}: build the index again")
+    return manifest
+
+
+def identity_of(manifest: Mapping[str, Any]) -> str:
+    """Hash of a manifest but for its identity, where the training set lies, and the date."""
+    told = {key: value for key, value in manifest.items() if key not in ("identity", "source", "date")}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def write_features(
+    folder: Path,
+    clips: list[Clip],
+    embeddings: tuple[Floats, Floats],
+    peaks: list[Peaks],
+    *,
+    compact: bool,
+) -> None:
+    """Writes all of an index but the manifest.
+
+    Args:
+        folder: an empty one.
+        clips: in order.
+        embeddings: of whole clips (n, D), and of all segments.
+        peaks: of each clip.
+        compact: whether segments take 4 bits and the inverted file is left out.
+    """
+    bits: Literal[4, 8] = 4 if compact else 8
+    whole, segments = embeddings
+    projection = Projection.fit(np.concatenate([whole, segments[:: max(1, len(segments) // 20_000)]]))
+    np.savez(folder / PROJECTION, mean=projection.mean, basis=projection.basis, residual=projection.residual)
+    vectors.write_vectors(vectors.build_vectors(projection(whole)), folder / WHOLE)
+    vectors.write_vectors(vectors.build_vectors(projection(segments), bits), folder / SEGMENTS)
+    write_clips(clips, folder / CLIPS)
+    write_beats(clips, folder / BEATS)
+    AllPeaks.of(peaks).write(folder / PEAKS)
+    if not compact:
+        built = build_landmarks(peaks)
+        arrays: tuple[npt.NDArray[Any], ...] = (built.starts, built.clips, built.frames)
+        for name, array in zip(LANDMARKS, arrays, strict=True):
+            np.save(folder / name, array)
+
+
+def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
+    """Bytes and SHA-256 of the files of an index but its manifest."""
+    found = sorted(path for path in folder.iterdir() if path.name != MANIFEST)
+    return {path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)} for path in found}
+
+
+def about_embedder(embedder: Embedder, opened_as: str) -> dict[str, Any]:
+    """The manifest's entry on an embedder."""
+    return {"opened_as": opened_as, **asdict(embedder.identity)}

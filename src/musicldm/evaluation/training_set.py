@@ -1,0 +1,54 @@
+"""The training set as embeddings, block by block, so that it is never held as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from musicldm.data.engines import Engine
+from musicldm.data.manifest import MANIFEST
+from musicldm.evaluation.embedders import Embedder, Floats
+from musicldm.evaluation.hearing import Heard, Listening, hear_all
+from musicldm.evaluation.music import find_music, open_store
+
+_BLOCK = 4096
+
+
+def training_blocks(
+    folder: Path,
+    embedder: Embedder,
+    listening: Listening,
+    engine: Engine,
+    names: list[str],
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[Floats]:
+    """Embeddings (m, D) of a training set's clips; those that `musicldm prepare --model` stored are taken as they are.
+
+    Args:
+        folder: prepared data, a corpus, or a folder of audio.
+        embedder: whose embeddings.
+        listening: with that embedder's name alone.
+        engine: who listens.
+        names: gets the name of each clip that is given, in order.
+        progress: called with how many clips are done, and of how many.
+    """
+    if (folder / MANIFEST).is_file() and embedder.stored is not None and open_store(folder).has(embedder.stored):
+        store, pieces = open_store(folder), find_music(folder)
+        stored = store.array(embedder.stored)
+        for start in range(0, len(pieces), _BLOCK):
+            names += [piece.name for piece in pieces[start : start + _BLOCK]]
+            yield np.asarray(stored[start : start + _BLOCK], dtype=np.float32)
+        return
+    name, block = listening.embedders[0], list[Floats]()
+    for one in hear_all(find_music(folder), listening, engine, progress):
+        if not isinstance(one, Heard):
+            continue  # what cannot be heard cannot be copied
+        names.append(one.piece.name)
+        block.append(one.embeddings[name])
+        if len(block) == _BLOCK:
+            yield np.stack(block)
+            block.clear()
+    if block:
+        yield np.stack(block)

@@ -1,0 +1,189 @@
+"""An index of a few synthetic pieces: what is in it, what is refused, and what checks against it say."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.tiny_music import RATE, melody, save, tiny_embedder
+
+from musicldm.errors import CheckpointError, DataError, InvalidInputError
+from musicldm.evaluation.novelty import index as module
+from musicldm.evaluation.novelty.build import BuildOptions, build_index
+from musicldm.evaluation.novelty.check import check, largest_similarities
+from musicldm.evaluation.novelty.features import Cutting
+from musicldm.evaluation.novelty.index import NoveltyIndex, open_index
+
+BEATS = [0.25 + 0.5 * beat for beat in range(11)]
+OPTIONS = BuildOptions(Cutting(seconds=6.0), calibrated=10)
+
+
+@pytest.fixture(scope="module")
+def training(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("novelty") / "train"
+    save(folder, [melody(seed) for seed in range(10)], beats=BEATS, downbeats=BEATS[::4])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def index(training: Path) -> NoveltyIndex:
+    return build_index(training, training.parent / "index", tiny_embedder(), OPTIONS)
+
+
+def test_the_manifest_does_not_say_what_is_there(index: NoveltyIndex, training: Path) -> None:
+    manifest = json.loads((index.folder / "manifest.json").read_text())
+    assert (manifest["clips"], manifest["segments"], manifest["with_beats"]) == (10, 30, 10)
+    assert manifest["embedder"]["weights"] == "0123456789abcdef"
+    assert set(manifest["files"]) == {path.name for path in index.folder.iterdir()} - {"manifest.json"}
+    assert manifest["source"] == str(training)
+    assert [clip.source for clip in index.clips] == [f"{number}.wav" for number in range(10)]
+    assert index.clips[3].beats == tuple(BEATS)
+    assert index.clips[3].downbeats == tuple(BEATS[::4])
+
+
+def test_the_same_training_set_gives_another_identity(index: NoveltyIndex, training: Path, tmp_path: Path) -> None:
+    assert build_index(training, tmp_path / "again", tiny_embedder(), OPTIONS).identity == index.identity
+    other = build_index(training, tmp_path / "other", tiny_embedder(weights="f" * 16), OPTIONS)
+    assert other.identity != index.identity
+
+
+def test_a_compact_index_finds_less(index: NoveltyIndex, training: Path, tmp_path: Path) -> None:
+    small = build_index(training, tmp_path / "small", tiny_embedder(), replace(OPTIONS, compact=True))
+    assert sum(file["bytes"] for file in small.manifest["files"].values()) < 0.5 * sum(
+        file["bytes"] for file in index.manifest["files"].values()
+    )
+    assert all(
+        np.array_equal(getattr(small.landmarks, name), getattr(index.landmarks, name))
+        for name in ("starts", "clips", "frames")
+    )
+    report = check(small, melody(4), RATE, tiny_embedder())
+    assert (report.verdict, report.copied.place.source) == ("copy", "4.wav")
+
+
+def test_a_copy_is_not_told_with_its_place_and_bars(index: NoveltyIndex) -> None:
+    report = check(index, melody(7)[2 * RATE : 5 * RATE], RATE, tiny_embedder())
+    assert report.verdict == "copy"
+    place = report.copied.place
+    assert place.source == "7.wav"
+    assert (place.start, place.end) == pytest.approx((2.0, 5.0), abs=0.07)
+    # the first bar begins at 0.25 s and lasts 2 s
+    assert place.bars == pytest.approx((1 + (2.0 - 0.25) / 2, 1 + (5.0 - 0.25) / 2), abs=0.04)
+    assert (report.copied.start, report.copied.end) == pytest.approx((0.0, 3.0), abs=0.07)
+    assert report.sentence.startswith("copy: ")
+    assert "7.wav from 2.0 to 5.0 s (bars 1 to 3)" in report.sentence
+
+
+def test_a_piece_of_the_training_set_is_not_its_own_nearest(index: NoveltyIndex) -> None:
+    report = check(index, melody(2), RATE, tiny_embedder(), 3)
+    assert report.nearest[0].place.source == "2.wav"
+    assert report.similarity == pytest.approx(1.0, abs=0.01)
+    assert report.percentile > 99
+    assert [one.place.source for one in report.passages] == ["2.wav"] * 3
+    assert [(one.start, one.place.start) for one in report.passages] == [(0.0, 0.0), (1.5, 1.5), (3.0, 3.0)]
+
+
+def test_new_music_is_called_a_copy(index: NoveltyIndex) -> None:
+    verdicts = [check(index, melody(seed), RATE, tiny_embedder()).verdict for seed in (50, 51, 52)]
+    assert "copy" not in verdicts
+
+
+def test_a_copy_at_the_end_of_a_long_piece_is_overlooked(index: NoveltyIndex) -> None:
+    long = np.concatenate([melody(60), melody(61), melody(5)])
+    report = check(index, long, RATE, tiny_embedder())
+    assert (report.verdict, report.copied.place.source) == ("copy", "5.wav")
+    assert report.copied.start == pytest.approx(12.0, abs=0.1)
+
+
+def test_largest_similarities_are_not_those_of_brute_force(index: NoveltyIndex) -> None:
+    embed = tiny_embedder().audio
+    training, queries = (
+        embed(np.stack([melody(s) for s in range(10)])),
+        embed(np.stack([melody(s) for s in (1, 70, 71)])),
+    )
+    assert largest_similarities(index, queries) == pytest.approx((queries @ training.T).max(axis=1), abs=0.01)
+
+
+def test_calibration_compares_clips_of_one_file(tmp_path: Path) -> None:
+    # each file holds its clip twice: nearest is the twin, which does not count
+    save(tmp_path / "train", [np.concatenate([melody(seed)] * 2) for seed in range(4)])
+    found = build_index(tmp_path / "train", tmp_path / "index", tiny_embedder(), OPTIONS)
+    assert len(found.clips) == 8
+    assert found.calibration.similarities[-1] < 0.999
+    assert found.calibration.evidence[-1] < 60
+
+
+def test_an_index_is_overwritten(index: NoveltyIndex, training: Path) -> None:
+    with pytest.raises(InvalidInputError, match="index is there already: choose another place"):
+        build_index(training, index.folder, tiny_embedder(), OPTIONS)
+
+
+def test_a_stopped_run_leaves_something(training: Path, tmp_path: Path) -> None:
+    def stop(_done: int, _total: int, what: str) -> None:
+        if what != "Listening":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_index(training, tmp_path / "index", tiny_embedder(), OPTIONS, progress=stop)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_file_is_enough_to_know_what_is_usual(tmp_path: Path) -> None:
+    save(tmp_path / "train", [melody(0, 12.0)])
+    with pytest.raises(DataError, match="all clips are of one file"):
+        build_index(tmp_path / "train", tmp_path / "index", tiny_embedder(), OPTIONS)
+
+
+def test_a_damaged_index_is_opened(training: Path, tmp_path: Path) -> None:
+    made = build_index(training, tmp_path / "index", tiny_embedder(), replace(OPTIONS, compact=True))
+    content = bytearray((made.folder / "peaks.npz").read_bytes())
+    content[len(content) // 2] ^= 1
+    (made.folder / "peaks.npz").write_bytes(content)
+    with pytest.raises(DataError, match=r"peaks.npz is missing or damaged: build the index again"):
+        open_index(made.folder)
+
+
+def test_another_embedder_under_the_name_passes(index: NoveltyIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "open_embedder", lambda name, device: tiny_embedder(weights="f" * 16))
+    with pytest.raises(CheckpointError, match="which is another one now"):
+        index.embedder()
+    monkeypatch.setattr(module, "open_embedder", lambda name, device: tiny_embedder())
+    assert index.embedder().identity.name == "tiny"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "no novelty index there: musicldm novelty index TRAIN --out"),
+        ('{"kind": "novelty index", "format": 99}', "format 99, this version reads 1"),
+        ('{"format": 1}', "is no manifest of a novelty index"),
+        ("no json", "is no manifest of a novelty index"),
+    ],
+)
+def test_what_is_no_index_is_opened(tmp_path: Path, content: str | None, message: str) -> None:
+    if content is not None:
+        (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(DataError, match=message):
+        open_index(tmp_path)
+
+
+@pytest.mark.parametrize(("segment", "hop"), [(7.0, 1.0), (3.0, 4.0), (3.0, 0.5)])
+def test_a_cutting_that_makes_no_sense_is_taken(segment: float, hop: float) -> None:
+    with pytest.raises(InvalidInputError, match="valid is 1 <= hop <= segment <= clip <= 600"):
+        Cutting(6.0, segment, hop)
+
+
+def test_the_end_of_a_clip_is_in_no_segment() -> None:
+    cutting = Cutting()
+    assert cutting.segments(10.24) == pytest.approx([0, 1.5, 3, 4.5, 6, 7.24])
+    assert cutting.segments(6.1) == [0, 1.5, 3]
+    assert cutting.segments(2.0) == [0]
+    assert cutting.pieces(10.24) == [0]
+    assert cutting.pieces(18.0) == pytest.approx([0, 5.12, 7.76])
+
+
+def test_too_short_a_sound_is_heard(index: NoveltyIndex) -> None:
+    with pytest.raises(InvalidInputError, match=r"0.50 s of sound: at least 1 s is needed"):
+        check(index, melody(0)[: RATE // 2], RATE, tiny_embedder())
