@@ -25,13 +25,13 @@ def test_corpus_passes_on_other_options(command, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(build, "build_corpus", lambda out, **options: seen.update(options, out=out))
     outcome = command(
         "corpus", "c", "--clips", 3, "--seed", 4, "--sample-rate", 22050, "--seconds", 2.5, "--workers", 2,
-        "--format", "wav", "--soundfont", "a.sf2", "--soundfont", "b.sf3",
+        "--format", "wav", "--soundfont", "a.sf2", "--soundfont", "b.sf3", "--genre", "metal", "--genre", "jazz",
     )  # fmt: skip
     assert (outcome.code, outcome.out) == (0, "3 clips in c\n")
     assert callable(seen.pop("progress"))
     assert seen == {
         "out": Path("c"), "clips": 3, "seed": 4, "sample_rate": 22050, "seconds": 2.5, "workers": 2,
-        "audio_format": "wav", "soundfonts": [Path("a.sf2"), Path("b.sf3")],
+        "audio_format": "wav", "soundfonts": [Path("a.sf2"), Path("b.sf3")], "genres": ["metal", "jazz"],
     }  # fmt: skip
 
 
@@ -76,13 +76,13 @@ def test_train_passes_on_other_options(command, monkeypatch: pytest.MonkeyPatch)
     outcome = command(
         "train", "ldm", "--data", "d", "--out", "o", "--steps", 9, "--model", "m", "--batch-size", 3,
         "--learning-rate", 0.1, "--condition", "both", "--prediction", "epsilon", "--min-snr", 5, "--lora", 8,
-        "--mixup", "bam", "--mixup-prob", 0.25, "--mixup-sound", "mixed", "--mixup-captions", "joined",
+        "--start", "any", "--mixup", "bam", "--mixup-prob", 0.25, "--mixup-sound", "mixed", "--mixup-captions", "joined",
         "--mixup-with", "fold-tempo,match-loudness", "--accumulate", 4, "--checkpointing", "--compile", "--patience", 2,
     )  # fmt: skip
     assert outcome.code == 0
     changes = {
         "batch_size": 3, "learning_rate": 0.1, "text_share": 0.8, "prediction": "epsilon", "min_snr": 5.0,
-        "lora_rank": 8,
+        "lora_rank": 8, "start": "any",
         "mixup": MixupOptions("bam", 0.25, "mixed", "joined", fold_tempo=True, match_loudness=True),
     }  # fmt: skip
     assert seen["changes"] == changes

@@ -192,6 +192,8 @@ def test_a_corpus_without_beats_is_trained_on(tmp_path: Path) -> None:
         noise = 0.1 * np.random.default_rng(index).standard_normal(RATE).astype(np.float32)
         soundfile.write(tmp_path / "corpus" / f"{index}.wav", noise, RATE)
         (tmp_path / "corpus" / f"{index}.txt").write_text("noise")
-    prepare(tmp_path / "corpus", tmp_path / "data", PrepareSettings(seconds=1.0), engine=Engine(workers=1))
+    prepare(
+        tmp_path / "corpus", tmp_path / "data", PrepareSettings(seconds=1.0, beats="none"), engine=Engine(workers=1)
+    )
     with pytest.raises(DataError, match="has no field 'beats'"):
         train("beats", data=tmp_path / "data", out=tmp_path / "run", steps=1, device="cpu")
