@@ -74,9 +74,9 @@ def test_train_passes_on_other_options(command, monkeypatch: pytest.MonkeyPatch)
     assert seen == defaults
     Path("m").mkdir()
     outcome = command(
-        "train", "ldm", "--data", "d", "--out", "o", "--steps", 9, "--model", "m", "--batch-size", 3,
+        "train", "ldm", "--data", "d", "--out", "o", "--steps", 9, "--model", "m", "--batch-size", 3, "--start", "any",
         "--learning-rate", 0.1, "--condition", "both", "--prediction", "epsilon", "--min-snr", 5, "--lora", 8,
-        "--start", "any", "--mixup", "bam", "--mixup-prob", 0.25, "--mixup-sound", "mixed", "--mixup-captions", "joined",
+        "--mixup", "bam", "--mixup-prob", 0.25, "--mixup-sound", "mixed", "--mixup-captions", "joined",
         "--mixup-with", "fold-tempo,match-loudness", "--accumulate", 4, "--checkpointing", "--compile", "--patience", 2,
     )  # fmt: skip
     assert outcome.code == 0
