@@ -45,13 +45,12 @@ from musicldm.training.checkpoint import CHECKPOINT
 from musicldm.training.run import train
 
 Waves = npt.NDArray[np.float32]
-BETTER = {"fold_tempo": True, "other_partner": True, "match_key": True, "captions": "joined"}
 ARMS: Mapping[str, MixupOptions] = {
     "none": MixupOptions("none"),
     "simple": MixupOptions("simple"),
     "bam": MixupOptions("bam"),
     "blm": MixupOptions("blm"),
-    "blm, better": MixupOptions("blm", **BETTER),  # type: ignore[arg-type]
+    "blm, better": MixupOptions("blm", captions="joined", fold_tempo=True, other_partner=True, match_key=True),
 }
 BATCH = 8
 CORPUS_SEED = 50

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+PLAIN = ("--device", "cpu", "--beats", "none")
+
 
 @pytest.fixture
 def music(command, tiny_model_dir: Path) -> Path:
@@ -21,18 +23,7 @@ def music(command, tiny_model_dir: Path) -> Path:
 
 
 def test_prompts_inside_the_files_are_not_used_or_a_report_is_overwritten(command, music, tiny_model_dir) -> None:
-    words = (
-        "evaluate",
-        music,
-        "--embedder",
-        tiny_model_dir,
-        "--device",
-        "cpu",
-        "--beats",
-        "none",
-        "--out",
-        "made/here",
-    )
+    words = ("evaluate", music, "--embedder", tiny_model_dir, *PLAIN, "--out", "made/here")
     outcome = command(*words)
     assert outcome.code == 0
     rows = [line.split("\t") for line in outcome.out.splitlines()]
@@ -55,19 +46,7 @@ def test_prompts_inside_the_files_are_not_used_or_a_report_is_overwritten(comman
 
 def test_json_is_mixed_with_words_or_written_unasked(command, music, tiny_model_dir) -> None:
     before = sorted(Path().rglob("*"))
-    outcome = command(
-        "evaluate",
-        music,
-        "--embedder",
-        tiny_model_dir,
-        "--device",
-        "cpu",
-        "--beats",
-        "none",
-        "--json",
-        "--reference",
-        music,
-    )
+    outcome = command("evaluate", music, "--embedder", tiny_model_dir, *PLAIN, "--json", "--reference", music)
     assert outcome.code == 0
     found = json.loads(outcome.out)
     assert found["reference"]["clips"] == 3

@@ -210,14 +210,12 @@ def _by_ear(
 
 
 def _tracker(name: str) -> str | None:
-    """The beat tracker that is used: none by "auto" where none ships or its package is not installed."""
+    """The beat tracker that is used: none by "auto" where its packages are not installed."""
     if name == NONE:
         return None
     if name != AUTO:
         return name
-    from importlib.util import find_spec
-
     from musicldm.data.beat_network import DEFAULT as SHIPPED
-    from musicldm.data.beat_network import DEFAULT_FOLDER
+    from musicldm.data.beat_network import missing_package
 
-    return SHIPPED if DEFAULT_FOLDER.is_dir() and find_spec("beat_this") else None
+    return SHIPPED if missing_package() is None else None

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -77,7 +77,7 @@ class Collection:
         return Collection(self.folder, tuple(one for one in self.heard if one.piece.prompt))
 
 
-def mean_figure(section: Section, metric: str, values: Sequence[float], **rest: object) -> list[Figure]:
+def mean_figure(section: Section, metric: str, values: Sequence[float], **rest: Any) -> list[Figure]:
     """A figure of the mean of those values that are finite; none where there are none."""
     found = estimate([float(value) for value in values if math.isfinite(value)])
-    return [] if found is None else [Figure(section, metric, found, **rest)]  # type: ignore[arg-type]
+    return [] if found is None else [Figure(section, metric, found, **rest)]

@@ -23,7 +23,7 @@ from musicldm.evaluation.embedders import Embedder, Floats, open_embedder
 from musicldm.evaluation.judges import Judges
 from musicldm.evaluation.music import Piece, load_piece, prompt_inside
 from musicldm.evaluation.signal import Signal, measure
-from musicldm.evaluation.tempo import ANY_MUSIC, BeatStability, beat_stability, named_tempo, tempo_of
+from musicldm.evaluation.tempo import ANY_MUSIC, BeatStability, TempoRange, beat_stability, named_tempo, tempo_of
 
 if TYPE_CHECKING:
     from musicldm.data.beats import BeatTracker
@@ -240,5 +240,5 @@ def _with_rhythm(one: Heard | Problem, wave: Wave, rate: int, listening: Listeni
     return replace(one, tempo=tempo, tracked=found.tempo or math.nan, stability=beat_stability(found.beats))
 
 
-def _tempo(wave: Wave, rate: int, prior: Sequence[object] = (ANY_MUSIC,)) -> float:
-    return tempo_of(wave, rate, prior) if len(wave) >= _TEMPO_SECONDS * rate else math.nan  # type: ignore[arg-type]
+def _tempo(wave: Wave, rate: int, prior: Sequence[TempoRange] = (ANY_MUSIC,)) -> float:
+    return tempo_of(wave, rate, prior) if len(wave) >= _TEMPO_SECONDS * rate else math.nan

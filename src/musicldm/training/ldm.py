@@ -39,9 +39,8 @@ class LdmRecipe:
         channels: widths of the UNet; attention at all levels but the first.
         prediction: "v_prediction" (arXiv 2202.00512) or "epsilon", as the published model.
         crop_frames: latent frames of the training crops, a length for each batch drawn from these, at most a clip's.
-        start: where crops begin: "any" frame, as published; or a "downbeat", where the data know the clip's. Under
-            noise nobody knows the phase of the beat, and without it a tempo that the prompt names helps little in
-            guessing the music, so that the network hardly learns to heed it. Music then begins on the first beat.
+        start: where crops begin: "any" frame, as published; or a "downbeat", where the data know the clip's, so
+            that the phase of the beat is known under any noise. Music then begins on the first beat.
         optimizer: "muon" or "adamw", as the published model.
         sample_posterior: train on draws from the VAE's posterior, not on its means. Channels that the KL term has
             emptied are noise in a draw, which nothing can predict.
