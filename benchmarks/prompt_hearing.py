@@ -69,7 +69,7 @@ def lead(row: ClipRow) -> str | None:
 def wordings(rows: list[ClipRow], rng: np.random.Generator) -> Mapping[str, list[str]]:
     """For each clip the prompt with its own values, with a wrong tempo, lead or genre, and the empty one."""
     facts = [(row.fields["genre"], str(lead(row)), float(row.fields["bpm"])) for row in rows]
-    genres, leads = (sorted({fact[place] for fact in facts}) for place in (0, 1))
+    genres, leads = sorted({genre for genre, _, _ in facts}), sorted({name for _, name, _ in facts})
 
     def other(names: list[str], own: str) -> str:
         return str(rng.choice([name for name in names if name != own]))
@@ -96,7 +96,7 @@ def crops(store: ClipStore, chosen: list[int], vae: Any) -> torch.Tensor:
         frames = [round(time * per_second) for time in store.rows[clip].fields["downbeats"]]
         start = next((frame for frame in frames if frame <= LATEST), 0)
         found.append(np.asarray(moments[clip][: moments.shape[1] // 2, start : start + FRAMES], dtype=np.float32))
-    return torch.from_numpy(np.stack(found)) * vae.config.scaling_factor
+    return torch.from_numpy(np.stack(found) * np.float32(vae.config.scaling_factor))
 
 
 @torch.inference_mode()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from tests.tiny_music import RATE, melody, save, tiny_embedder
 
 from musicldm.audio import read, read_settings, write
-from musicldm.cli.rerolls import Limit, derived_seed
+from musicldm.cli.rerolls import Checker, Limit, derived_seed
 from musicldm.errors import InvalidInputError
 
 SHORT = ("--segment", 2, "--hop", 1)
@@ -148,3 +149,12 @@ def test_a_derived_seed_repeats_another() -> None:
     assert all(0 <= seed < 2**32 for seed in seeds)
     # SHA-256 of "5 2", as `printf '5 2' | sha256sum` begins, least byte first
     assert derived_seed(5, 2) == int.from_bytes(bytes.fromhex("e99e144b"), "little")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "similarity", "wanted"),
+    [("copy", 0.1, True), ("new", 0.1, False), ("very close", 0.95, True), ("very close", 0.9, False)],
+)
+def test_a_copy_that_sounds_unlike_is_let_through(verdict: str, similarity: float, wanted: bool) -> None:
+    checker = Checker(None, None, highest=0.9, tries=4)
+    assert checker.too_close(SimpleNamespace(verdict=verdict, similarity=similarity)) == wanted

@@ -1,6 +1,7 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from musicldm.data.mixup import Mix, Mixer, MixupOptions
 from musicldm.errors import CheckpointError, DataError, InvalidInputError
 from musicldm.training import ldm, vae, vocoder
 from musicldm.training.ldm import LdmRecipe
-from musicldm.training.run import held_out_count, train
+from musicldm.training.run import downbeat_frames, held_out_count, train
 from musicldm.training.vae import VaeRecipe
 from musicldm.training.vocoder import VocoderRecipe
 
@@ -161,3 +162,10 @@ def test_some_clips_are_always_held_out() -> None:
     assert [held_out_count(clips) for clips in (2, 10, 100, 6000, 50_000)] == [1, 1, 2, 120, 128]
     with pytest.raises(InvalidInputError, match="at least 2"):
         held_out_count(1)
+
+
+def test_downbeats_are_the_nearest_latent_frames() -> None:
+    """Clips of 4 s in 50 frames, 0.08 s each; a clip of which nothing is known has none."""
+    rows = [SimpleNamespace(fields={"downbeats": [0.0, 0.55, 2.03]}), SimpleNamespace(fields={})]
+    store = SimpleNamespace(spec=SimpleNamespace(sample_rate=1000), waves=np.zeros((2, 4000), np.int16), rows=rows)
+    assert downbeat_frames(store, 50) == [[0, 7, 25], []]

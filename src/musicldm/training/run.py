@@ -164,13 +164,13 @@ def _ldm_task(store: ClipStore, wanted: Wanted, paths: Paths, device: torch.devi
         scaling_factor=autoencoder.config.scaling_factor,
         unet=unet,
         studio=studio,
-        downbeats=_downbeats(store.part(kept), latents.shape[2]),
-        held_out_downbeats=_downbeats(store.part(held), latents.shape[2]),
+        downbeats=downbeat_frames(store.part(kept), latents.shape[2]),
+        held_out_downbeats=downbeat_frames(store.part(held), latents.shape[2]),
         mixing=_mixing(settings, store.part(kept), studio, paths.model),
     )
 
 
-def _downbeats(store: ClipStore, frames: int) -> list[list[int]]:
+def downbeat_frames(store: ClipStore, frames: int) -> list[list[int]]:
     """The latent frames nearest to the downbeats of each clip, none where the data know none."""
     per_second = frames * store.spec.sample_rate / store.waves.shape[1]
     return [[round(time * per_second) for time in row.fields.get("downbeats", ())] for row in store.rows]

@@ -109,3 +109,13 @@ def test_undoing_a_variant_does_not_give_back_what_it_changed() -> None:
     frame, pitch = Variant(2, 1.06).undone(peaks)
     assert (frame.tolist(), pitch.tolist()) == ([94, 50], [84, 24])
     assert {(one.semitones, one.stretch) for one in VARIANTS} >= {(0, 1.0), (-2, 1.0), (2, 1.0), (0, 1.06)}
+
+
+def test_what_many_clips_share_counts_as_much_as_what_one_has() -> None:
+    """The idf weights: a pair of peaks that all ten clips have, and one that only the first has."""
+    common, rare = np.array([[0, 50], [5, 60]], np.int32), np.array([[200, 100], [207, 130]], np.int32)
+    built = build_landmarks([np.concatenate([common, rare]), *[common] * 9])
+    for query, holders in ((common, 10), (rare, 1)):
+        found = candidates(built, query, variants=(Variant(),))
+        assert len(found) == holders
+        assert found[0].votes == pytest.approx(np.log1p(10 / holders), rel=1e-6)
