@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,17 +25,19 @@ class Conditions:
         first: (N + 1,) where each clip's captions begin in `text`.
         audio: (N, D); zeros where sounds were left out.
         empty: (D,) of the empty string.
+        words: (sum of captions,) how many each caption has; None where that does not matter.
     """
 
     text: npt.NDArray[np.float16]
     first: npt.NDArray[np.int64]
     audio: npt.NDArray[np.float16]
     empty: npt.NDArray[np.float16]
+    words: npt.NDArray[np.int64] | None = None
 
     def part(self, clips: slice) -> Conditions:
         """Those of some of the clips, one after the other."""
         start, stop, _ = clips.indices(len(self.audio))
-        return Conditions(self.text, self.first[start : stop + 1], self.audio[start:stop], self.empty)
+        return replace(self, first=self.first[start : stop + 1], audio=self.audio[start:stop])
 
 
 def stored_latents(store: ClipStore, vae: Any, progress: Callable[[int, int], None] | None = None) -> Sharded:
@@ -70,4 +72,5 @@ def stored_conditions(
         audio = np.asarray(store.array(sounds_name(clap)))
     first = row_starts(len(row.captions) for row in store.rows)
     empty = embed_texts(clap, tokenizer, [""])[0]
-    return Conditions(text, first, np.broadcast_to(audio, (len(store), text.shape[1])), empty)
+    words = np.array([len(caption.split()) for row in store.rows for caption in row.captions])
+    return Conditions(text, first, np.broadcast_to(audio, (len(store), text.shape[1])), empty, words)

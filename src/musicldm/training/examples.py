@@ -45,6 +45,7 @@ class Examples:
         crop_frames: Sequence[int],
         drop: float,
         text_share: float,
+        caption_power: float = 0.0,
         downbeats: Sequence[Sequence[int]] | None = None,
         mixing: Mixing | None = None,
     ) -> None:
@@ -56,6 +57,7 @@ class Examples:
             crop_frames: lengths of examples, one of them for each batch; a clip's T where they are longer.
             drop: probability of the empty prompt's embedding.
             text_share: probability that the others are a caption's and not the sound's.
+            caption_power: a clip's captions are drawn in proportion to their number of words to this power.
             downbeats: frames of each clip at which examples begin; a clip without one early enough, and every clip
                 where None is given, may begin anywhere.
             mixing: mixes clips, where given.
@@ -64,6 +66,9 @@ class Examples:
         self.frames = tuple(min(frames, latents.shape[2]) for frames in crop_frames)
         self.downbeats = downbeats
         self.drop, self.text_share = drop, text_share
+        self.weights = None
+        if caption_power and conditions.words is not None:
+            self.weights = np.maximum(conditions.words, 1).astype(np.float64) ** caption_power
 
     def draw(self, clips: npt.NDArray[np.int64], rng: np.random.Generator) -> tuple[Array, Array]:
         """Moments (B, 2 C, crop, F) and conditions (B, D) of these clips; same generator, same examples."""
@@ -94,7 +99,11 @@ class Examples:
 
     def _caption(self, clip: int, rng: np.random.Generator) -> int:
         """Index in `conditions.text` of one of a clip's captions."""
-        return int(rng.integers(self.conditions.first[clip], self.conditions.first[clip + 1]))
+        first, end = (int(at) for at in self.conditions.first[clip : clip + 2])
+        if self.weights is None:
+            return int(rng.integers(first, end))
+        weights = self.weights[first:end]
+        return first + int(rng.choice(end - first, p=weights / weights.sum()))
 
     def _mixed(self, clip: int, mix: Mix, frames: int, mixing: Mixing, rng: np.random.Generator) -> tuple[Array, Array]:
         make = self._blm if mixing.mixer.options.kind == "blm" else self._of_waves

@@ -45,6 +45,10 @@ class LdmRecipe:
         sample_posterior: train on draws from the VAE's posterior, not on its means. Channels that the KL term has
             emptied are noise in a draw, which nothing can predict.
         text_share: probability that the condition is a caption's embedding and not the audio's.
+        caption_power: a clip's captions are drawn in proportion to their number of words to this power: long ones say
+            more of what is to be learned. 0 draws them alike.
+        noisy_share: share of the training steps that are of the noisier half of the schedule, where it is decided what
+            the music is; 0.5 draws all alike, as published.
         drop: probability that the condition is the embedding of the empty string (arXiv 2207.12598).
         min_snr: γ of the loss weights min(SNR, γ) / SNR on the noise (arXiv 2303.09556), or what they are for v; 0 is
             without weights.
@@ -72,6 +76,8 @@ class LdmRecipe:
     weight_decay: float = 0.01
     sample_posterior: bool = False
     text_share: float = 0.8
+    caption_power: float = 2.0
+    noisy_share: float = 0.75
     drop: float = 0.1
     min_snr: float = 0.0
     condition_floor: float = 0.6
@@ -88,7 +94,9 @@ class LdmRecipe:
             raise InvalidInputError(f"lora_rank is {self.lora_rank}: it must be 0, for no LoRA, or a positive rank")
         if self.min_snr < 0:
             raise InvalidInputError(f"min_snr is {self.min_snr}: it must be 0, for no weights, or a positive γ")
-        for name in ("text_share", "drop"):
+        if self.caption_power < 0:
+            raise InvalidInputError(f"caption_power is {self.caption_power}: it must be 0, for no weights, or positive")
+        for name in ("text_share", "drop", "noisy_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InvalidInputError(f"{name} is {getattr(self, name)}: it must be between 0 and 1")
 
@@ -103,6 +111,8 @@ _PUBLISHED = LdmRecipe(
     learning_rate=3e-5,
     sample_posterior=True,
     text_share=0.0,
+    caption_power=0.0,
+    noisy_share=0.5,
     condition_floor=0.0,
     schedule=Schedule(warmup=1000, decay=0.0, ema_decay=0.9999),
 )
@@ -254,6 +264,7 @@ class LdmTask:
             crop_frames=recipe.crop_frames,
             drop=recipe.drop,
             text_share=recipe.text_share,
+            caption_power=recipe.caption_power,
             downbeats=downbeats if recipe.start == "downbeat" else None,
             mixing=mixing,
         )
@@ -293,9 +304,16 @@ class LdmTask:
     def losses(self, turn: str, batch: Batch, progress: float) -> Losses | None:  # noqa: ARG002 - one turn
         latent = batch["latent"]
         noise = torch.randn(latent.shape).to(latent.device)
-        steps = torch.randint(0, self.recipe.train_timesteps, (len(latent),)).to(latent.device)
+        steps = self._draw_steps(len(latent)).to(latent.device)
         errors = self._errors(latent, batch["condition"], noise, steps)
         return {"loss": (errors * self._weights(steps).to(errors)).mean()}
+
+    def _draw_steps(self, count: int) -> Tensor:
+        """Training steps (count,), alike within each half of the schedule."""
+        half = self.recipe.train_timesteps // 2
+        noisy = torch.rand(count) < self.recipe.noisy_share
+        quiet_steps = torch.randint(0, half, (count,))
+        return torch.where(noisy, torch.randint(half, self.recipe.train_timesteps, (count,)), quiet_steps)
 
     def _weights(self, steps: Tensor) -> Tensor:
         """Of the squared errors at each step (B,): min(SNR, γ) on those of the clean latent (arXiv 2303.09556).
