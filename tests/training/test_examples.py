@@ -121,6 +121,19 @@ def test_the_same_generator_draws_the_same_examples() -> None:
         assert np.array_equal(first, second)
 
 
+@pytest.mark.parametrize(("power", "share"), [(0.0, 0.5), (1.0, 0.75), (2.0, 0.9)])
+def test_captions_are_drawn_in_proportion_to_their_words_to_a_power(power: float, share: float) -> None:
+    """Each clip has one caption of two words and one of six; those of the other clip have as many as nobody draws."""
+    axes = np.eye(4, dtype=np.float16)
+    words = np.array([900, 900, 2, 6])
+    conditions = Conditions(axes, np.array([0, 2, 4]), axes[:2], axes[0], words)
+    latents = np.zeros((CLIPS, 4, FRAMES, 3), np.float16)
+    made = Examples(latents, conditions, crop_frames=(8,), drop=0.0, text_share=1.0, caption_power=power)
+    _, condition = draw(made, count=4000, clip=1)
+    assert condition[:, 3].mean() == pytest.approx(share, abs=0.03)
+    assert condition[:, :2].sum() == 0
+
+
 def ramp(count: int, downbeats: Sequence[Sequence[int]] | None, crop_frames: Sequence[int] = (8,)) -> np.ndarray:
     """First frames of examples of a clip whose latents are the numbers of their frames."""
     latents = np.broadcast_to(np.arange(FRAMES, dtype=np.float16)[:, None], (1, 4, FRAMES, 3))

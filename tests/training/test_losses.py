@@ -202,6 +202,20 @@ def test_conditions_are_the_clips_own_in_the_stated_shares(ldm: LdmTask) -> None
     assert (drawn == 10).mean() == pytest.approx(0.9 * 0.8 / 2, abs=0.04)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.8])
+def test_steps_of_the_noisier_half_have_their_share_and_are_alike_within_a_half(share: float) -> None:
+    torch.manual_seed(0)
+    steps = ldm_task(noisy_share=share, train_timesteps=10)._draw_steps(20_000).numpy()
+    shares = np.bincount(steps, minlength=10) / len(steps)
+    assert shares == pytest.approx([(1 - share) / 5] * 5 + [share / 5] * 5, abs=0.01)
+
+
+@pytest.mark.parametrize("name", ["caption_power", "noisy_share"])
+def test_shares_and_powers_below_zero_are_refused(name: str) -> None:
+    with pytest.raises(InvalidInputError, match=f"{name} is -1"):
+        LdmRecipe(**{name: -1.0})
+
+
 def test_a_refitted_unet_sees_under_new_embeddings_what_it_saw_under_the_old() -> None:
     torch.manual_seed(0)
     unet = build_unet(LdmRecipe(channels=(8, 16), groups=4, head_channels=8, condition_width=8), 2)
