@@ -23,6 +23,7 @@ from musicldm.evaluation.figures import Collection
 from musicldm.evaluation.frechet import Gaussian, frechet_distance
 from musicldm.evaluation.hearing import Heard, Listening
 from musicldm.evaluation.music import Piece
+from musicldm.evaluation.novelty.build import build_index
 from musicldm.evaluation.page import page, training_of_judges
 from musicldm.evaluation.plots import Histogram, histogram
 from musicldm.evaluation.report import Report
@@ -100,6 +101,33 @@ def test_stored_embeddings_of_training_data_are_other_than_heard_ones(report, fo
     )
     assert [one.nearest for one in copies.clips] == [one.name for one in copies.clips]
     assert value(copies, "SIM_AA@95") == 1
+
+
+def test_an_index_tells_other_than_its_training_set(folders, tiny_model_dir, judges_dir, tmp_path):
+    embedder = open_embedder(str(tiny_model_dir), device="cpu")
+    made = build_index(folders / "real", tmp_path / "index", embedder, opened_as=str(tiny_model_dir))
+    chosen = options(folders, tiny_model_dir, judges_dir, training=made.folder, judges=None)
+    by_index, by_music = evaluate(chosen), evaluate(replace(chosen, training=folders / "real"))
+    assert [one.similarity for one in by_index.clips] == pytest.approx(
+        [one.similarity for one in by_music.clips], abs=0.02
+    )
+    figures = {one.metric: one for one in by_index.figures}
+    usual = [made.calibration.percentile(one.similarity) for one in by_index.clips]
+    assert figures["percentile of the similarity"].estimate.mean == pytest.approx(np.mean(usual))
+    near = [one.similarity > np.quantile(made.calibration.similarities, 0.95) for one in by_index.clips]
+    assert figures["nearer than 19 in 20 training clips"].estimate.mean == pytest.approx(np.mean(near))
+    # The reference is the training set itself, whose clips are their own nearest.
+    assert figures["nearer than 19 in 20 training clips"].beside == 1
+    assert "percentile of the similarity" not in {one.metric for one in by_music.figures}
+    assert page(by_index, made.folder).count("<audio") == page(by_music, folders / "real").count("<audio")
+
+
+def test_an_index_of_another_embedder_is_taken(folders, tiny_model_dir, judges_dir, tmp_path):
+    embedder = open_embedder(str(tiny_model_dir), device="cpu")
+    other = replace(embedder, identity=replace(embedder.identity, weights="0" * 16))
+    made = build_index(folders / "real", tmp_path / "index", other, opened_as="elsewhere")
+    with pytest.raises(DataError, match=r"made with .* \(0{16}\), and the embedders are .*give --embedder elsewhere"):
+        evaluate(options(folders, tiny_model_dir, judges_dir, training=made.folder))
 
 
 def test_a_clip_that_cannot_be_heard_stops_the_others_or_is_not_named(report):

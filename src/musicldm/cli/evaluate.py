@@ -18,7 +18,11 @@ _WHAT, _HOW = "What to compare with", "How to listen"
 _Reference = Annotated[Path | None, typer.Option(help="Real music: gives distances.", rich_help_panel=_WHAT)]
 _Training = Annotated[
     Path | None,
-    typer.Option(help="What the model was trained on, prepared or not: gives novelty.", rich_help_panel=_WHAT),
+    typer.Option(
+        help="What the model was trained on, or a novelty index of it (default: the shipped one): gives novelty.",
+        metavar="DIR|INDEX|default",
+        rich_help_panel=_WHAT,
+    ),
 ]
 _Prompts = Annotated[
     Path | None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -12,7 +12,8 @@ from musicldm.evaluation.divergence import divergence
 from musicldm.evaluation.embedders import Floats
 from musicldm.evaluation.figures import Collection, Figure, mean_figure
 from musicldm.evaluation.frechet import Gaussian, frechet
-from musicldm.evaluation.similarity import THRESHOLDS, Nearest, nearest
+from musicldm.evaluation.novelty.calibration import Calibration
+from musicldm.evaluation.similarity import THRESHOLDS, Nearest
 
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -66,15 +67,44 @@ def pairs_by_name(generated: Collection, reference: Collection) -> list[tuple[in
 
 
 def novelty(
-    generated: Collection, reference: Collection | None, training: Iterable[Floats], embedder: str, by: str
+    generated: Collection,
+    reference: Collection | None,
+    find: Callable[[Floats], Nearest],
+    embedder: str,
+    by: str,
+    usual: Calibration | None = None,
 ) -> tuple[list[Figure], Nearest]:
-    """SIM_AA@90 and @95 with the distribution, beside the same of a reference that was not trained on."""
+    """SIM_AA@90 and @95 with the distribution, beside the same of a reference that was not trained on.
+
+    Args:
+        generated: what is asked about.
+        reference: other music, None for none.
+        find: unit embeddings (n, D) to the nearest training clips.
+        embedder: whose embeddings.
+        by: who that is.
+        usual: what training clips have in common with each other, where that is known.
+    """
     mine = generated.embeddings(embedder)
     others = mine[:0] if reference is None else reference.embeddings(embedder)
-    both = nearest(np.concatenate([mine, others]), training)
+    both = find(np.concatenate([mine, others]))
     near = Nearest(both.similarity[: len(mine)], both.index[: len(mine)], both.clips)
     real = Nearest(both.similarity[len(mine) :], both.index[len(mine) :], both.clips)
-    return list(_novelty_figures(near, real, by)), near
+    figures = list(_novelty_figures(near, real, by))
+    return figures + (list(_percentile_figures(near, real, usual, by)) if usual is not None else []), near
+
+
+def _percentile_figures(near: Nearest, real: Nearest, usual: Calibration, by: str) -> Iterator[Figure]:
+    """Where the similarities lie among those of training clips with each other: 50 and 5 per cent are usual."""
+    for metric, unit, of in (
+        ("percentile of the similarity", "%", usual.percentile),
+        ("nearer than 19 in 20 training clips", "", lambda cosine: float(cosine > usual.close)),
+    ):
+        values, beside = ([of(cosine) for cosine in one.similarity] for one in (near, real))
+        note = f"among {usual.clips} training clips and their nearest others"
+        mean, what = (float(np.mean(beside)), "reference") if beside else (None, "")
+        yield from mean_figure(
+            "novelty", metric, values, better="lower", by=by, unit=unit, beside=mean, beside_what=what, note=note
+        )
 
 
 def _novelty_figures(near: Nearest, real: Nearest, by: str) -> Iterator[Figure]:

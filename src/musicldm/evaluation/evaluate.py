@@ -22,8 +22,11 @@ from musicldm.evaluation.figures import SECTIONS, Collection, Figure
 from musicldm.evaluation.follow import judge_figures, tempo_figures, text_figures
 from musicldm.evaluation.hearing import Heard, Listening, hear_all, opened, opened_judges
 from musicldm.evaluation.music import Piece, find_music, read_prompts
+from musicldm.evaluation.novelty.check import nearest_clips
+from musicldm.evaluation.novelty.index import NoveltyIndex
 from musicldm.evaluation.report import Closest, Report, about, clip_lines, versions
-from musicldm.evaluation.training_set import training_blocks
+from musicldm.evaluation.similarity import nearest
+from musicldm.evaluation.training_set import open_training, training_blocks
 
 AUTO, NONE = "auto", "none"
 Progress = Callable[[str, int, int], None]
@@ -36,7 +39,8 @@ class Options:
     Args:
         generated: folder of audio, a corpus or a prepared folder.
         reference: the same of real music, for distances; None for none.
-        training: audio or prepared data that the model was trained on, for novelty; None for none.
+        training: what the model was trained on, for novelty: audio, prepared data, or a novelty index of it, "default"
+            for that of the model that ships; None for none.
         prompts: file of prompts; None takes those in the folder and in its files.
         judges: folder of judges, which are an embedder too; None for none.
         embedders: names for `open_embedder`.
@@ -73,17 +77,20 @@ def evaluate(options: Options, progress: Progress | None = None) -> Report:
         progress: called with what is done, how much of it, and of how much.
 
     Raises:
-        DataError: a folder without music, prompts that do not fit it, or no clip that can be heard.
+        DataError: a folder without music, prompts that do not fit it, no clip that can be heard, or a novelty index
+            that none of the embedders made.
         CheckpointError: an embedder, judges or tracker that cannot be loaded.
         MissingDependencyError: something needs a package that is not installed.
     """
     pieces = find_music(options.generated, None if options.prompts is None else read_prompts(options.prompts))
     others = None if options.reference is None else find_music(options.reference)
-    if options.training is not None:
-        find_music(options.training)  # what cannot be used is said before hours of listening
+    # What cannot be used is said before hours of listening.
+    index = None if options.training is None else open_training(options.training)
     listening = options.listening
     judges = None if options.judges is None else opened_judges(str(options.judges))
     embedders = {name: opened(name, listening.device) for name in listening.embedders}
+    if index is not None:
+        _check_index(index, embedders)
     with _noted() as notes:
         generated = _listen(options.generated, pieces, listening, options.engine, progress, "Listening")
         reference = None
@@ -91,7 +98,7 @@ def evaluate(options: Options, progress: Progress | None = None) -> Report:
             reference = _listen(options.reference, others, listening, options.engine, progress, "Reference")
         figures = _by_embedder(generated, reference, embedders)
         texts, scores = _by_text(generated, embedders)
-        near, closest = _near(generated, reference, embedders, options, progress)
+        near, closest = _near(generated, reference, embedders, options, index, progress)
         figures += [*texts, *near, *_by_ear(generated, reference, options, listening)]
     return Report(
         created=datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -142,6 +149,17 @@ def _listen(
     return Collection(folder, heard, problems)
 
 
+def _check_index(index: NoveltyIndex, embedders: dict[str, Embedder]) -> None:
+    """Raises DataError where none of the embedders made the index."""
+    if not any(index.made_with(embedder) for embedder in embedders.values()):
+        made = index.manifest["embedder"]
+        given = ", ".join(f"{one.identity.name} ({one.identity.weights})" for one in embedders.values())
+        raise DataError(
+            f"the novelty index {index.folder} was made with {made['name']} ({made['weights']}), and the embedders are "
+            f"{given}: give --embedder {made['opened_as']}, or build the index again"
+        )
+
+
 def _by_embedder(generated: Collection, reference: Collection | None, embedders: dict[str, Embedder]) -> list[Figure]:
     figures: list[Figure] = []
     for name, embedder in embedders.items():
@@ -173,19 +191,29 @@ def _near(
     reference: Collection | None,
     embedders: dict[str, Embedder],
     options: Options,
+    index: NoveltyIndex | None,
     progress: Progress | None,
 ) -> tuple[list[Figure], tuple[Closest, ...]]:
-    """Novelty in all embedders with a text tower (CLAPs), and the nearest training clips by the first of them."""
+    """Novelty in all embedders with a text tower (CLAPs), and the nearest training clips by the first of them.
+
+    With an index, in the embedder that it was made with.
+    """
     figures: list[Figure] = []
     first: tuple[Closest, ...] = ()
+    usual = None if index is None else index.calibration
     for name, embedder in embedders.items():
-        if options.training is None or embedder.text is None:
+        if options.training is None or embedder.text is None or not (index is None or index.made_with(embedder)):
             continue
         names: list[str] = []
-        heard = None if progress is None else partial(progress, "Training set")
-        listening = Listening((name,), sound=False, seconds=options.seconds, device=options.device)
-        blocks = training_blocks(options.training, embedder, listening, options.engine, names, heard)
-        found, near = novelty(generated, reference, blocks, name, embedder.identity.name)
+        if index is not None:
+            find = partial(nearest_clips, index)
+            names += [clip.name for clip in index.clips]
+        else:
+            heard = None if progress is None else partial(progress, "Training set")
+            listening = Listening((name,), sound=False, seconds=options.seconds, device=options.device)
+            blocks = training_blocks(options.training, embedder, listening, options.engine, names, heard)
+            find = partial(nearest, training=blocks)
+        found, near = novelty(generated, reference, find, name, embedder.identity.name, usual)
         figures += found
         pairs = zip(generated.heard, near.index, near.similarity, strict=True)
         first = first or tuple(Closest(one.piece.name, names[index], float(cosine)) for one, index, cosine in pairs)

@@ -25,6 +25,7 @@ from musicldm.data.clips import ClipRow, ClipStore
 from musicldm.data.manifest import MANIFEST
 from musicldm.data.sources import AUDIO, PYAV, said_in
 from musicldm.errors import DataError
+from musicldm.evaluation.novelty.index import is_index
 
 FIELDS = ("genre", "drums", "lead_family", "quality", "bpm")
 """What is kept of a clip's metadata; the rest (captions, beats, …) would outweigh all that is heard of it."""
@@ -138,10 +139,8 @@ def find_music(folder: Path, prompts: Prompts | None = None) -> list[Piece]:
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
-    if (folder / "clips.faiss").is_file():
-        raise DataError(
-            f"{folder} is a novelty index: give the folder that it was made of, or ask musicldm novelty check"
-        )
+    if is_index(folder):
+        raise DataError(f"{folder} is a novelty index: give the folder that it was made of")
     pieces = _prepared(folder) if (folder / MANIFEST).is_file() else _files(folder)
     return pieces if prompts is None else _with_prompts(pieces, prompts, folder)
 

@@ -14,6 +14,7 @@ from musicldm.evaluation.music import Piece, find_music, load_piece
 from musicldm.evaluation.plots import MINE, THEIRS, Histogram, histogram
 from musicldm.evaluation.report import ClipLine, Report
 from musicldm.evaluation.similarity import THRESHOLDS
+from musicldm.evaluation.training_set import music_of
 
 PLAYERS = 5
 """Clips with a player at either end."""
@@ -167,7 +168,8 @@ def _clip_cells(one: ClipLine) -> list[str]:
 
 
 def _near_rows(near: Sequence[ClipLine], folder: Path, training: Path) -> Iterator[list[str]]:
-    known = {piece.name: piece for piece in find_music(training)}
+    music = music_of(training)
+    known = {} if music is None else {piece.name: piece for piece in find_music(music)}
     for one in near:
         theirs = _player(known[one.nearest]) if one.nearest in known else ""
         mine = _player(Piece(one.name, folder, one.row))

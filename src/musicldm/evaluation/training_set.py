@@ -1,4 +1,4 @@
-"""The training set as embeddings, block by block, so that it is never held as a whole."""
+"""The training set: a novelty index of it, or its music as embeddings, block by block, never held as a whole."""
 
 from __future__ import annotations
 
@@ -7,13 +7,34 @@ from pathlib import Path
 
 import numpy as np
 
+from musicldm.checkpoints.resolve import DEFAULT
 from musicldm.data.engines import Engine
 from musicldm.data.manifest import MANIFEST
 from musicldm.evaluation.embedders import Embedder, Floats
 from musicldm.evaluation.hearing import Heard, Listening, hear_all
 from musicldm.evaluation.music import find_music, open_store
+from musicldm.evaluation.novelty.index import NoveltyIndex, is_index, open_index
 
 _BLOCK = 4096
+
+
+def open_training(training: Path) -> NoveltyIndex | None:
+    """The index that is given for a training set, "default" for the shipped one; None where it is the music itself.
+
+    Raises:
+        DataError: neither, or an index that is damaged.
+    """
+    if str(training) == DEFAULT or is_index(training):
+        return open_index(training)
+    find_music(training)
+    return None
+
+
+def music_of(training: Path) -> Path | None:
+    """The folder of the training set's music; None where there is its index alone."""
+    index = open_training(training)
+    folder = training if index is None else Path(index.manifest["source"])
+    return folder if folder.is_dir() else None
 
 
 def training_blocks(

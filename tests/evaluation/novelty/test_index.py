@@ -13,7 +13,7 @@ from tests.tiny_music import RATE, melody, save, tiny_embedder
 from musicldm.errors import CheckpointError, DataError, InvalidInputError
 from musicldm.evaluation.novelty import index as module
 from musicldm.evaluation.novelty.build import BuildOptions, build_index
-from musicldm.evaluation.novelty.check import check, largest_similarities
+from musicldm.evaluation.novelty.check import check, nearest_clips
 from musicldm.evaluation.novelty.features import Cutting
 from musicldm.evaluation.novelty.index import NoveltyIndex, open_index
 
@@ -97,13 +97,16 @@ def test_a_copy_at_the_end_of_a_long_piece_is_overlooked(index: NoveltyIndex) ->
     assert report.copied.start == pytest.approx(12.0, abs=0.1)
 
 
-def test_largest_similarities_are_not_those_of_brute_force(index: NoveltyIndex) -> None:
+def test_nearest_clips_are_not_those_of_brute_force(index: NoveltyIndex) -> None:
     embed = tiny_embedder().audio
     training, queries = (
         embed(np.stack([melody(s) for s in range(10)])),
         embed(np.stack([melody(s) for s in (1, 70, 71)])),
     )
-    assert largest_similarities(index, queries) == pytest.approx((queries @ training.T).max(axis=1), abs=0.01)
+    near, cosines = nearest_clips(index, queries), queries @ training.T
+    assert near.similarity == pytest.approx(cosines.max(axis=1), abs=0.01)
+    assert near.index.tolist() == cosines.argmax(axis=1).tolist()
+    assert near.clips == 10
 
 
 def test_calibration_compares_clips_of_one_file(tmp_path: Path) -> None:

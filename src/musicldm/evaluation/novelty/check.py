@@ -16,6 +16,7 @@ from musicldm.evaluation.novelty.clips import Clip
 from musicldm.evaluation.novelty.features import Features, listen
 from musicldm.evaluation.novelty.fingerprint import FRAMES_PER_SECOND
 from musicldm.evaluation.novelty.index import NoveltyIndex
+from musicldm.evaluation.similarity import Nearest
 
 
 @dataclass(frozen=True)
@@ -132,10 +133,11 @@ def check_features(
     return Report(verdict, sentence, similarity, percentile, tuple(near), tuple(passages), copied, index.identity)
 
 
-def largest_similarities(index: NoveltyIndex, embeddings: Floats) -> Floats:
-    """The largest cosine (n,) of unit embeddings (n, D) of whole clips with any training clip, for SIM_AA."""
-    squared, _ = vectors.nearest(index.whole, index.projection(embeddings), 1)
-    return index.projection.cosines(embeddings, squared)[:, 0]
+def nearest_clips(index: NoveltyIndex, embeddings: Floats) -> Nearest:
+    """The training clips nearest to unit embeddings (n, D) of whole clips, for SIM_AA; cosines to about 0.01."""
+    squared, numbers = vectors.nearest(index.whole, index.projection(embeddings), 1)
+    cosines = index.projection.cosines(embeddings, squared)[:, 0]
+    return Nearest(cosines.astype(np.float64), numbers[:, 0].astype(np.int64), len(index.clips))
 
 
 def _place(clip: Clip, start: float, end: float) -> Place:

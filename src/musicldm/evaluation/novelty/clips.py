@@ -40,6 +40,11 @@ class Clip:
         times = {name: tuple(map(float, fields.get(name) or ())) for name in ("beats", "downbeats")}
         return cls(str(fields["source"]), float(fields["start"]), float(fields["seconds"]), **times)
 
+    @property
+    def name(self) -> str:
+        """The source, and the second of it that the clip begins at where that is not its beginning."""
+        return f"{self.source}@{self.start:g}s" if self.start else self.source
+
     def bar(self, second: float) -> float | None:
         """Where in the clip a second lies, in bars: 1 at the first downbeat; None with fewer than two downbeats."""
         if len(self.downbeats) < 2:

@@ -132,6 +132,10 @@ class NoveltyIndex:
         clip = int(np.searchsorted(self.first_segments, number, side="right")) - 1
         return clip, self.cutting.segments(self.clips[clip].seconds)[number - int(self.first_segments[clip])]
 
+    def made_with(self, embedder: Embedder) -> bool:
+        """Whether its embeddings are this embedder's."""
+        return bool(self.manifest["embedder"]["weights"] == embedder.identity.weights)
+
     def embedder(self, device: str = "auto") -> Embedder:
         """The embedder that the index was made with.
 
@@ -140,7 +144,7 @@ class NoveltyIndex:
         """
         wanted = self.manifest["embedder"]
         found = open_embedder(wanted["opened_as"], device=device)
-        if found.identity.weights != wanted["weights"]:
+        if not self.made_with(found):
             raise CheckpointError(
                 f"{self.folder} was made with {wanted['name']} ({wanted['weights']}), which is another one now "
                 f"({found.identity.weights}): build the index again"
@@ -177,6 +181,11 @@ def open_index(path: str | Path = DEFAULT, *, verify: bool = True) -> NoveltyInd
         AllPeaks.read(folder / PEAKS),
         Calibration.load(manifest["calibration"]),
     )
+
+
+def is_index(folder: Path) -> bool:
+    """Whether a folder is an index, readable or not."""
+    return (folder / MANIFEST).is_file() and (folder / WHOLE).is_file()
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
