@@ -59,7 +59,7 @@ PUBLIC: Mapping[str, str] = {
     "evaluation.signal": "measure Signal",
     "evaluation.novelty.index": "open_index NoveltyIndex",
     "evaluation.novelty.build": "build_index BuildOptions",
-    "evaluation.novelty.check": "check Report Likeness Copied Place largest_similarities",
+    "evaluation.novelty.check": "check Report Likeness Copied Place nearest_clips",
     "evaluation.judges": "Judges JudgeVerdict",
     "evaluation.tempo": "tempo_of tempo_met tempo_error TempoRange named_tempo beat_stability BeatStability",
     "evaluation.reconstruction": "Codec stft_distance",
