@@ -66,7 +66,7 @@ def test_a_denoiser_that_knows_the_answer_is_led_to_it(name: str, steps: int, ki
     assert latents == pytest.approx(TARGET, abs=0.15)
 
 
-@pytest.mark.parametrize("name", sorted(set(SCHEDULERS) - {"ddpm", "euler_a", "dpm2_a", "dpmsolver++_sde"}))
+@pytest.mark.parametrize("name", sorted(set(SCHEDULERS) - {"ddpm", "euler_a", "dpm2_a", "dpmsolver++_sde", "lcm"}))
 def test_deterministic_schedulers_follow_the_flow_of_a_gaussian(name: str) -> None:
     # For data N(0, s²), x0 = α s² x / (α² s² + σ²), and the probability flow scales x from one deviation to the other.
     spread = 0.5
@@ -84,7 +84,8 @@ def test_deterministic_schedulers_follow_the_flow_of_a_gaussian(name: str) -> No
 
 
 def test_every_karras_scheduler_that_installs_alone_has_a_short_name() -> None:
-    classes = {member.name for member in KarrasDiffusionSchedulers} - EXCLUDED
+    """And that of distilled models, which diffusers does not count among them."""
+    classes = {member.name for member in KarrasDiffusionSchedulers} - EXCLUDED | {"LCMScheduler"}
     assert {choice.class_name for choice in SCHEDULERS.values()} == classes
 
 
@@ -119,7 +120,7 @@ def test_a_scheduler_with_foreign_settings_has_no_short_name() -> None:
 
 @pytest.mark.parametrize("wrong", ["karras", "", "ddim ", "DPMSolverSDEScheduler", "DiffusionPipeline", 3, dict])
 def test_an_unknown_scheduler_lists_the_names(wrong: Any) -> None:
-    with pytest.raises(InvalidInputError, match=r"unknown scheduler .*choose one of ddim, ddpm, .*, unipc, deis"):
+    with pytest.raises(InvalidInputError, match=r"unknown scheduler .*choose one of ddim, ddpm, .*, unipc, deis, lcm"):
         make_scheduler(wrong, config())
 
 

@@ -19,7 +19,7 @@ def test_runs_become_a_model_in_half_precision_that_names_no_folder_of_this_mach
     run = build_tiny_model(tmp_path / "run")
     DPMSolverMultistepScheduler().save_pretrained(run / "scheduler")
     defaults = GenerationDefaults(num_inference_steps=3, guidance_scale=1.5, audio_length_in_s=0.64)
-    assemble(dict.fromkeys(CLASSES, run), tmp_path / "model", defaults, card="# A card\n")
+    assemble(dict.fromkeys((*CLASSES, "scheduler"), run), tmp_path / "model", defaults, card="# A card\n")
     integrity.verify(tmp_path / "model")
     assert (tmp_path / "model" / "README.md").read_text() == "# A card\n"
     for path in (tmp_path / "model").rglob("*.json"):
@@ -36,4 +36,4 @@ def test_runs_become_a_model_in_half_precision_that_names_no_folder_of_this_mach
 
 def test_a_part_that_was_not_trained_is_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"vae does not exist: train that part first"):
-        assemble(dict.fromkeys(CLASSES, tmp_path), tmp_path / "model", GenerationDefaults())
+        assemble(dict.fromkeys((*CLASSES, "scheduler"), tmp_path), tmp_path / "model", GenerationDefaults())

@@ -18,7 +18,14 @@ _IMPROVEMENTS = ("fold-tempo", "other-partner", "match-loudness", "match-key")
 
 def train(
     part: Annotated[
-        str, typer.Argument(metavar="vae|vocoder|clap|ldm|beats", help="Which part of the model, or the beat tracker.")
+        str,
+        typer.Argument(
+            typer.Argument(
+                metavar="vae|vocoder|clap|ldm|distill|beats",
+                help="Part of the model, its few-step version, or the beat tracker.",
+            ),
+            help="Part of the model, its few-step version, or the beat tracker.",
+        ),
     ],
     data: Annotated[Path, typer.Option(help="Folder that `musicldm prepare` made.")],
     out: Annotated[Path, typer.Option(help="Folder of the run: checkpoint, log, samples and the trained part.")],

@@ -58,6 +58,7 @@ SCHEDULERS: Mapping[str, SchedulerChoice] = {
     "dpmsolver_single": SchedulerChoice("DPMSolverSinglestepScheduler", {"algorithm_type": "dpmsolver++"}),
     "unipc": SchedulerChoice("UniPCMultistepScheduler"),
     "deis": SchedulerChoice("DEISMultistepScheduler"),
+    "lcm": SchedulerChoice("LCMScheduler"),
 }
 
 

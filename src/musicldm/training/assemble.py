@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import torch
-from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, UNet2DConditionModel
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import AutoTokenizer, ClapFeatureExtractor, ClapModel, SpeechT5HifiGan
 
 from musicldm.checkpoints import integrity
@@ -23,9 +24,8 @@ CLASSES: Mapping[str, Any] = {
     "tokenizer": AutoTokenizer,
     "feature_extractor": ClapFeatureExtractor,
     "unet": UNet2DConditionModel,
-    "scheduler": DPMSolverMultistepScheduler,
 }
-"""Part → class that loads it from the folder of the run that made it."""
+"""Part → class that loads it from the folder of the run that made it; the scheduler's folder names its own."""
 
 
 def assemble(
@@ -39,7 +39,7 @@ def assemble(
     """Writes a model folder from the parts in `runs` (part → folder that holds `part/`).
 
     Args:
-        runs: a folder for each key of `CLASSES`.
+        runs: a folder for each key of `CLASSES`, and for "scheduler".
         out: the model folder; parts that are there already are replaced.
         defaults: what goes into `generation_config.json`.
         card: text of the model card, `README.md`; the one that is there stays where none is given.
@@ -49,11 +49,11 @@ def assemble(
         CheckpointError: a part is missing or cannot be loaded.
     """
     parts = {}
-    for name, kind in CLASSES.items():
+    for name in (*CLASSES, "scheduler"):
         folder = runs[name] / name
         if not folder.is_dir():
             raise CheckpointError(f"{folder} does not exist: train that part first")
-        parts[name] = kind.from_pretrained(folder)
+        parts[name] = (CLASSES.get(name) or _scheduler_class(folder)).from_pretrained(folder)
     for part in parts.values():
         if isinstance(part, torch.nn.Module):
             part.to(dtype)
@@ -65,6 +65,12 @@ def assemble(
     if card is not None:
         (out / "README.md").write_text(card, encoding="utf-8")
     integrity.write_sums(out)
+
+
+def _scheduler_class(folder: Path) -> Any:
+    """The class that a scheduler's folder says it is of."""
+    config = json.loads((folder / "scheduler_config.json").read_text(encoding="utf-8"))
+    return getattr(diffusers, config["_class_name"])
 
 
 def _forget_origin(config: Path) -> None:

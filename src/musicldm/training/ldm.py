@@ -211,15 +211,16 @@ def spread_condition(unet: Any, embeddings: npt.NDArray[np.float32], floor: floa
 
 def build_scheduler(recipe: LdmRecipe) -> DDPMScheduler:
     """The forward process: β linear in √β, `train_timesteps` of them."""
-    return DDPMScheduler(**_noise_schedule(recipe), clip_sample=False)
+    return DDPMScheduler(**noise_schedule(recipe), clip_sample=False)
 
 
 def sampling_scheduler(recipe: LdmRecipe) -> DPMSolverMultistepScheduler:
     """The scheduler that goes into the checkpoint: DPM-Solver++ 2M (arXiv 2211.01095) on the same β."""
-    return DPMSolverMultistepScheduler(**_noise_schedule(recipe), timestep_spacing="linspace")
+    return DPMSolverMultistepScheduler(**noise_schedule(recipe), timestep_spacing="linspace")
 
 
-def _noise_schedule(recipe: LdmRecipe) -> dict[str, Any]:
+def noise_schedule(recipe: LdmRecipe) -> dict[str, Any]:
+    """What any scheduler of diffusers needs to know of the forward process."""
     return {
         "num_train_timesteps": recipe.train_timesteps,
         "beta_start": recipe.beta_start,
@@ -337,6 +338,10 @@ class LdmTask:
         predicted = self.unet(noisy, steps, encoder_hidden_states=None, class_labels=condition).sample
         return F.mse_loss(predicted.float(), target, reduction="none").mean(dim=(1, 2, 3))
 
+    def _validation_errors(self, latent: Tensor, condition: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
+        """What `validate` tells of each example (B,)."""
+        return self._errors(latent, condition, noise, steps)
+
     def validate(self) -> dict[str, float]:
         """Loss at four fixed noise levels on held-out crops under their captions, the same draws each time.
 
@@ -358,7 +363,7 @@ class LdmTask:
         for level in (0.1, 0.35, 0.6, 0.85):
             step = int(level * self.recipe.train_timesteps)
             losses = [
-                self._errors(
+                self._validation_errors(
                     latent[i : i + 8].to(device),
                     condition[i : i + 8].to(device),
                     noise[i : i + 8].to(device),
@@ -417,6 +422,10 @@ class LdmTask:
     def export(self, folder: Path) -> None:
         if self.recipe.lora_rank:
             save_lora(self.unet, folder)
-            return
-        self.unet.save_pretrained(folder / "unet")
-        sampling_scheduler(self.recipe).save_pretrained(folder / "scheduler")
+        else:
+            self.unet.save_pretrained(folder / "unet")
+        self._export_scheduler(folder)
+
+    def _export_scheduler(self, folder: Path) -> None:
+        if not self.recipe.lora_rank:
+            sampling_scheduler(self.recipe).save_pretrained(folder / "scheduler")

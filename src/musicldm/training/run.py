@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -16,7 +17,7 @@ from musicldm.data.conditions import Conditions, stored_conditions, stored_laten
 from musicldm.data.encoders import embed_texts, load_part, module_hash
 from musicldm.data.mixup import Mixer
 from musicldm.errors import CheckpointError, InvalidInputError, unknown_choice
-from musicldm.training import beats, clap, ldm, vae, vocoder
+from musicldm.training import beats, clap, consistency, ldm, vae, vocoder
 from musicldm.training.examples import Mixing
 from musicldm.training.loop import Loop, LoopOptions, make_accelerator
 from musicldm.training.studio import Studio, open_studio
@@ -116,12 +117,28 @@ def _clap_task(store: ClipStore, wanted: Wanted, paths: Paths, device: torch.dev
 
 
 def _ldm_task(store: ClipStore, wanted: Wanted, paths: Paths, device: torch.device) -> Task:
+    return _latent_task(ldm.LdmTask, wanted.of(ldm.RECIPES), store, paths, device)
+
+
+def _distill_task(store: ClipStore, wanted: Wanted, paths: Paths, device: torch.device) -> Task:
+    if paths.init is None or not (paths.init / "scheduler").is_dir():
+        raise InvalidInputError("distillation needs its teacher, --init: a folder with unet/ and scheduler/ in it")
+    scheduler = json.loads((paths.init / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8"))
+    settings = consistency.of_teacher(wanted.of(consistency.RECIPES), scheduler)
+    return _latent_task(consistency.ConsistencyTask, settings, store, paths, device)
+
+
+def _latent_task(
+    task: type[ldm.LdmTask], settings: ldm.LdmRecipe, store: ClipStore, paths: Paths, device: torch.device
+) -> Task:
+    """A task on the latents and conditions of the clips."""
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import AutoTokenizer, ClapFeatureExtractor, ClapModel, SpeechT5HifiGan
 
-    settings = wanted.of(ldm.RECIPES)
     if paths.model is None:
-        raise InvalidInputError("training the ldm needs --model: a folder with vae/ and text_encoder/ (CLAP) in it")
+        raise InvalidInputError(
+            f"training of {task.name} needs --model: a folder with vae/ and text_encoder/ (CLAP) in it"
+        )
     autoencoder = _load(AutoencoderKL, paths.model, "vae").to(device).eval()
     clap_model = _load(ClapModel, paths.model, "text_encoder").to(device).eval()
     tokenizer = _load(AutoTokenizer, paths.model, "tokenizer")
@@ -155,7 +172,7 @@ def _ldm_task(store: ClipStore, wanted: Wanted, paths: Paths, device: torch.devi
     if (paths.model / "vocoder").is_dir():
         vocoder_model = _load(SpeechT5HifiGan, paths.model, "vocoder").to(device).eval()
         studio = open_studio(store.spec, autoencoder, vocoder_model, clap_model, tokenizer, extractor)
-    return ldm.LdmTask(
+    return task(
         settings,
         latents[kept],
         conditions.part(kept),
@@ -219,6 +236,7 @@ _TASKS: Mapping[str, Callable[[ClipStore, Wanted, Paths, torch.device], Task]] =
     "vocoder": _vocoder_task,
     "clap": _clap_task,
     "ldm": _ldm_task,
+    "distill": _distill_task,
     "beats": _beats_task,
 }
 PARTS = tuple(_TASKS)
