@@ -42,6 +42,7 @@ PUBLIC: Mapping[str, str] = {
     "training.vocoder": "VocoderRecipe",
     "training.clap": "ClapRecipe",
     "training.ldm": "LdmRecipe",
+    "training.consistency": "ConsistencyRecipe",
     "training.beats": "BeatRecipe",
     "training.beat_variation": "Variation",
     "training.preview": "Example examples picture",

@@ -137,7 +137,7 @@ def test_latents_are_those_that_the_vae_gives_clip_by_clip(tones: ClipStore, tmp
 
 
 def test_words_that_mean_nothing_are_refused_with_the_choices(tone_corpus: Path, tmp_path: Path) -> None:
-    with pytest.raises(InvalidInputError, match="unknown part 'unet': choose one of vae, .*, ldm, distill, beats"):
+    with pytest.raises(InvalidInputError, match=r"unknown part 'unet': choose one of vae, .*, ldm, distill, beats"):
         train("unet", data=tone_corpus, out=tmp_path / "x", steps=1)
     with pytest.raises(InvalidInputError, match="unknown recipe 'huge': choose one of default"):
         train("vae", data=tone_corpus, out=tmp_path / "x", recipe="huge", steps=1)

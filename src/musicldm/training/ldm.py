@@ -27,7 +27,8 @@ from musicldm.training.task import Batch, Losses, Schedule, Turn
 PREDICTIONS = ("v_prediction", "epsilon")
 STARTS = ("any", "downbeat")
 _SUNG = 4
-"""Held-out captions that validation makes music of."""
+"""Held-out captions that validation makes music of, in so many steps with so much guidance."""
+_SUNG_STEPS, _SUNG_GUIDANCE = 20, 2.5
 _OUTER = ("conv_in", "conv_out", "time_embedding", "class_embedding")
 
 
@@ -407,16 +408,16 @@ class LdmTask:
         text = self.held_out_conditions
         return text.text[text.first[:-1][:_SUNG]].astype(np.float32)
 
-    def _sample(self, condition: Tensor, empty: Tensor, steps: int = 20, guidance: float = 2.5) -> Tensor:
+    def _sample(self, condition: Tensor, empty: Tensor) -> Tensor:
         scheduler = sampling_scheduler(self.recipe)
-        scheduler.set_timesteps(steps)
+        scheduler.set_timesteps(_SUNG_STEPS)
         labels = torch.cat([empty.expand_as(condition), condition])
         shape = (len(condition), self.latents.shape[1] // 2, *self.latents.shape[2:])
         latent = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(condition.device)
         for step in scheduler.timesteps:
             seen: Any = self.unet(torch.cat([latent] * 2), step, None, class_labels=labels).sample.float()
             without, with_text = seen.chunk(2)
-            latent = scheduler.step(without + guidance * (with_text - without), step, latent).prev_sample
+            latent = scheduler.step(without + _SUNG_GUIDANCE * (with_text - without), step, latent).prev_sample
         return latent
 
     def export(self, folder: Path) -> None:
