@@ -290,6 +290,35 @@ def test_diffusers_own_callback_switches_guidance_off_on_the_way(pipe: Any) -> N
     assert rows == [2, 2, 1, 1]
 
 
+@pytest.mark.parametrize("interval", [(0.5, 1.0), (0.0, 0.5)])
+def test_guidance_in_an_interval_is_guidance_that_a_callback_switches(pipe: Any, interval: tuple[float, float]) -> None:
+    rows: list[int] = []
+    hook = pipe.unet.register_forward_pre_hook(lambda module, args: rows.append(len(args[0])))
+    options: dict[str, Any] = {"num_inference_steps": 4, "guidance_scale": 3.0}
+    made = pipe("jazz", generator=torch.Generator().manual_seed(0), guidance_interval=interval, **options).audios
+    hook.remove()
+
+    def inside(timestep: Any) -> bool:
+        return interval[0] <= float(timestep) / 1000 <= interval[1]
+
+    def switch(pipeline: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        following = pipeline.scheduler.timesteps[step + 1 :]
+        pipeline._guidance_scale = 3.0 if len(following) and inside(following[0]) else 1.0
+        return {}
+
+    always = pipe("jazz", generator=torch.Generator().manual_seed(0), **options).audios
+    timesteps = pipe.scheduler.timesteps
+    assert rows == [2 if inside(timestep) else 1 for timestep in timesteps]
+    assert len(set(rows)) == 2
+    if inside(timesteps[0]):
+        options |= {"callback_on_step_end": switch}
+        switched = pipe("jazz", generator=torch.Generator().manual_seed(0), **options).audios
+        assert np.array_equal(made, switched)
+    assert not np.allclose(made, always, atol=1e-4)
+    whole = pipe("jazz", generator=torch.Generator().manual_seed(0), guidance_interval=(0, 1), **options)
+    assert inside(timesteps[0]) or np.array_equal(whole.audios, always)
+
+
 def test_an_interrupted_call_stops_after_the_running_step_and_the_next_call_runs_whole(pipe: Any) -> None:
     steps: list[int] = []
 

@@ -35,7 +35,7 @@ from musicldm.sampling.conditioning import EmptyPromptCache, encode_texts
 from musicldm.sampling.decoding import decode
 from musicldm.sampling.denoising import denoise, ends_step, step_options
 from musicldm.sampling.geometry import AudioGeometry
-from musicldm.sampling.guidance import Conditions, predict
+from musicldm.sampling.guidance import Conditions, predict, scale_at
 from musicldm.sampling.noise import first_latents, settle_randomness
 from musicldm.sampling.request import Request, check_request
 from musicldm.sampling.schedulers import make_scheduler, set_timesteps, short_name
@@ -303,6 +303,7 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionL
         cross_attention_kwargs: dict[str, Any] | None = None,
         output_type: str = "np",
         *,
+        guidance_interval: tuple[float, float] | None = None,
         scheduler: Any = None,
         callback_on_step_end: Callable[..., dict[str, Any]] | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
@@ -326,6 +327,9 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionL
             callback_steps: how many steps apart `callback` is called.
             cross_attention_kwargs: passed to the attention of the UNet.
             output_type: "np", "pt", or "latent" for the latents alone.
+            guidance_interval: levels of noise, of 0 (clean) to 1 (noise; shares of the training timesteps), from which
+                to which guidance is on (arXiv 2404.07724); outside it the UNet runs once a step and not twice. The
+                checkpoint's own where None, and always where that says nothing.
             scheduler: for this call only; what `set_scheduler` takes.
             callback_on_step_end: called with pipeline, step, timestep and a dictionary of tensors; gives those it
                 changed. It may set `pipeline._interrupt`.
@@ -345,6 +349,7 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionL
             audio_length_in_s=audio_length_in_s,
             num_inference_steps=num_inference_steps,
             guidance_scale=guidance_scale,
+            guidance_interval=guidance_interval,
             eta=eta,
             output_type=output_type,
             callback_steps=callback_steps,
@@ -384,7 +389,14 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionL
 
             latents = denoise(
                 lambda noisy, timestep: predict(
-                    self.unet, noisy, timestep, conditions, self._guidance_scale, cross_attention_kwargs
+                    self.unet,
+                    noisy,
+                    timestep,
+                    conditions,
+                    scale_at(
+                        self._guidance_scale, timestep, active.config.num_train_timesteps, request.guidance_interval
+                    ),
+                    cross_attention_kwargs,
                 ),
                 active,
                 timesteps,

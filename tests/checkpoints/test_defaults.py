@@ -41,6 +41,9 @@ def test_what_is_unsaid_is_left_out_of_the_file(tmp_path: Path) -> None:
         ('{"guidance_scale": NaN}', "guidance_scale is nan: it must be a finite number"),
         ('{"audio_length_in_s": 0}', "audio_length_in_s is 0: it must be a finite number above 0"),
         ('{"audio_length_in_s": "long"}', "audio_length_in_s is 'long'"),
+        ('{"guidance_interval": [0.8, 0.2]}', r"guidance_interval is \[0.8, 0.2\]: it must be two numbers from 0"),
+        ('{"guidance_interval": 0.5}', "guidance_interval is 0.5"),
+        ('{"guidance_interval": [0.2, 1.1]}', r"guidance_interval is \[0.2, 1.1\]"),
         ('{"scheduler": 3}', "scheduler is 3: it must be a short name"),
     ],
 )
@@ -56,3 +59,10 @@ def test_a_wrong_file_is_a_checkpoint_error_that_names_it(tmp_path: Path, conten
 def test_wrong_settings_made_in_code_are_an_input_error(wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidInputError, match=next(iter(wrong))):
         GenerationDefaults(**wrong)
+
+
+def test_an_interval_of_guidance_is_read_as_it_was_written(tmp_path: Path) -> None:
+    made = GenerationDefaults(guidance_interval=(0.2, 1))
+    made.save(tmp_path)
+    assert GenerationDefaults.load(tmp_path) == made
+    assert made.guidance_interval == (0.2, 1.0)

@@ -60,6 +60,17 @@ def test_what_the_model_decides_is_not_written_down(command, tiny_model_dir: Pat
     assert {key: settings[key] for key in own} == own
 
 
+def test_an_interval_of_guidance_is_not_repeated_from_a_file(command, tiny_model_dir: Path) -> None:
+    options = ("--model", tiny_model_dir, "--seed", 1, "--steps", 4, "--scheduler", "ddim")
+    command("generate", "jazz", *options, "--guidance-interval", "0.5,1", "-o", "a.wav")
+    command("generate", "--from-file", "a.wav", "-o", "b.wav")
+    command("generate", "jazz", *options, "-o", "c.wav")
+    assert read_settings("a.wav")["guidance_interval"] == [0.5, 1.0]
+    waves = [read(name)[0] for name in ("a.wav", "b.wav", "c.wav")]
+    assert np.array_equal(waves[0], waves[1])
+    assert not np.array_equal(waves[0], waves[2])
+
+
 @pytest.mark.parametrize("ending", ["wav", "flac", "ogg", "mp3"])
 def test_a_file_repeated_is_not_the_same_to_the_sample(command, tiny_model_dir: Path, ending: str) -> None:
     made = command(
@@ -210,6 +221,8 @@ def resolve_only(choices: Choices) -> None:
         (["x", "--duration", "0"], "duration 0: it must"),
         (["x", "--steps", "0"], "steps 0: it must be at least 1"),
         (["x", "--guidance", "inf"], "guidance inf: it must be a finite number"),
+        (["x", "--guidance-interval", "0.5"], "guidance interval '0.5': it must be two numbers from 0 (clean) to 1"),
+        (["x", "--guidance-interval", "0.9,0.2"], "guidance interval '0.9,0.2': it must be two numbers"),
         (["x", "-n", "0"], "n 0: it must be at least 1"),
         (["x", "--seed", "-2"], "seed -2: valid is -1 (random) or 0 to"),
         (["x", "--loudness", "loud"], "loudness 'loud': valid is 'peak' or LUFS"),

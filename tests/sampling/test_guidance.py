@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from musicldm.sampling.guidance import Conditions, guide, predict
+from musicldm.sampling.guidance import Conditions, guide, predict, scale_at
 
 
 class LabelUNet:
@@ -65,3 +65,11 @@ def test_a_callback_changes_only_what_it_gives_back() -> None:
     assert conditions.positive.item() == 1
     assert conditions.negative is not None
     assert conditions.negative.item() == 0
+
+
+@pytest.mark.parametrize(
+    ("timestep", "scale"), [(999.0, 1.0), (800.0, 3.0), (500.5, 3.0), (200.0, 3.0), (199.0, 1.0), (0.0, 1.0)]
+)
+def test_guidance_is_on_in_its_interval_of_noise_with_its_ends(timestep: float, scale: float) -> None:
+    assert scale_at(3.0, torch.tensor(timestep), 1000, (0.2, 0.8)) == scale
+    assert scale_at(3.0, torch.tensor(timestep), 1000, (0.0, 1.0)) == 3.0

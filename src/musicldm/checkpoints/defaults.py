@@ -23,6 +23,7 @@ class GenerationDefaults:
         guidance_scale: weight of classifier-free guidance; 1 or less switches it off.
         audio_length_in_s: length of a clip in seconds; None derives it from the UNet's own sample size.
         scheduler: short name of the scheduler; None keeps the one in the checkpoint's scheduler folder.
+        guidance_interval: from which to which level of noise guidance is on, of 0 (clean) to 1 (noise); None is always.
 
     Raises:
         InvalidInputError: a value outside its range.
@@ -32,6 +33,7 @@ class GenerationDefaults:
     guidance_scale: float = 2.0
     audio_length_in_s: float | None = None
     scheduler: str | None = None
+    guidance_interval: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         steps = self.num_inference_steps
@@ -39,6 +41,8 @@ class GenerationDefaults:
             raise InvalidInputError(f"num_inference_steps is {steps!r}: it must be an integer of at least 1")
         if not _is_finite(self.guidance_scale):
             raise InvalidInputError(f"guidance_scale is {self.guidance_scale!r}: it must be a finite number")
+        if self.guidance_interval is not None:
+            object.__setattr__(self, "guidance_interval", check_interval(self.guidance_interval))
         length = self.audio_length_in_s
         if length is not None and not (_is_finite(length) and length > 0):
             raise InvalidInputError(f"audio_length_in_s is {length!r}: it must be a finite number above 0")
@@ -74,6 +78,21 @@ class GenerationDefaults:
         """Writes generation_config.json into an existing folder; what is None is left out."""
         values: dict[str, Any] = {key: value for key, value in asdict(self).items() if value is not None}
         (Path(folder) / FILE_NAME).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+def check_interval(value: object) -> tuple[float, float]:
+    """An interval of noise levels: two numbers, 0 ≤ low < high ≤ 1.
+
+    Raises:
+        InvalidInputError: anything else.
+    """
+    if isinstance(value, (list, tuple)) and len(value) == 2 and all(map(_is_finite, value)):
+        low, high = map(float, value)
+        if 0 <= low < high <= 1:
+            return low, high
+    raise InvalidInputError(
+        f"guidance_interval is {value!r}: it must be two numbers from 0 (clean) to 1 (noise), the lower one first"
+    )
 
 
 def _is_finite(value: object) -> bool:

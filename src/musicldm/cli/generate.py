@@ -39,6 +39,10 @@ _Count = Annotated[int | None, _option("Variations; all are written, best first.
 _Seed = Annotated[int | None, _option("Same seed, same music; -1 is random.", _MUSIC, default="-1")]
 _Steps = Annotated[int | None, _option("Denoising steps.", _MUSIC, default=_OWN)]
 _Guidance = Annotated[float | None, _option("How strictly to follow the prompt; 1 is off.", _MUSIC, default=_OWN)]
+_GuidanceInterval = Annotated[
+    str | None,
+    _option("Follow it between these levels of noise only; faster.", _MUSIC, metavar="LOW,HIGH", default=_OWN),
+]
 _Scheduler = Annotated[str | None, _option("ddim, dpmsolver++, euler, unipc, …", _MUSIC, default=_OWN)]
 _FromFile = Annotated[
     Path | None, _option("Repeat a file of musicldm; other options override.", _MUSIC, metavar="FILE")
@@ -78,6 +82,7 @@ def generate(
     seed: _Seed = None,
     steps: _Steps = None,
     guidance: _Guidance = None,
+    guidance_interval: _GuidanceInterval = None,
     scheduler: _Scheduler = None,
     prompts_file: _PromptsFile = None,
     from_file: _FromFile = None,
@@ -104,6 +109,7 @@ def generate(
         "duration": duration,
         "steps": steps,
         "guidance": guidance,
+        "guidance_interval": guidance_interval,
         "scheduler": scheduler,
         "model": model,
         "device": device,
@@ -244,6 +250,7 @@ def make_takes(pipeline: Any, choices: Choices, job: Job, on_step: Callable[...,
             audio_length_in_s=choices.duration,
             num_inference_steps=choices.steps,
             guidance_scale=choices.guidance,
+            guidance_interval=choices.guidance_interval,
             negative_prompt=choices.negative_prompt,
             num_waveforms_per_prompt=len(batch),
             generator=[torch.Generator().manual_seed(seed) for seed in batch],

@@ -14,6 +14,7 @@ from typing import Any
 
 from musicldm import __version__
 from musicldm.audio import check_loudness, read_settings
+from musicldm.checkpoints.defaults import check_interval
 from musicldm.errors import DataError, InvalidInputError, unknown_choice
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -36,6 +37,7 @@ class Choices:
         duration: seconds.
         steps: denoising steps.
         guidance: weight of the prompt.
+        guidance_interval: levels of noise between which it is on: "0.2,0.8", or two numbers.
         scheduler: short name.
         loudness: "peak" or LUFS.
         lora: file or folder of a LoRA for the model's UNet.
@@ -52,6 +54,7 @@ class Choices:
     duration: float | None = None
     steps: int | None = None
     guidance: float | None = None
+    guidance_interval: str | tuple[float, float] | None = None
     scheduler: str | None = None
     loudness: str | float = "peak"
     lora: str | None = None
@@ -68,6 +71,8 @@ class Choices:
             raise InvalidInputError(f"steps {self.steps}: it must be at least 1")
         if self.guidance is not None and not math.isfinite(self.guidance):
             raise InvalidInputError(f"guidance {self.guidance:g}: it must be a finite number")
+        if self.guidance_interval is not None:
+            object.__setattr__(self, "guidance_interval", _interval(self.guidance_interval))
         if not math.isfinite(self.lora_scale):
             raise InvalidInputError(f"lora scale {self.lora_scale:g}: it must be a finite number")
         object.__setattr__(self, "loudness", check_loudness(self.loudness))
@@ -93,9 +98,22 @@ class Choices:
             duration=self.duration or defaults.audio_length_in_s or pipeline.geometry.trained_seconds,
             steps=self.steps or defaults.num_inference_steps,
             guidance=defaults.guidance_scale if self.guidance is None else self.guidance,
+            guidance_interval=self.guidance_interval or defaults.guidance_interval,
             scheduler=self.scheduler or short_name(pipeline.scheduler),
             lora=None if self.lora is None else str(Path(self.lora).resolve()),
         )
+
+
+def _interval(value: object) -> tuple[float, float]:
+    """Two levels of noise, as words of the command line or as a file's settings have them."""
+    if isinstance(value, str):
+        try:
+            return check_interval([float(part) for part in value.split(",")])
+        except ValueError:  # no numbers, or none that are an interval
+            raise InvalidInputError(
+                f"guidance interval {value!r}: it must be two numbers from 0 (clean) to 1 (noise), as in 0.2,0.9"
+            ) from None
+    return check_interval(value)
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,7 @@ def train(
     part: Annotated[
         str,
         typer.Argument(
-            typer.Argument(
-                metavar="vae|vocoder|clap|ldm|distill|beats",
-                help="Part of the model, its few-step version, or the beat tracker.",
-            ),
+            metavar="vae|vocoder|clap|ldm|distill|beats",
             help="Part of the model, its few-step version, or the beat tracker.",
         ),
     ],

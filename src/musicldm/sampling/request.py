@@ -8,9 +8,12 @@ from dataclasses import dataclass
 
 import torch
 
-from musicldm.checkpoints.defaults import GenerationDefaults
+from musicldm.checkpoints.defaults import GenerationDefaults, check_interval
 from musicldm.sampling import inputs
 from musicldm.sampling.geometry import AudioGeometry
+
+ALWAYS = (0.0, 1.0)
+"""The interval of noise in which guidance is on where nobody says anything."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Request:
         seconds: length of each wave.
         steps: denoising steps.
         guidance_scale: weight of guidance, off at 1 or less.
+        guidance_interval: levels of noise, 0 to 1, between which guidance is on.
         eta: DDIM's η.
         output_type: one of `inputs.OUTPUT_TYPES`.
         callback_steps: how many steps apart the old callback is called.
@@ -41,6 +45,7 @@ class Request:
     seconds: float
     steps: int
     guidance_scale: float
+    guidance_interval: tuple[float, float]
     eta: float
     output_type: str
     callback_steps: int
@@ -60,6 +65,7 @@ def check_request(
     audio_length_in_s: object,
     num_inference_steps: object,
     guidance_scale: object,
+    guidance_interval: object,
     eta: object,
     output_type: object,
     callback_steps: object,
@@ -88,6 +94,7 @@ def check_request(
         seconds=_length(audio_length_in_s, defaults, geometry),
         steps=inputs.whole("num_inference_steps", _or(num_inference_steps, defaults.num_inference_steps)),
         guidance_scale=inputs.finite("guidance_scale", _or(guidance_scale, defaults.guidance_scale)),
+        guidance_interval=check_interval(_or(guidance_interval, defaults.guidance_interval or ALWAYS)),
         eta=inputs.eta(eta),
         output_type=inputs.output_type(output_type),
         callback_steps=inputs.whole("callback_steps", _or(callback_steps, 1)),
