@@ -1,12 +1,17 @@
 """The checkpoint that ships: whole, small enough, and able to do what it is for."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from musicldm import MusicLDMPipeline
+from musicldm.audio import read
 from musicldm.checkpoints import integrity
 from musicldm.checkpoints.resolve import DEFAULT_FOLDER
+from musicldm.corpus.build import build_corpus
+from musicldm.errors import DataError
 
 MOST_BYTES = 64 * 2**20
 
@@ -60,3 +65,26 @@ def test_words_of_like_meaning_lie_nearer_than_others(pipe: MusicLDMPipeline) ->
     similarity = torch.nn.functional.normalize(embedded, dim=-1)
     similarity = similarity[::2] @ similarity[1::2].T
     assert similarity.argmax(dim=1).tolist() == [0, 1, 2, 3]
+
+
+def test_its_novelty_index_is_not_of_its_own_clap_or_overlooks_its_training_music(tmp_path: Path) -> None:
+    """The first clips of its training corpus, composed again, are copies; a clip of another seed is not."""
+    pytest.importorskip("faiss")
+    pytest.importorskip("tinysoundfont")
+    from musicldm.evaluation.novelty.check import check
+    from musicldm.evaluation.novelty.index import open_index
+
+    try:
+        build_corpus(tmp_path / "trained", clips=2, seed=0, workers=1)
+        build_corpus(tmp_path / "new", clips=1, seed=987_654, workers=1)
+    except DataError as error:
+        pytest.skip(str(error))
+    index = open_index("default")
+    embedder = index.embedder("cpu")
+    for name in ("000000", "000001"):
+        report = check(index, *read(tmp_path / "trained" / "audio" / f"{name}.flac"), embedder)
+        assert report.verdict == "copy"
+        assert report.copied.place.source == f"audio/{name}.flac"
+        assert report.copied.place.bars is not None
+        assert report.nearest[0].place.source == f"audio/{name}.flac"
+    assert check(index, *read(tmp_path / "new" / "audio" / "000000.flac"), embedder).verdict != "copy"

@@ -192,8 +192,6 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of an index. Raises DataError where there is none, or one of another format."""
     path = folder / MANIFEST
     if not path.is_file():
-        if folder == DEFAULT_INDEX:
-            raise DataError("this musicldm ships no novelty index: musicldm novelty index TRAIN --out INDEX makes one")
         raise DataError(f"{folder}: no novelty index there: musicldm novelty index TRAIN --out {folder} makes one")
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
