@@ -110,7 +110,9 @@ def test_train_accepts_what_has_no_meaning(command, options: list[str], complain
 def test_train_accepts_an_unknown_part(command) -> None:
     outcome = command("train", "drums", "--data", "d", "--out", "o", "--steps", 1)
     assert outcome.code == 2
-    assert outcome.err.startswith("musicldm: unknown part 'drums': choose one of vae, vocoder, clap, ldm, distill, beats")
+    assert outcome.err.startswith(
+        "musicldm: unknown part 'drums': choose one of vae, vocoder, clap, ldm, distill, beats"
+    )
 
 
 def test_doctor_finds_fault_with_a_whole_model_or_none_with_a_broken_one(
