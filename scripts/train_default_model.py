@@ -1,4 +1,4 @@
-"""Makes the shipped model from nothing: corpus → prepared data → vae → clap → vocoder → ldm → model folder.
+"""Makes the shipped model from nothing: corpus → prepared data → vae → clap → vocoder → ldm → model folder → index.
 
     python scripts/train_default_model.py --work RUNS --out src/musicldm/default_model            (two CPU cores: ~4 h)
     python scripts/train_default_model.py --work RUNS --out MODEL --device cuda --minutes-scale 0.1
@@ -10,13 +10,21 @@ skipped and one that was stopped resumes, so the script can be started again at 
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from musicldm.checkpoints.defaults import GenerationDefaults
+from musicldm.checkpoints.integrity import write_sums
+from musicldm.checkpoints.resolve import DEFAULT
+from musicldm.evaluation.embedders import open_embedder
+from musicldm.evaluation.novelty.build import BuildOptions, build_index
+from musicldm.evaluation.novelty.index import MANIFEST
 from musicldm.training.assemble import assemble
 from musicldm.training.checkpoint import CHECKPOINT
 
@@ -80,6 +88,20 @@ def gather_parts(work: Path) -> None:
                 link.symlink_to((work / run / name).resolve())
 
 
+def add_index(data: Path, model: Path, device: str) -> None:
+    """The novelty index of the training set, inside the model folder, as that of the model that ships."""
+    with TemporaryDirectory(dir=model.parent) as temporary:
+        made = Path(temporary) / "novelty"
+        build_index(data, made, open_embedder(str(model), device=device), BuildOptions(compact=True), opened_as=DEFAULT)
+        manifest = json.loads((made / MANIFEST).read_text(encoding="utf-8"))
+        # Whoever gets the model has not got this machine's folder, but can compose the clips.
+        manifest["source"] = f"musicldm corpus --clips {manifest['clips']} --seed {SEED}"
+        (made / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+        shutil.rmtree(model / "novelty", ignore_errors=True)
+        made.rename(model / "novelty")
+    write_sums(model)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
@@ -102,6 +124,7 @@ def main() -> None:
     runs = {"vae": work / "vae", "vocoder": work / "vocoder", "unet": work / "ldm", "scheduler": work / "ldm"}
     runs |= dict.fromkeys(("text_encoder", "tokenizer", "feature_extractor"), clap)
     assemble(runs, arguments.out, DEFAULTS)
+    add_index(work / "data", arguments.out, arguments.device)
     print(f"wrote {arguments.out}; measure it with: python benchmarks/model_card.py --model {arguments.out}")
 
 

@@ -291,32 +291,31 @@ def test_diffusers_own_callback_switches_guidance_off_on_the_way(pipe: Any) -> N
 
 
 @pytest.mark.parametrize("interval", [(0.5, 1.0), (0.0, 0.5)])
-def test_guidance_in_an_interval_is_guidance_that_a_callback_switches(pipe: Any, interval: tuple[float, float]) -> None:
+def test_outside_the_interval_of_guidance_the_unet_sees_no_second_half(
+    pipe: Any, interval: tuple[float, float]
+) -> None:
     rows: list[int] = []
     hook = pipe.unet.register_forward_pre_hook(lambda module, args: rows.append(len(args[0])))
-    options: dict[str, Any] = {"num_inference_steps": 4, "guidance_scale": 3.0}
-    made = pipe("jazz", generator=torch.Generator().manual_seed(0), guidance_interval=interval, **options).audios
+    pipe("jazz", num_inference_steps=4, guidance_interval=interval)
     hook.remove()
+    levels = [float(timestep) / 1000 for timestep in pipe.scheduler.timesteps]
+    assert rows == [2 if interval[0] <= level <= interval[1] else 1 for level in levels]
+    assert set(rows) == {1, 2}
 
-    def inside(timestep: Any) -> bool:
-        return interval[0] <= float(timestep) / 1000 <= interval[1]
 
+def test_guidance_in_an_interval_is_guidance_that_a_callback_switches_off(pipe: Any) -> None:
     def switch(pipeline: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        following = pipeline.scheduler.timesteps[step + 1 :]
-        pipeline._guidance_scale = 3.0 if len(following) and inside(following[0]) else 1.0
+        if step < 3 and pipeline.scheduler.timesteps[step + 1] < 500:
+            pipeline._guidance_scale = 1.0
         return {}
 
-    always = pipe("jazz", generator=torch.Generator().manual_seed(0), **options).audios
-    timesteps = pipe.scheduler.timesteps
-    assert rows == [2 if inside(timestep) else 1 for timestep in timesteps]
-    assert len(set(rows)) == 2
-    if inside(timesteps[0]):
-        options |= {"callback_on_step_end": switch}
-        switched = pipe("jazz", generator=torch.Generator().manual_seed(0), **options).audios
-        assert np.array_equal(made, switched)
+    def play(**options: Any) -> Any:
+        return pipe("jazz", num_inference_steps=4, guidance_scale=3.0, generator=seeded(), **options).audios
+
+    made, always = play(guidance_interval=(0.5, 1.0)), play()
+    assert np.array_equal(made, play(callback_on_step_end=switch))
     assert not np.allclose(made, always, atol=1e-4)
-    whole = pipe("jazz", generator=torch.Generator().manual_seed(0), guidance_interval=(0, 1), **options)
-    assert inside(timesteps[0]) or np.array_equal(whole.audios, always)
+    assert np.array_equal(play(guidance_interval=(0, 1)), always)
 
 
 def test_an_interrupted_call_stops_after_the_running_step_and_the_next_call_runs_whole(pipe: Any) -> None:

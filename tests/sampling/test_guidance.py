@@ -73,3 +73,8 @@ def test_a_callback_changes_only_what_it_gives_back() -> None:
 def test_guidance_is_on_in_its_interval_of_noise_with_its_ends(timestep: float, scale: float) -> None:
     assert scale_at(3.0, torch.tensor(timestep), 1000, (0.2, 0.8)) == scale
     assert scale_at(3.0, torch.tensor(timestep), 1000, (0.0, 1.0)) == 3.0
+
+
+def test_guidance_is_always_on_without_an_interval_whatever_timesteps_mean() -> None:
+    """EDM schedulers count in logarithms of the noise, which may be negative."""
+    assert scale_at(3.0, torch.tensor(-1.4), 1000, None) == 3.0

@@ -145,13 +145,15 @@ def test_a_student_learns_to_jump_where_its_teacher_walks(tone_corpus: Path, tmp
     assert pipeline.num_timesteps == 4
 
 
-def test_a_lora_that_distils_leaves_the_teacher_as_it_is(tone_corpus: Path, tmp_path: Path) -> None:
+def test_a_distilled_lora_is_small_and_played_on_its_teacher(tone_corpus: Path, tmp_path: Path) -> None:
     model = build_tiny_model(tmp_path / "model", seed=3)
     changes = {"crop_frames": (4,), "lora_rank": 2}
     train(
         "distill", data=tone_corpus, out=tmp_path / "lora", steps=2, changes=changes,
         device="cpu", init=model, model=model,
     )  # fmt: skip
+    assert not (tmp_path / "lora" / "unet").exists()
+    assert LCMScheduler.from_pretrained(tmp_path / "lora" / "scheduler").config.prediction_type == "epsilon"
     pipeline = MusicLDMPipeline.from_pretrained(model, scheduler="lcm")
     before = pipeline("jazz", num_inference_steps=2, generator=torch.Generator().manual_seed(0)).audios
     pipeline.load_lora(tmp_path / "lora")
@@ -166,6 +168,11 @@ def test_what_cannot_be_distilled_is_refused(tone_corpus: Path, tmp_path: Path) 
         ConsistencyRecipe(sampling_steps=60)
     with pytest.raises(InvalidInputError, match="beta_schedule is 'linear'"):
         of_teacher(RECIPE, {"beta_schedule": "linear"})
+    with pytest.raises(InvalidInputError, match=r"min_snr is 5.0: the loss of a distillation has no weights"):
+        ConsistencyRecipe(min_snr=5.0)
+    model = build_tiny_model(tmp_path / "model")
+    with pytest.raises(InvalidInputError, match="prediction epsilon: a student's is its teacher's"):
+        train("distill", data=tone_corpus, out=tmp_path / "x", steps=1, init=model, changes={"prediction": "epsilon"})
     with pytest.raises(InvalidInputError, match="needs its teacher, --init"):
         train("distill", data=tone_corpus, out=tmp_path / "x", steps=1)
 

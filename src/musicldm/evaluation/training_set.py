@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from musicldm.checkpoints.resolve import DEFAULT
 from musicldm.data.engines import Engine
 from musicldm.data.manifest import MANIFEST
 from musicldm.evaluation.embedders import Embedder, Floats
 from musicldm.evaluation.hearing import Heard, Listening, hear_all
 from musicldm.evaluation.music import find_music, open_store
-from musicldm.evaluation.novelty.index import NoveltyIndex, is_index, open_index
+from musicldm.evaluation.novelty.index import NoveltyIndex, index_folder, is_index, open_index, read_manifest
 
 _BLOCK = 4096
 
@@ -24,7 +23,7 @@ def open_training(training: Path) -> NoveltyIndex | None:
     Raises:
         DataError: neither, or an index that is damaged.
     """
-    if str(training) == DEFAULT or is_index(training):
+    if is_index(training):
         return open_index(training)
     find_music(training)
     return None
@@ -32,8 +31,7 @@ def open_training(training: Path) -> NoveltyIndex | None:
 
 def music_of(training: Path) -> Path | None:
     """The folder of the training set's music; None where there is its index alone."""
-    index = open_training(training)
-    folder = training if index is None else Path(index.manifest["source"])
+    folder = Path(read_manifest(index_folder(training))["source"]) if is_index(training) else training
     return folder if folder.is_dir() else None
 
 

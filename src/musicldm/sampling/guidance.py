@@ -31,15 +31,18 @@ def guide(unconditional: torch.Tensor, conditional: torch.Tensor, scale: float) 
     return unconditional + scale * (conditional - unconditional)
 
 
-def scale_at(scale: float, timestep: torch.Tensor, train_timesteps: int, interval: tuple[float, float]) -> float:
+def scale_at(scale: float, timestep: torch.Tensor, train_timesteps: int, interval: tuple[float, float] | None) -> float:
     """The weight of guidance at a timestep: `scale` inside an interval of noise, 1 (none) outside (arXiv 2404.07724).
 
     Args:
         scale: of guidance.
         timestep: 0 to `train_timesteps` - 1, fractions too.
         train_timesteps: of the scheduler.
-        interval: least and largest share of the training timesteps, 0 (clean) to 1 (noise), at which guidance is on.
+        interval: least and largest share of the training timesteps, 0 (clean) to 1 (noise), at which guidance is on;
+            None is always, and asks nothing of the timesteps, which mean something else to some schedulers.
     """
+    if interval is None:
+        return scale
     low, high = interval
     return scale if low <= float(timestep) / train_timesteps <= high else 1.0
 

@@ -12,9 +12,6 @@ from musicldm.checkpoints.defaults import GenerationDefaults, check_interval
 from musicldm.sampling import inputs
 from musicldm.sampling.geometry import AudioGeometry
 
-ALWAYS = (0.0, 1.0)
-"""The interval of noise in which guidance is on where nobody says anything."""
-
 
 @dataclass(frozen=True)
 class Request:
@@ -30,7 +27,7 @@ class Request:
         seconds: length of each wave.
         steps: denoising steps.
         guidance_scale: weight of guidance, off at 1 or less.
-        guidance_interval: levels of noise, 0 to 1, between which guidance is on.
+        guidance_interval: levels of noise, 0 to 1, between which guidance is on; None is always.
         eta: DDIM's η.
         output_type: one of `inputs.OUTPUT_TYPES`.
         callback_steps: how many steps apart the old callback is called.
@@ -45,7 +42,7 @@ class Request:
     seconds: float
     steps: int
     guidance_scale: float
-    guidance_interval: tuple[float, float]
+    guidance_interval: tuple[float, float] | None
     eta: float
     output_type: str
     callback_steps: int
@@ -94,7 +91,9 @@ def check_request(
         seconds=_length(audio_length_in_s, defaults, geometry),
         steps=inputs.whole("num_inference_steps", _or(num_inference_steps, defaults.num_inference_steps)),
         guidance_scale=inputs.finite("guidance_scale", _or(guidance_scale, defaults.guidance_scale)),
-        guidance_interval=check_interval(_or(guidance_interval, defaults.guidance_interval or ALWAYS)),
+        guidance_interval=defaults.guidance_interval
+        if guidance_interval is None
+        else check_interval(guidance_interval),
         eta=inputs.eta(eta),
         output_type=inputs.output_type(output_type),
         callback_steps=inputs.whole("callback_steps", _or(callback_steps, 1)),

@@ -26,6 +26,7 @@ CLASSES: Mapping[str, Any] = {
     "unet": UNet2DConditionModel,
 }
 """Part → class that loads it from the folder of the run that made it; the scheduler's folder names its own."""
+SCHEDULER_CONFIG = "scheduler/scheduler_config.json"
 
 
 def assemble(
@@ -69,7 +70,7 @@ def assemble(
 
 def _scheduler_class(folder: Path) -> Any:
     """The class that a scheduler's folder says it is of."""
-    config = json.loads((folder / "scheduler_config.json").read_text(encoding="utf-8"))
+    config = json.loads((folder.parent / SCHEDULER_CONFIG).read_text(encoding="utf-8"))
     return getattr(diffusers, config["_class_name"])
 
 

@@ -10,7 +10,7 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from diffusers import LCMScheduler, UNet2DConditionModel
@@ -40,7 +40,7 @@ class ConsistencyRecipe(LdmRecipe):
     solver_steps: int = 50
     sampling_steps: int = 4
     huber: float = 1e-3
-    optimizer: Any = "adamw"
+    optimizer: Literal["muon", "adamw"] = "adamw"
     learning_rate: float = 2e-4
     condition_floor: float = 0.0
     noisy_share: float = 0.5
@@ -48,6 +48,10 @@ class ConsistencyRecipe(LdmRecipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.min_snr:
+            raise InvalidInputError(
+                f"min_snr is {self.min_snr}: the loss of a distillation has no weights, leave it out"
+            )
         if self.solver_steps < 1 or self.train_timesteps % self.solver_steps:
             raise InvalidInputError(
                 f"solver_steps is {self.solver_steps}: it must divide the {self.train_timesteps} training steps"

@@ -18,6 +18,7 @@ from musicldm.data.encoders import embed_texts, load_part, module_hash
 from musicldm.data.mixup import Mixer
 from musicldm.errors import CheckpointError, InvalidInputError, unknown_choice
 from musicldm.training import beats, clap, consistency, ldm, vae, vocoder
+from musicldm.training.assemble import SCHEDULER_CONFIG
 from musicldm.training.examples import Mixing
 from musicldm.training.loop import Loop, LoopOptions, make_accelerator
 from musicldm.training.studio import Studio, open_studio
@@ -121,9 +122,13 @@ def _ldm_task(store: ClipStore, wanted: Wanted, paths: Paths, device: torch.devi
 
 
 def _distill_task(store: ClipStore, wanted: Wanted, paths: Paths, device: torch.device) -> Task:
-    if paths.init is None or not (paths.init / "scheduler").is_dir():
+    if paths.init is None or not (paths.init / SCHEDULER_CONFIG).is_file():
         raise InvalidInputError("distillation needs its teacher, --init: a folder with unet/ and scheduler/ in it")
-    scheduler = json.loads((paths.init / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8"))
+    if "prediction" in wanted.changes:
+        raise InvalidInputError(
+            f"prediction {wanted.changes['prediction']}: a student's is its teacher's, leave it out"
+        )
+    scheduler = json.loads((paths.init / SCHEDULER_CONFIG).read_text(encoding="utf-8"))
     settings = consistency.of_teacher(wanted.of(consistency.RECIPES), scheduler)
     return _latent_task(consistency.ConsistencyTask, settings, store, paths, device)
 

@@ -164,7 +164,7 @@ def open_index(path: str | Path = DEFAULT, *, verify: bool = True) -> NoveltyInd
         MissingDependencyError: faiss is not installed.
     """
     vectors.faiss()
-    folder = DEFAULT_INDEX if str(path) == DEFAULT else Path(path)
+    folder = index_folder(path)
     manifest = read_manifest(folder)
     for name, about in manifest["files"].items():
         if not (folder / name).is_file() or (verify and sha256(folder / name) != about["sha256"]):
@@ -183,8 +183,14 @@ def open_index(path: str | Path = DEFAULT, *, verify: bool = True) -> NoveltyInd
     )
 
 
-def is_index(folder: Path) -> bool:
-    """Whether a folder is an index, readable or not."""
+def index_folder(path: str | Path) -> Path:
+    """The folder that a name stands for: "default" is that of the model that ships with musicldm."""
+    return DEFAULT_INDEX if str(path) == DEFAULT else Path(path)
+
+
+def is_index(path: str | Path) -> bool:
+    """Whether a name stands for an index, readable or not."""
+    folder = index_folder(path)
     return (folder / MANIFEST).is_file() and (folder / WHOLE).is_file()
 
 
