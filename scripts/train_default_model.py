@@ -15,7 +15,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -92,7 +92,9 @@ def add_index(data: Path, model: Path, device: str) -> None:
     """The novelty index of the training set, inside the model folder, as that of the model that ships."""
     with TemporaryDirectory(dir=model.parent) as temporary:
         made = Path(temporary) / "novelty"
-        build_index(data, made, open_embedder(str(model), device=device), BuildOptions(compact=True), opened_as=DEFAULT)
+        embedder = open_embedder(str(model), device=device)
+        named = replace(embedder, identity=replace(embedder.identity, name=f"CLAP of {DEFAULT}"))
+        build_index(data, made, named, BuildOptions(compact=True), opened_as=DEFAULT)
         manifest = json.loads((made / MANIFEST).read_text(encoding="utf-8"))
         # Whoever gets the model has not got this machine's folder, but can compose the clips.
         manifest["source"] = f"musicldm corpus --clips {manifest['clips']} --seed {SEED}"
