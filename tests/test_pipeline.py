@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from contextlib import redirect_stderr
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -301,6 +302,16 @@ def test_outside_the_interval_of_guidance_the_unet_sees_no_second_half(
     levels = [float(timestep) / 1000 for timestep in pipe.scheduler.timesteps]
     assert rows == [2 if interval[0] <= level <= interval[1] else 1 for level in levels]
     assert set(rows) == {1, 2}
+
+
+def test_the_checkpoints_interval_of_guidance_is_used_where_nothing_is_said(pipe: Any) -> None:
+    interval = (0.0, 0.5)
+    pipe.generation_defaults = replace(pipe.generation_defaults, guidance_interval=interval)
+    own = pipe("jazz", num_inference_steps=4, generator=seeded()).audios
+    said = pipe("jazz", num_inference_steps=4, generator=seeded(), guidance_interval=interval).audios
+    always = pipe("jazz", num_inference_steps=4, generator=seeded(), guidance_interval=(0.0, 1.0)).audios
+    assert np.array_equal(own, said)
+    assert not np.allclose(own, always, atol=1e-4)
 
 
 def test_guidance_in_an_interval_is_guidance_that_a_callback_switches_off(pipe: Any) -> None:

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import soundfile
 from scipy.stats import variation
+from tests.tiny_model import build_tiny_model
 
 from musicldm.data.beats import Beats, BeatTracker
 from musicldm.data.engines import Engine
 from musicldm.data.manifest import PrepareSettings
 from musicldm.data.prepare import prepare
 from musicldm.errors import DataError, InvalidInputError
-from musicldm.evaluation.compare import pairs_by_name
+from musicldm.evaluation.compare import _percentile_figures, pairs_by_name
 from musicldm.evaluation.embedders import open_embedder
 from musicldm.evaluation.evaluate import Options, evaluate
 from musicldm.evaluation.figures import Collection
@@ -24,9 +25,11 @@ from musicldm.evaluation.frechet import Gaussian, frechet_distance
 from musicldm.evaluation.hearing import Heard, Listening
 from musicldm.evaluation.music import Piece
 from musicldm.evaluation.novelty.build import build_index
+from musicldm.evaluation.novelty.calibration import Calibration
 from musicldm.evaluation.page import page, training_of_judges
 from musicldm.evaluation.plots import Histogram, histogram
 from musicldm.evaluation.report import Report
+from musicldm.evaluation.similarity import Nearest
 
 from .conftest import PROMPTS, RATE, tone, write_music
 
@@ -120,6 +123,28 @@ def test_an_index_tells_other_than_its_training_set(folders, tiny_model_dir, jud
     assert figures["nearer than 19 in 20 training clips"].beside == 1
     assert "percentile of the similarity" not in {one.metric for one in by_music.figures}
     assert page(by_index, made.folder).count("<audio") == page(by_music, folders / "real").count("<audio")
+
+
+def test_an_index_is_asked_about_embeddings_of_others(folders, tiny_model_dir, judges_dir, tmp_path):
+    embedder = open_embedder(str(tiny_model_dir), device="cpu")
+    made = build_index(folders / "real", tmp_path / "index", embedder, opened_as=str(tiny_model_dir))
+    other = build_tiny_model(tmp_path / "other", seed=9)
+    chosen = options(folders, tiny_model_dir, judges_dir, training=made.folder, judges=None, reference=None)
+    both = evaluate(replace(chosen, embedders=(str(other), str(tiny_model_dir))))
+    assert {one.by for one in both.figures if one.section == "novelty"} == {embedder.identity.name}
+    assert [one.similarity for one in both.clips] == [one.similarity for one in evaluate(chosen).clips]
+
+
+def test_similarities_are_not_measured_by_those_of_the_training_set():
+    """Quantiles of the training set from 0 to 1 in equal steps: a similarity of x is the percentile 100 x."""
+    steps = tuple(np.linspace(0, 1, 201))
+    usual = Calibration(steps, steps, clips=50, fingerprinted=50, doubles=0.0)
+    near = Nearest(np.array([0.5, 0.94, 0.96, 0.995]), np.zeros(4, np.int64), 50)
+    nobody = Nearest(np.zeros(0), np.zeros(0, np.int64), 50)
+    percentile, share = _percentile_figures(near, nobody, usual, "CLAP")
+    assert percentile.estimate.mean == pytest.approx(84.875)
+    assert share.estimate.mean == 0.5
+    assert percentile.beside is share.beside is None
 
 
 def test_an_index_of_another_embedder_is_taken(folders, tiny_model_dir, judges_dir, tmp_path):

@@ -134,11 +134,11 @@ def test_upsampling_that_does_not_make_the_hop_is_refused() -> None:
         VocoderRecipe(upsample_rates=(5, 4, 4), upsample_kernels=(11, 8, 8))
 
 
-def ldm_task(**changes: object) -> LdmTask:
+def ldm_task(words: np.ndarray | None = None, **changes: object) -> LdmTask:
     rng = np.random.default_rng(1)
     latents = np.abs(rng.standard_normal((12, 4, 16, 4))).astype(np.float16)
     text = np.arange(24, dtype=np.float16)[:, None].repeat(8, 1)
-    conditions = Conditions(text, np.arange(0, 25, 2), 100 + text[:12], np.full(8, -1, np.float16))
+    conditions = Conditions(text, np.arange(0, 25, 2), 100 + text[:12], np.full(8, -1, np.float16), words)
     recipe = LdmRecipe(channels=(8, 16), groups=4, head_channels=8, condition_width=8, batch_size=2, crop_frames=(8,))
     recipe = replace(recipe, **changes)
     downbeats = [[1, 5, 12]] * 12
@@ -214,6 +214,15 @@ def test_steps_of_the_noisier_half_have_their_share_and_are_alike_within_a_half(
 def test_shares_and_powers_below_zero_are_refused(name: str) -> None:
     with pytest.raises(InvalidInputError, match=f"{name} is -1"):
         LdmRecipe(**{name: -1.0})
+
+
+def test_captions_are_drawn_as_the_recipe_says() -> None:
+    """Of the two captions of clip 5, embedded as 10 and 11, the second has three times as many words."""
+    for power, share in ((0.0, 0.5), (1.0, 0.75)):
+        ldm = ldm_task(caption_power=power, text_share=1.0, drop=0.0, words=np.tile([1, 3], 12))
+        rng = np.random.default_rng(0)
+        drawn = np.array([ldm.batch(np.array([5]), rng)["condition"][0, 0].item() for _ in range(2000)])
+        assert (drawn == 11).mean() == pytest.approx(share, abs=0.03)
 
 
 def test_a_refitted_unet_sees_under_new_embeddings_what_it_saw_under_the_old() -> None:

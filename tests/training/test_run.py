@@ -11,8 +11,9 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from tests.tiny_model import build_tiny_model
 from transformers import SpeechT5HifiGan
 
+from musicldm import MusicLDMPipeline
 from musicldm.data.clips import ClipStore
-from musicldm.data.conditions import stored_latents
+from musicldm.data.conditions import stored_conditions, stored_latents
 from musicldm.data.mixup import Mix, Mixer, MixupOptions
 from musicldm.errors import CheckpointError, DataError, InvalidInputError
 from musicldm.training import ldm, vae, vocoder
@@ -134,6 +135,13 @@ def test_latents_are_those_that_the_vae_gives_clip_by_clip(tones: ClipStore, tmp
     posterior = again.encode(torch.from_numpy(np.asarray(tones.mels[:3], np.float32))[:, None]).latent_dist
     expected = torch.cat([posterior.mean, posterior.std], dim=1).numpy()
     assert np.allclose(kept[:3], expected, rtol=2e-3, atol=2e-3)
+
+
+def test_conditions_know_how_many_words_each_caption_has(tones: ClipStore, tmp_path: Path) -> None:
+    pipeline = MusicLDMPipeline.from_pretrained(build_tiny_model(tmp_path / "model"))
+    made = stored_conditions(tones, pipeline.text_encoder, pipeline.tokenizer, pipeline.feature_extractor, sounds=False)
+    captions = [caption for row in tones.rows for caption in row.captions]
+    assert made.words.tolist() == [caption.count(" ") + 1 for caption in captions]
 
 
 def test_words_that_mean_nothing_are_refused_with_the_choices(tone_corpus: Path, tmp_path: Path) -> None:

@@ -20,10 +20,6 @@ from musicldm.errors import InvalidInputError
 from musicldm.training.ldm import LdmRecipe, LdmTask, noise_schedule
 from musicldm.training.task import Batch, Losses, Schedule
 
-_SIGMA_DATA = 0.5
-_TIMESTEP_SCALING = 10.0
-"""As `LCMScheduler` has them, for its boundary conditions."""
-
 
 @dataclass(frozen=True)
 class ConsistencyRecipe(LdmRecipe):
@@ -68,22 +64,7 @@ RECIPES: Mapping[str, ConsistencyRecipe] = {
 
 def distilled_scheduler(recipe: ConsistencyRecipe) -> LCMScheduler:
     """The scheduler that a student is sampled with."""
-    return LCMScheduler(
-        **noise_schedule(recipe),
-        original_inference_steps=recipe.solver_steps,
-        timestep_scaling=_TIMESTEP_SCALING,
-    )
-
-
-def boundary(steps: Tensor) -> tuple[Tensor, Tensor]:
-    """Weights c_skip and c_out (B,) of the input and of the network's guess (arXiv 2310.04378, eq. 9).
-
-    Args:
-        steps: training steps (B,); at 0 and below the input is the end of its path already.
-    """
-    scaled = steps.clamp(min=0).double() * _TIMESTEP_SCALING
-    spread = scaled.square() + _SIGMA_DATA**2
-    return (_SIGMA_DATA**2 / spread).float(), (scaled / spread.sqrt()).float()
+    return LCMScheduler(**noise_schedule(recipe), original_inference_steps=recipe.solver_steps)
 
 
 class ConsistencyTask(LdmTask):
@@ -136,11 +117,13 @@ class ConsistencyTask(LdmTask):
         return signal * clean + rest * noise
 
     def _end(self, noisy: Tensor, condition: Tensor, steps: Tensor) -> Tensor:
-        """The student's guess of the clean latent; what is clean already stays as it is."""
+        """The student's guess of the clean latent; what is clean already stays as it is.
+
+        The weights that the paper gives input and guess besides (eq. 9) are 0 and 1 to 1e-5 at all steps but that.
+        """
         seen = self.unet(noisy, steps.clamp(min=0), encoder_hidden_states=None, class_labels=condition).sample
         clean, _ = self._parts(seen.float(), noisy, steps)
-        skip, out = (_wide(weight).to(noisy.device) for weight in boundary(steps))
-        return skip * noisy + out * clean
+        return clean
 
     def _parts(self, predicted: Tensor, noisy: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
         """The clean latent and the noise that a prediction stands for."""
