@@ -34,6 +34,7 @@ from musicldm.sampling.callbacks import StepCallbacks
 from musicldm.sampling.conditioning import EmptyPromptCache, encode_texts
 from musicldm.sampling.decoding import decode
 from musicldm.sampling.denoising import denoise, ends_step, step_options
+from musicldm.sampling.feature_cache import DeepFeatures
 from musicldm.sampling.geometry import AudioGeometry
 from musicldm.sampling.guidance import Conditions, predict, scale_at
 from musicldm.sampling.noise import first_latents, settle_randomness
@@ -303,7 +304,9 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionL
         cross_attention_kwargs: dict[str, Any] | None = None,
         output_type: str = "np",
         *,
+        preset: str = "default",
         guidance_interval: tuple[float, float] | None = None,
+        cache_interval: int | None = None,
         scheduler: Any = None,
         callback_on_step_end: Callable[..., dict[str, Any]] | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
@@ -330,6 +333,10 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionL
             guidance_interval: levels of noise, of 0 (clean) to 1 (noise; shares of the training timesteps), from which
                 to which guidance is on (arXiv 2404.07724); outside it the UNet runs once a step and not twice. The
                 checkpoint's own where None, and always where that says nothing.
+            preset: which of the checkpoint's settings stand where the others say nothing: "default", or one that it has
+                beside it, such as "draft" and "best" (`generation_defaults.presets`).
+            cache_interval: steps from one whole evaluation of the UNet to the next; between them its inner levels are
+                reused (DeepCache, arXiv 2312.00858). 1 reuses nothing; the checkpoint's own where None.
             scheduler: for this call only; what `set_scheduler` takes.
             callback_on_step_end: called with pipeline, step, timestep and a dictionary of tensors; gives those it
                 changed. It may set `pipeline._interrupt`.
@@ -340,6 +347,7 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionL
         """
         # 1. Check the arguments and fill in the checkpoint's settings
         geometry = self.geometry
+        defaults = self.generation_defaults.preset(preset)
         request = check_request(
             prompt=prompt,
             negative_prompt=negative_prompt,
@@ -350,11 +358,12 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionL
             num_inference_steps=num_inference_steps,
             guidance_scale=guidance_scale,
             guidance_interval=guidance_interval,
+            cache_interval=cache_interval,
             eta=eta,
             output_type=output_type,
             callback_steps=callback_steps,
             width=self.unet.config.projection_class_embeddings_input_dim,
-            defaults=self.generation_defaults,
+            defaults=defaults,
             geometry=geometry,
         )
         wanted = getattr(callback_on_step_end, "tensor_inputs", callback_on_step_end_tensor_inputs)
@@ -364,6 +373,8 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionL
             callback=callback,
             callback_steps=request.callback_steps,
         )
+        if scheduler is None and preset != "default":
+            scheduler = defaults.scheduler
         active = self.scheduler if scheduler is None else make_scheduler(scheduler, self.scheduler.config)
         device = self._execution_device
         randomness = settle_randomness(generator, request.batch_size)
@@ -378,6 +389,7 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionL
         # 3. Noise to latents
         timesteps = set_timesteps(active, request.steps, device)
         self._num_timesteps = len(timesteps)
+        unet = self.unet if request.cache_interval == 1 else DeepFeatures(self.unet, request.cache_interval)
         with self.progress_bar(total=request.steps) as progress:
 
             def after_step(index: int, timestep: torch.Tensor, current: torch.Tensor) -> torch.Tensor | None:
@@ -389,7 +401,7 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionL
 
             latents = denoise(
                 lambda noisy, timestep: predict(
-                    self.unet,
+                    unet,
                     noisy,
                     timestep,
                     conditions,

@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import math
 import os
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from musicldm.errors import CheckpointError, InvalidInputError
+from musicldm.errors import CheckpointError, InvalidInputError, unknown_choice
 
 FILE_NAME = "generation_config.json"
+_PUBLISHED_PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "draft": {"scheduler": "dpmsolver++", "num_inference_steps": 20},
+    "best": {},
+}
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,9 @@ class GenerationDefaults:
         audio_length_in_s: length of a clip in seconds; None derives it from the UNet's own sample size.
         scheduler: short name of the scheduler; None keeps the one in the checkpoint's scheduler folder.
         guidance_interval: from which to which level of noise guidance is on, of 0 (clean) to 1 (noise); None is always.
+        cache_interval: steps from one whole evaluation of the UNet to the next (DeepCache, arXiv 2312.00858); 1 reuses
+            nothing.
+        presets: other settings by name ("draft", "best"), as what they have other than these; "default" is these.
 
     Raises:
         InvalidInputError: a value outside its range.
@@ -34,11 +42,14 @@ class GenerationDefaults:
     audio_length_in_s: float | None = None
     scheduler: str | None = None
     guidance_interval: tuple[float, float] | None = None
+    cache_interval: int = 1
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        steps = self.num_inference_steps
-        if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
-            raise InvalidInputError(f"num_inference_steps is {steps!r}: it must be an integer of at least 1")
+        for name in ("num_inference_steps", "cache_interval"):
+            count = getattr(self, name)
+            if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+                raise InvalidInputError(f"{name} is {count!r}: it must be an integer of at least 1")
         if not _is_finite(self.guidance_scale):
             raise InvalidInputError(f"guidance_scale is {self.guidance_scale!r}: it must be a finite number")
         if self.guidance_interval is not None:
@@ -48,6 +59,31 @@ class GenerationDefaults:
             raise InvalidInputError(f"audio_length_in_s is {length!r}: it must be a finite number above 0")
         if self.scheduler is not None and not isinstance(self.scheduler, str):
             raise InvalidInputError(f"scheduler is {self.scheduler!r}: it must be a short name")
+        self._check_presets()
+
+    def _check_presets(self) -> None:
+        known = [one.name for one in fields(self) if one.name != "presets"]
+        for name, values in self.presets.items():
+            if name == "default" or not isinstance(values, Mapping):
+                raise InvalidInputError(
+                    f"presets has {name!r}: {values!r}; valid are other names, and settings as values"
+                )
+            unknown = sorted(set(values) - set(known))
+            if unknown:
+                raise InvalidInputError(
+                    f"preset {name}: unknown keys {', '.join(unknown)}; valid are {', '.join(known)}"
+                )
+            self.preset(name)
+
+    def preset(self, name: str) -> GenerationDefaults:
+        """The settings under a preset: "default" for these, or one of `presets`.
+
+        Raises:
+            InvalidInputError: this checkpoint has no such preset.
+        """
+        if name != "default" and name not in self.presets:
+            raise unknown_choice("preset", name, ("default", *self.presets))
+        return replace(self, presets={}, **self.presets.get(name, {}))
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> GenerationDefaults:
@@ -58,7 +94,7 @@ class GenerationDefaults:
         """
         path = Path(folder) / FILE_NAME
         if not path.is_file():
-            return cls()
+            return cls(presets=_PUBLISHED_PRESETS)
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
@@ -75,8 +111,10 @@ class GenerationDefaults:
             raise CheckpointError(f"{path}: {error}") from error
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Writes generation_config.json into an existing folder; what is None is left out."""
-        values: dict[str, Any] = {key: value for key, value in asdict(self).items() if value is not None}
+        """Writes generation_config.json into an existing folder; what changes nothing is left out."""
+        said = ("num_inference_steps", "guidance_scale")
+        without = asdict(GenerationDefaults())
+        values = {key: value for key, value in asdict(self).items() if key in said or value != without[key]}
         (Path(folder) / FILE_NAME).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 

@@ -43,6 +43,10 @@ _GuidanceInterval = Annotated[
     str | None,
     _option("Follow it between these levels of noise only; faster.", _MUSIC, metavar="LOW,HIGH", default=_OWN),
 ]
+_CacheInterval = Annotated[
+    int | None, _option("Compute inner layers every so many steps only; faster.", _MUSIC, default=_OWN)
+]
+_Preset = Annotated[str | None, _option("The model's own settings by name.", _MUSIC, metavar="draft|default|best")]
 _Scheduler = Annotated[str | None, _option("ddim, dpmsolver++, euler, unipc, …", _MUSIC, default=_OWN)]
 _FromFile = Annotated[
     Path | None, _option("Repeat a file of musicldm; other options override.", _MUSIC, metavar="FILE")
@@ -78,11 +82,13 @@ def generate(
     prompts: _Prompts = None,
     negative_prompt: _NegativePrompt = None,
     duration: _Duration = None,
+    preset: _Preset = None,
     n: _Count = None,
     seed: _Seed = None,
     steps: _Steps = None,
     guidance: _Guidance = None,
     guidance_interval: _GuidanceInterval = None,
+    cache_interval: _CacheInterval = None,
     scheduler: _Scheduler = None,
     prompts_file: _PromptsFile = None,
     from_file: _FromFile = None,
@@ -107,9 +113,11 @@ def generate(
     given = {
         "negative_prompt": negative_prompt,
         "duration": duration,
+        "preset": preset,
         "steps": steps,
         "guidance": guidance,
         "guidance_interval": guidance_interval,
+        "cache_interval": cache_interval,
         "scheduler": scheduler,
         "model": model,
         "device": device,
@@ -229,8 +237,9 @@ def load_pipeline(choices: Choices) -> Any:
         pipeline.load_lora(choices.lora, choices.lora_scale)
         pipeline.fuse_lora()
         pipeline.unload_lora_weights()
-    if choices.scheduler is not None:
-        pipeline.set_scheduler(choices.scheduler)
+    scheduler = choices.scheduler or pipeline.generation_defaults.preset(choices.preset).scheduler
+    if scheduler is not None:
+        pipeline.set_scheduler(scheduler)
     return pipeline
 
 
@@ -251,6 +260,7 @@ def make_takes(pipeline: Any, choices: Choices, job: Job, on_step: Callable[...,
             num_inference_steps=choices.steps,
             guidance_scale=choices.guidance,
             guidance_interval=choices.guidance_interval,
+            cache_interval=choices.cache_interval,
             negative_prompt=choices.negative_prompt,
             num_waveforms_per_prompt=len(batch),
             generator=[torch.Generator().manual_seed(seed) for seed in batch],

@@ -25,6 +25,9 @@ SEED_LIMIT = 2**63
 _FRESH_SEED_LIMIT = 2**32
 
 
+_PRESET_DECIDES = ("duration", "steps", "guidance", "guidance_interval", "cache_interval", "scheduler")
+
+
 @dataclass(frozen=True)
 class Choices:
     """The arguments of a run but for prompts and seeds; None leaves a value to the model.
@@ -35,9 +38,11 @@ class Choices:
         dtype: one of `DTYPES`; "auto" is float32.
         negative_prompt: what it should not sound like.
         duration: seconds.
+        preset: which of the model's own settings fill in what is None.
         steps: denoising steps.
         guidance: weight of the prompt.
         guidance_interval: levels of noise between which it is on: "0.2,0.8", or two numbers.
+        cache_interval: steps from one whole evaluation of the UNet to the next.
         scheduler: short name.
         loudness: "peak" or LUFS.
         lora: file or folder of a LoRA for the model's UNet.
@@ -52,9 +57,11 @@ class Choices:
     dtype: str = "auto"
     negative_prompt: str | None = None
     duration: float | None = None
+    preset: str = "default"
     steps: int | None = None
     guidance: float | None = None
     guidance_interval: str | tuple[float, float] | None = None
+    cache_interval: int | None = None
     scheduler: str | None = None
     loudness: str | float = "peak"
     lora: str | None = None
@@ -73,14 +80,21 @@ class Choices:
             raise InvalidInputError(f"guidance {self.guidance:g}: it must be a finite number")
         if self.guidance_interval is not None:
             object.__setattr__(self, "guidance_interval", _interval(self.guidance_interval))
+        if self.cache_interval is not None and self.cache_interval < 1:
+            raise InvalidInputError(f"cache interval {self.cache_interval}: it must be at least 1")
         if not math.isfinite(self.lora_scale):
             raise InvalidInputError(f"lora scale {self.lora_scale:g}: it must be a finite number")
         object.__setattr__(self, "loudness", check_loudness(self.loudness))
 
     @classmethod
     def of(cls, given: Mapping[str, Any], stored: Mapping[str, Any]) -> Choices:
-        """From what the user gave (None where nothing), else from a file's settings, else the defaults."""
+        """From what the user gave (None where nothing), else from a file's settings, else the defaults.
+
+        A preset takes the place of what the file says of the same settings.
+        """
         names = [field.name for field in fields(cls)]
+        if given.get("preset") is not None:
+            stored = {name: value for name, value in stored.items() if name not in _PRESET_DECIDES}
         chosen = {name: given[name] if given.get(name) is not None else stored.get(name) for name in names}
         return cls(**{name: value for name, value in chosen.items() if value is not None})
 
@@ -88,7 +102,7 @@ class Choices:
         """With the values that the model decides filled in."""
         from musicldm.sampling.schedulers import short_name
 
-        defaults = pipeline.generation_defaults
+        defaults = pipeline.generation_defaults.preset(self.preset)
         folder = Path(self.model)
         return replace(
             self,
@@ -99,6 +113,7 @@ class Choices:
             steps=self.steps or defaults.num_inference_steps,
             guidance=defaults.guidance_scale if self.guidance is None else self.guidance,
             guidance_interval=self.guidance_interval or defaults.guidance_interval,
+            cache_interval=self.cache_interval or defaults.cache_interval,
             scheduler=self.scheduler or short_name(pipeline.scheduler),
             lora=None if self.lora is None else str(Path(self.lora).resolve()),
         )

@@ -28,6 +28,7 @@ class Request:
         steps: denoising steps.
         guidance_scale: weight of guidance, off at 1 or less.
         guidance_interval: levels of noise, 0 to 1, between which guidance is on; None is always.
+        cache_interval: steps from one whole evaluation of the UNet to the next.
         eta: DDIM's η.
         output_type: one of `inputs.OUTPUT_TYPES`.
         callback_steps: how many steps apart the old callback is called.
@@ -43,6 +44,7 @@ class Request:
     steps: int
     guidance_scale: float
     guidance_interval: tuple[float, float] | None
+    cache_interval: int
     eta: float
     output_type: str
     callback_steps: int
@@ -63,6 +65,7 @@ def check_request(
     num_inference_steps: object,
     guidance_scale: object,
     guidance_interval: object,
+    cache_interval: object,
     eta: object,
     output_type: object,
     callback_steps: object,
@@ -94,6 +97,7 @@ def check_request(
         guidance_interval=defaults.guidance_interval
         if guidance_interval is None
         else check_interval(guidance_interval),
+        cache_interval=inputs.whole("cache_interval", _or(cache_interval, defaults.cache_interval)),
         eta=inputs.eta(eta),
         output_type=inputs.output_type(output_type),
         callback_steps=inputs.whole("callback_steps", _or(callback_steps, 1)),
