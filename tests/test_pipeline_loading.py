@@ -57,7 +57,8 @@ def test_a_published_folder_that_says_nothing_has_200_ddim_steps_guidance_2_and_
     (model / "generation_config.json").unlink()
     pipeline = load(model)
     assert isinstance(pipeline.scheduler, diffusers.DDIMScheduler)
-    assert pipeline.generation_defaults == GenerationDefaults(200, 2.0, None, None)
+    assert pipeline.generation_defaults.preset("default") == GenerationDefaults(200, 2.0, None, None)
+    assert pipeline.generation_defaults.preset("draft") == GenerationDefaults(20, 2.0, None, "dpmsolver++")
     steps: list[int] = []
 
     def stop_at_once(running: Any, index: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:

@@ -25,10 +25,14 @@ Command = Callable[..., Outcome]
 
 @pytest.fixture
 def command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> Callable[[Sequence[object]], Outcome]:
-    """Runs the command with arguments, in an empty current folder."""
+    """Runs the command with arguments, in an empty current folder and with an empty cache."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("caches")))
 
     def call(*arguments: object) -> Outcome:
         capsys.readouterr()

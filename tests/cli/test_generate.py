@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from tests.tiny_model import build_tiny_model
 
 from musicldm import MusicLDMPipeline, __version__
 from musicldm.audio import PEAK, loudness, read, read_settings
+from musicldm.checkpoints.devices import fast_dtype
 from musicldm.checkpoints.resolve import resolve
 from musicldm.cli.files import Target, slug
-from musicldm.cli.settings import BATCH, Choices, make_jobs, model_hash
+from musicldm.cli.settings import Choices, Row, in_batches, make_rows, model_hash
 from musicldm.errors import InvalidInputError
+from musicldm.sampling import decoding
 from musicldm.training.lora import add_lora, save_lora
 
 
@@ -40,7 +44,7 @@ def test_a_file_does_not_say_what_made_it(command, tiny_model_dir: Path) -> None
         "scheduler": "euler",
         "duration": 0.48,
         "device": "cpu",
-        "dtype": "float32",
+        "dtype": str(fast_dtype("cpu")).removeprefix("torch."),
         "loudness": "peak",
         "model": str(tiny_model_dir),
         "model_hash": model_hash(tiny_model_dir),
@@ -116,13 +120,14 @@ def test_variations_are_not_best_first_or_share_a_seed(command, tiny_model_dir: 
         assert scores == sorted(scores, reverse=True)
 
 
-def test_ranking_stops_at_the_border_of_a_batch(command, tiny_model_dir: Path) -> None:
-    outcome = command("generate", "techno", "-n", BATCH + 2, "--seed", 0, "--model", tiny_model_dir, "--json")
+def test_ranking_stops_at_the_border_of_a_batch(command, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("musicldm.sampling.batching.fastest_rows", lambda evaluate: 16)
+    outcome = command("generate", "techno", "-n", 10, "--seed", 0, "--model", tiny_model_dir, "--json")
     made = json.loads(outcome.out)["files"]
     scores = [one["score"] for one in made]
-    assert len(scores) == BATCH + 2
+    assert len(scores) == 10
     assert scores == sorted(scores, reverse=True)
-    assert {tuple(one["batch"]) for one in made} == {tuple(range(BATCH)), (BATCH, BATCH + 1)}
+    assert {tuple(one["batch"]) for one in made} == {tuple(range(8)), (8, 9)}
 
 
 def test_a_random_seed_is_not_printed_or_is_always_the_same(command, tiny_model_dir: Path) -> None:
@@ -190,10 +195,93 @@ def test_sound_that_is_not_finite_is_written(command, tiny_model_dir: Path, monk
     monkeypatch.setattr(
         "musicldm.pipeline.decode", lambda vae, vocoder, latents, geometry, samples: np_nan(len(latents), samples)
     )
+    outcome = command("generate", "jazz", "--model", tiny_model_dir, "-o", "a.wav", "--dtype", "bfloat16")
+    assert outcome.code == 2
+    assert "dtype bfloat16: this model gives no finite sound in it; choose float32" in outcome.err
     outcome = command("generate", "jazz", "--model", tiny_model_dir, "-o", "a.wav")
     assert outcome.code == 2
-    assert "no finite sound in it; choose float32" in outcome.err
+    assert "dtype float32: this model gives no finite sound in it" in outcome.err
     assert not list(Path().iterdir())
+
+
+def test_a_precision_that_nobody_chose_and_that_fails_is_kept(
+    command, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("musicldm.cli.generate.fast_dtype", lambda device: torch.bfloat16)
+    whole = decoding.decode
+
+    def fails_in_half(vae: Any, vocoder: Any, latents: torch.Tensor, geometry: Any, samples: int) -> torch.Tensor:
+        fits = vae.dtype == torch.float32
+        return whole(vae, vocoder, latents, geometry, samples) if fits else np_nan(len(latents), samples)
+
+    monkeypatch.setattr("musicldm.pipeline.decode", fails_in_half)
+    options = ("--model", tiny_model_dir, "--seed", 3)
+    outcome = command("generate", "jazz", "rock", *options, "-o", "auto/")
+    assert outcome.code == 0
+    assert "bfloat16 gives no finite sound with this model: going on in float32" in outcome.err
+    command("generate", "jazz", "rock", *options, "--dtype", "float32", "-o", "full/")
+    for one, other in zip(sorted(Path("auto").iterdir()), sorted(Path("full").iterdir()), strict=True):
+        assert read_settings(one)["dtype"] == "float32"
+        assert np.array_equal(read(one)[0], read(other)[0])
+
+
+def test_prompts_do_not_share_a_batch_or_get_mixed_up(command, tiny_model_dir: Path) -> None:
+    options = ("--model", tiny_model_dir, "--seed", 3, "--dtype", "float32")
+    made = command("generate", "calm piano", "fast techno", "calm piano", "-n", 2, *options, "-o", "all/", "--json")
+    files = json.loads(made.out)["files"]
+    assert [one["prompt"] for one in files] == ["calm piano"] * 2 + ["fast techno"] * 2 + ["calm piano"] * 2
+    assert {tuple(one["batch"]) for one in files} == {(3, 4, 3, 4, 3, 4)}
+    assert [sorted((one["rank"], one["n"]) for one in files[k : k + 2]) for k in (0, 2, 4)] == 3 * [[(1, 2), (2, 2)]]
+    for one in files:
+        command("generate", "--from-file", one["file"], "-o", "again.wav")
+        assert np.array_equal(read("again.wav")[0], read(one["file"])[0])
+        Path("again.wav").unlink()
+        command("generate", one["prompt"], *options[:2], "--seed", one["seed"], "--dtype", "float32", "-o", "alone.wav")
+        assert np.allclose(read("alone.wav")[0], read(one["file"])[0], atol=1e-3)
+        Path("alone.wav").unlink()
+
+
+def test_the_fastest_batch_is_sought_for_little_work_or_for_each_run_anew(
+    command, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sought: list[tuple[int, ...]] = []
+
+    def fastest(evaluate: Any) -> int:
+        sought.append(())
+        return 6
+
+    monkeypatch.setattr("musicldm.sampling.batching.fastest_rows", fastest)
+    options = ("--model", tiny_model_dir, "--seed", 3, "--json")
+    few = json.loads(command("generate", "jazz", "-n", 8, *options).out)["files"]
+    assert (sought, len(few[0]["batch"])) == ([], 8)
+    for _ in range(2):
+        many = json.loads(command("generate", "jazz", "-n", 10, *options).out)["files"]
+        assert sorted(len(one["batch"]) for one in many) == [1] + 9 * [3]
+    assert sought == [()]
+
+
+def test_a_preset_is_not_used_or_does_not_override_a_file(command, tiny_model_dir: Path, tmp_path: Path) -> None:
+    own = {"num_inference_steps": 4, "guidance_scale": 2.0, "audio_length_in_s": 0.64, "scheduler": "ddim"}
+    draft = {"num_inference_steps": 2, "scheduler": "euler", "cache_interval": 2}
+    model = build_tiny_model(tmp_path / "own", settings={**own, "presets": {"draft": draft}})
+    command("generate", "jazz", "--model", model, "--preset", "draft", "--seed", 1, "-o", "a.wav")
+    command("generate", "jazz", "--model", model, "--seed", 1, "-o", "b.wav")
+    command("generate", "--from-file", "b.wav", "--preset", "draft", "-o", "c.wav")
+    command("generate", "--from-file", "a.wav", "-o", "d.wav")
+    decided = ("preset", "steps", "scheduler", "cache_interval")
+    told = [tuple(read_settings(f"{name}.wav")[key] for key in decided) for name in "abcd"]
+    assert told == [
+        ("draft", 2, "euler", 2),
+        ("default", 4, "ddim", 1),
+        ("draft", 2, "euler", 2),
+        ("draft", 2, "euler", 2),
+    ]
+    waves = [read(f"{name}.wav")[0] for name in "abcd"]
+    assert np.array_equal(waves[0], waves[2])
+    assert np.array_equal(waves[0], waves[3])
+    assert not np.array_equal(waves[0], waves[1])
+    outcome = command("generate", "jazz", "--model", model, "--preset", "best")
+    assert (outcome.code, outcome.err) == (2, "musicldm: unknown preset 'best': choose one of default, draft\n")
 
 
 def np_nan(count: int, samples: int):
@@ -302,11 +390,27 @@ def test_out_and_format_lead_elsewhere(
 
 
 def test_seeds_of_jobs_overlap_or_exceed_what_torch_takes() -> None:
-    (job,) = make_jobs(["x"], 20, 100, {})
-    assert [seed for batch in job.batches for seed in batch] == list(range(100, 120))
-    assert max(map(len, job.batches)) <= BATCH
+    rows = make_rows(["x", "y"], 20, 100, {})
+    assert [row.seed for row in rows] == 2 * list(range(100, 120))
     with pytest.raises(InvalidInputError, match="valid is -1"):
-        make_jobs(["x"], 2, 2**63 - 1, {})
+        make_rows(["x"], 2, 2**63 - 1, {})
+
+
+def test_batches_are_of_one_prompt_or_too_large_or_lose_the_order() -> None:
+    rows = make_rows(["x", "y", "x"], 3, 5, {})
+    batches = in_batches(rows, 4)
+    assert [len(batch) for batch in batches] == [4, 4, 1]
+    assert [row for batch in batches for row in batch] == rows
+    assert [row.piece for row in rows] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+
+
+def test_a_repeated_wave_leaves_its_batch_or_its_place() -> None:
+    stored = {"prompt": "x", "seed": 7, "batch": [6, 7, 7], "place": 2}
+    assert make_rows([], None, None, stored) == [Row(0, "x", 6, False), Row(0, "x", 7, False), Row(0, "x", 7)]
+    both = make_rows(["y", "z"], None, None, stored)
+    assert [len(batch) for batch in in_batches(both, 2)] == [3, 3]
+    del stored["place"]  # as files of earlier versions
+    assert [row.kept for row in make_rows([], None, None, stored)] == [False, True, False]
 
 
 def test_a_file_of_an_older_version_cannot_be_repeated() -> None:

@@ -2,7 +2,8 @@ import pytest
 import torch
 from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
 
-from musicldm.sampling.decoding import vocode
+from musicldm.sampling import decoding
+from musicldm.sampling.decoding import receptive_frames, vocode
 
 HOP = 8
 
@@ -46,3 +47,42 @@ def test_dither_breaks_the_repetition_in_the_same_way_each_time(
     assert repetition(waves) > 1e-3
     assert torch.equal(waves[0], waves[1])
     assert torch.equal(waves, vocode(vocoder, mel))
+
+
+def published_shape() -> SpeechT5HifiGan:
+    """The published vocoder's strides, kernels and dilations, narrow, with weights that let a far sample through."""
+    torch.manual_seed(0)
+    config = SpeechT5HifiGanConfig(
+        model_in_dim=4,
+        upsample_initial_channel=32,
+        upsample_rates=[5, 4, 2, 2, 2],
+        upsample_kernel_sizes=[16, 16, 8, 4, 4],
+        initializer_range=0.2,
+        normalize_before=False,
+    )
+    return SpeechT5HifiGan(config).eval()
+
+
+@pytest.mark.parametrize("frames", [99, 100, 101, 150, 430])
+@torch.no_grad()
+def test_a_long_clip_in_pieces_is_the_whole_to_the_seams(frames: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    vocoder = published_shape()
+    mel = torch.randn(2, frames, 4, generator=torch.Generator().manual_seed(1))
+    whole = vocoder(mel)
+    monkeypatch.setattr(decoding, "_VOCODER_FRAMES", 100)
+    made = vocode(vocoder, mel)
+    assert made.shape == whole.shape
+    assert float(whole.std()) > 0.01
+    assert float((made - whole).abs().max()) < 1e-5
+
+
+def test_a_frame_hears_as_far_as_is_said_and_no_farther() -> None:
+    vocoder = published_shape().double()
+    reach, frame, hop = receptive_frames(vocoder.config), 80, 160
+    mel = torch.randn(1, 160, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(2), requires_grad=True)
+    vocoder(mel)[0, frame * hop : (frame + 1) * hop].square().sum().backward()
+    assert mel.grad is not None
+    heard = mel.grad[0].abs().sum(dim=1).nonzero().flatten()
+    assert frame - reach <= int(heard.min())
+    assert int(heard.max()) <= frame + reach
+    assert int(heard.max() - heard.min()) >= 2 * reach - 2  # nor is the margin much larger than it must be

@@ -6,15 +6,16 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from musicldm.checkpoints.devices import choose_device
+from musicldm.checkpoints.devices import choose_device, dtypes_of_parts, fast_dtype
 from musicldm.cli.display import Advance, progress_bar, show_table, silence_libraries
 from musicldm.errors import InvalidInputError
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from musicldm.audio import Wave
     from musicldm.cli.files import Target
     from musicldm.cli.rerolls import Limit
-    from musicldm.cli.settings import Choices, Job
+    from musicldm.cli.settings import Batch, Choices, Row
 
 
 def _option(help_text: str, panel: str, *names: str, metavar: str | None = None, default: str | bool = False) -> Any:
@@ -53,7 +54,10 @@ _FromFile = Annotated[
 ]
 _Model = Annotated[str | None, _option("A folder, or a hub id: ucsd-reach/musicldm.", _MODEL, default="default")]
 _Device = Annotated[str | None, _option("Where to compute.", _MODEL, metavar="auto|cpu|cuda|mps", default="auto")]
-_Dtype = Annotated[str | None, _option("auto is float32.", _MODEL, metavar="auto|float32|bfloat16|float16")]
+_Dtype = Annotated[
+    str | None,
+    _option("auto: bfloat16 if in hardware.", _MODEL, metavar="auto|float32|bfloat16|float16"),
+]
 _Lora = Annotated[str | None, _option("A LoRA: .safetensors file, or its folder.", _MODEL, metavar="FILE")]
 _LoraScale = Annotated[float | None, _option("How much of it; 0 is none.", _MODEL, default="1")]
 _Out = Annotated[
@@ -107,7 +111,7 @@ def generate(
 ) -> None:
     """Make music from text."""
     from musicldm.cli.files import Target
-    from musicldm.cli.settings import Choices, load_settings, make_jobs, read_prompts
+    from musicldm.cli.settings import Choices, load_settings, make_rows, read_prompts
 
     stored = load_settings(from_file) if from_file else {}
     given = {
@@ -127,13 +131,13 @@ def generate(
         "loudness": loudness,
     }
     choices = Choices.of(given, stored)
-    jobs = make_jobs([*(prompts or ()), *(read_prompts(prompts_file) if prompts_file else ())], n, seed, stored)
+    rows = make_rows([*(prompts or ()), *(read_prompts(prompts_file) if prompts_file else ())], n, seed, stored)
     fallback = from_file.suffix.lower().removeprefix(".") if from_file else "wav"
     is_folder = out is not None and out.endswith(("/", os.sep))
     limit = _limit(max_similarity, tries, novelty_index)
     target = Target.of(None if out is None else Path(out), is_folder, audio_format, fallback)
     known_hash = stored.get("model_hash") if model is lora is None else None
-    made = make_music(choices, jobs, target, known_hash, limit)
+    made = make_music(choices, rows, target, known_hash, limit)
     if as_json:
         print(json.dumps({"files": made}, indent=2, ensure_ascii=False))
     else:
@@ -154,65 +158,158 @@ def _limit(max_similarity: str | None, tries: int | None, index: str | None) -> 
 
 @dataclass(frozen=True)
 class Take:
-    """One wave (n,), its seed, the seeds it was computed with, and how well it fits its prompt, None if unknown.
+    """One wave (n,) of a row, the seeds it was computed with, its place among them, and how well it fits its prompt.
 
-    `novelty` is what is told about how near it comes to the training set, None if nobody asked.
+    The score is None if unknown. `novelty` is what is told about how near it comes to the training set, None if nobody
+    asked.
     """
 
     wave: Wave
-    seed: int
+    row: Row
     batch: tuple[int, ...]
+    place: int
     score: float | None
     novelty: dict[str, Any] | None = None
+
+    @property
+    def seed(self) -> int:
+        return self.row.seed
 
 
 def make_music(
     choices: Choices,
-    jobs: Sequence[Job],
+    rows: Sequence[Row],
     target: Target,
     known_hash: str | None = None,
     limit: Limit | None = None,
 ) -> list[dict[str, Any]]:
-    """Generates and writes all jobs; gives what each file says about itself, with its `file`, in the order made.
+    """Generates and writes all waves; gives what each file says about itself, with its `file`, in the order made.
 
     Args:
         choices: what the user wants.
-        jobs: prompts and seeds.
+        rows: prompts and seeds.
         target: where files go.
         known_hash: hash of the model that made the file which is repeated; another one is a warning.
         limit: how near music may come to the training set.
     """
     from musicldm.audio import normalise, write
     from musicldm.cli.rerolls import Checker, remake
-    from musicldm.cli.settings import describe_run, model_hash
+    from musicldm.cli.settings import describe_run, in_batches, model_hash
 
     with progress_bar("Loading the model"):
         checker = None if limit is None else Checker.open(limit, choices.device)
-        pipeline = load_pipeline(choices)
-    choices = choices.settled(pipeline)
-    hash_of_model = model_hash(Path(pipeline.config._name_or_path), choices.lora)
+        maker = Maker(choices)
+    hash_of_model = model_hash(Path(maker.pipeline.config._name_or_path), choices.lora)
     if known_hash not in (None, hash_of_model):
         warnings.warn("the model is not the one that made the file: the music will differ", UserWarning, stacklevel=1)
-    rate = pipeline.sample_rate
+    rate = maker.pipeline.sample_rate
     level = partial(normalise, sample_rate=rate, target=choices.loudness)
     made = []
     with progress_bar("Making music") as advance:
-        counted = _count_steps(advance, sum(len(job.batches) for job in jobs))
-        make = partial(make_takes, pipeline, choices, on_step=counted)
-        for job in jobs:
-            takes = make(job)
+        batches = in_batches(rows, maker.waves_at_once(len(rows)))
+        make = partial(maker, on_step=_count_steps(advance, len(batches)))
+        for takes in _by_piece(batches, make):
             if checker is not None:
-                takes = remake(takes, make, job, lambda take: checker(level(take.wave), rate), checker)
+                takes = remake(takes, make, lambda take: checker(level(take.wave), rate), checker)
             for rank, take in enumerate(takes, 1):
                 wave = level(take.wave)
-                settings = describe_run(choices, job, hash_of_model, rate)
-                settings |= {"seed": take.seed, "batch": take.batch, "rank": rank, "score": take.score}
+                settings = describe_run(maker.choices, take.row.prompt, hash_of_model, rate)
+                settings |= {"n": len(takes), "seed": take.seed, "batch": take.batch, "place": take.place}
+                settings |= {"rank": rank, "score": take.score}
                 if take.novelty is not None:
                     settings["novelty"] = take.novelty
-                with target.claimed(job.prompt) as path:
-                    write(path, wave, rate, settings=settings, title=job.prompt)
+                with target.claimed(take.row.prompt) as path:
+                    write(path, wave, rate, settings=settings, title=take.row.prompt)
                 made.append({"file": str(path), "seconds": len(wave) / rate, **settings})
     return made
+
+
+def _by_piece(batches: Sequence[Batch], make: Callable[[Batch], list[Take]]) -> Iterator[list[Take]]:
+    """The takes of each prompt, best first, as soon as the last of them is made.
+
+    They are in the order of their seeds where the model cannot score.
+    """
+    waiting: list[Take] = []
+    for batch, following in zip(batches, [*batches[1:], ()], strict=True):
+        waiting += make(batch)
+        unfinished = following[0].piece if following else math.inf
+        done = sum(take.row.piece < unfinished for take in waiting)
+        for _, takes in groupby(waiting[:done], key=lambda take: take.row.piece):
+            yield sorted(takes, key=lambda take: -math.inf if take.score is None else -take.score)
+        waiting = waiting[done:]
+
+
+class Maker:
+    """Batches to takes, with a pipeline of the model that is wanted.
+
+    Where nobody chose a precision, and the one that is fast here gives no finite sound, the model is loaded again in
+    float32.
+
+    Attributes:
+        choices: those wanted, with what the model and the machine decide filled in.
+        pipeline: on its device.
+    """
+
+    def __init__(self, wanted: Choices) -> None:
+        self._wanted = wanted
+        self._load("auto")
+
+    def _load(self, dtype: str) -> None:
+        wanted = replace(self._wanted, dtype=dtype) if self._wanted.dtype == "auto" else self._wanted
+        self.pipeline = load_pipeline(wanted)
+        self.choices = wanted.settled(self.pipeline)
+
+    def waves_at_once(self, count: int) -> int:
+        """How many of so many waves a batch should have: what is fastest here, where it is worth while to find out."""
+        from musicldm.cli.settings import BATCH
+
+        if count <= BATCH:
+            return BATCH
+        guided = self.choices.guidance is None or self.choices.guidance > 1
+        rows: int = self.pipeline.tune_unet_batch_size(self.choices.duration)
+        return max(1, rows // (2 if guided else 1))
+
+    def __call__(self, batch: Batch, *, on_step: Callable[..., dict[str, Any]]) -> list[Take]:
+        """The waves of a batch that are kept, in its order.
+
+        Raises:
+            InvalidInputError: the model gives no finite sound at this precision.
+        """
+        import numpy as np
+
+        result = self._play(batch, on_step)
+        if not np.isfinite(result.audios).all():
+            dtype = self.choices.dtype
+            if dtype == "float32" or self._wanted.dtype != "auto":
+                advice = "" if dtype == "float32" else "; choose float32"
+                raise InvalidInputError(f"dtype {dtype}: this model gives no finite sound in it{advice}")
+            warnings.warn(f"{dtype} gives no finite sound with this model: going on in float32", stacklevel=1)
+            self._load("float32")
+            return self(batch, on_step=on_step)
+        scores = result.scores or [None] * len(batch)
+        seeds = tuple(row.seed for row in batch)
+        return [
+            Take(wave, row, seeds, place, None if score is None else float(score))
+            for place, (wave, row, score) in enumerate(zip(result.audios, batch, scores, strict=True))
+            if row.kept
+        ]
+
+    def _play(self, batch: Batch, on_step: Callable[..., dict[str, Any]]) -> Any:
+        import torch
+
+        choices = self.choices
+        return self.pipeline(
+            [row.prompt for row in batch],
+            audio_length_in_s=choices.duration,
+            num_inference_steps=choices.steps,
+            guidance_scale=choices.guidance,
+            guidance_interval=choices.guidance_interval,
+            cache_interval=choices.cache_interval,
+            negative_prompt=choices.negative_prompt,
+            generator=[torch.Generator().manual_seed(row.seed) for row in batch],
+            callback_on_step_end=on_step,
+            callback_on_step_end_tensor_inputs=(),
+        )
 
 
 def load_pipeline(choices: Choices) -> Any:
@@ -230,8 +327,8 @@ def load_pipeline(choices: Choices) -> Any:
     silence_libraries()
     device = choose_device(choices.device)
     torch.backends.cudnn.deterministic = True
-    dtype = getattr(torch, "float32" if choices.dtype == "auto" else choices.dtype)
-    pipeline = MusicLDMPipeline.from_pretrained(choices.model, dtype=dtype).to(device)
+    dtype = fast_dtype(device) if choices.dtype == "auto" else getattr(torch, choices.dtype)
+    pipeline = MusicLDMPipeline.from_pretrained(choices.model, dtype=dtypes_of_parts(dtype)).to(device)
     pipeline.set_progress_bar_config(disable=True)
     if choices.lora is not None:
         pipeline.load_lora(choices.lora, choices.lora_scale)
@@ -241,41 +338,6 @@ def load_pipeline(choices: Choices) -> Any:
     if scheduler is not None:
         pipeline.set_scheduler(scheduler)
     return pipeline
-
-
-def make_takes(pipeline: Any, choices: Choices, job: Job, on_step: Callable[..., dict[str, Any]]) -> list[Take]:
-    """The waves of a job that are kept, best first; in the order of their seeds where the model cannot score.
-
-    Raises:
-        InvalidInputError: the model gives no finite sound at this precision.
-    """
-    import numpy as np
-    import torch
-
-    takes = []
-    for batch in job.batches:
-        result = pipeline(
-            job.prompt,
-            audio_length_in_s=choices.duration,
-            num_inference_steps=choices.steps,
-            guidance_scale=choices.guidance,
-            guidance_interval=choices.guidance_interval,
-            cache_interval=choices.cache_interval,
-            negative_prompt=choices.negative_prompt,
-            num_waveforms_per_prompt=len(batch),
-            generator=[torch.Generator().manual_seed(seed) for seed in batch],
-            callback_on_step_end=on_step,
-            callback_on_step_end_tensor_inputs=(),
-        )
-        if not np.isfinite(result.audios).all():
-            raise InvalidInputError(f"dtype {choices.dtype}: this model gives no finite sound in it; choose float32")
-        scores = result.scores or [None] * len(batch)
-        takes += [
-            Take(wave, seed, batch, None if score is None else float(score))
-            for wave, seed, score in zip(result.audios, result.seeds, scores, strict=True)
-        ]
-    kept = [take for take in takes if take.seed in job.kept]
-    return sorted(kept, key=lambda take: -math.inf if take.score is None else -take.score)
 
 
 def _count_steps(advance: Advance, calls: int) -> Callable[..., dict[str, Any]]:

@@ -63,6 +63,6 @@ def _studio(model: str, store: Any) -> Any:
     from musicldm.cli.settings import Choices
     from musicldm.training.studio import open_studio
 
-    pipeline = load_pipeline(Choices(model=model, device="cpu"))
+    pipeline = load_pipeline(Choices(model=model, device="cpu", dtype="float32"))
     parts = (pipeline.vae, pipeline.vocoder, pipeline.text_encoder, pipeline.tokenizer, pipeline.feature_extractor)
     return open_studio(store.spec, *parts)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from musicldm.cli.settings import BATCH, Job
+from musicldm.cli.settings import BATCH, Batch, Row, in_batches
 from musicldm.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -97,17 +97,15 @@ def derived_seed(seed: int, attempt: int) -> int:
 
 def remake(
     takes: Sequence[Take],
-    make: Callable[[Job], list[Take]],
-    job: Job,
+    make: Callable[[Batch], list[Take]],
     hear: Callable[[Take], Report],
     checker: Checker,
 ) -> list[Take]:
     """Takes with what is known of their novelty, those too close replaced.
 
     Args:
-        takes: as they were made first.
-        make: a job to its takes.
-        job: whose takes they are.
+        takes: of one prompt, as they were made first.
+        make: a batch to its takes.
         hear: a take to its report.
         checker: what is too close.
     """
@@ -119,9 +117,8 @@ def remake(
         seeds = {derived_seed(seed, attempt): seed for seed in close}
         for new, seed in seeds.items():
             _tell(f"{_found(best[seed])}: trying seed {new}")
-        order = list(seeds)
-        batches = tuple(tuple(order[start : start + BATCH]) for start in range(0, len(order), BATCH))
-        for take in make(Job(job.prompt, batches, frozenset(order))):
+        rows = [Row(takes[0].row.piece, takes[0].row.prompt, seed) for seed in seeds]
+        for take in (take for batch in in_batches(rows, BATCH) for take in make(batch)):
             first = seeds[take.seed]
             best[first] = min(best[first], _checked(take, hear(take), checker, first, attempt), key=_closeness)
     for take in best.values():

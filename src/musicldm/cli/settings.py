@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from importlib.metadata import version
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from musicldm.errors import DataError, InvalidInputError, unknown_choice
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 BATCH = 8
-"""Waves that are made at once: more take more memory and, on a CPU, no less time."""
+"""Waves that are made at once where nothing was measured."""
 SEED_LIMIT = 2**63
 _FRESH_SEED_LIMIT = 2**32
 
@@ -132,22 +133,30 @@ def _interval(value: object) -> tuple[float, float]:
 
 
 @dataclass(frozen=True)
-class Job:
-    """One prompt and the seeds of the waves to make for it.
+class Row:
+    """One wave to make.
 
     Args:
+        piece: which of the prompts it is for, counted from 0; the same text twice makes two pieces.
         prompt: the text.
-        batches: seeds that are computed together; a wave is the same to the sample only in the same batch.
-        kept: seeds whose waves are written.
+        seed: of the wave.
+        kept: whether it is written; one that is not only fills a batch that is computed again.
     """
 
+    piece: int
     prompt: str
-    batches: tuple[tuple[int, ...], ...]
-    kept: frozenset[int]
+    seed: int
+    kept: bool = True
 
 
-def make_jobs(prompts: Sequence[str], n: int | None, seed: int | None, stored: Mapping[str, Any]) -> list[Job]:
-    """Jobs for prompts, each from the same seeds; those of a file's settings where neither n nor seed is given.
+Batch = tuple[Row, ...]
+"""Waves that are computed together. A wave is the same to the sample only at the same place of a batch as large."""
+
+
+def make_rows(prompts: Sequence[str], n: int | None, seed: int | None, stored: Mapping[str, Any]) -> list[Row]:
+    """The waves to make for prompts, each from the same seeds, in the order of the prompts.
+
+    Those of a file's batch where neither n nor seed is given.
 
     Args:
         prompts: texts; none takes the stored one.
@@ -162,7 +171,12 @@ def make_jobs(prompts: Sequence[str], n: int | None, seed: int | None, stored: M
     if not prompts:
         raise InvalidInputError('no prompt: give at least one, as in musicldm generate "calm piano", or --prompts-file')
     if stored and n is None and seed is None:
-        return [Job(prompt, (tuple(stored["batch"]),), frozenset([stored["seed"]])) for prompt in prompts]
+        place = stored.get("place", stored["batch"].index(stored["seed"]))
+        return [
+            Row(piece, prompt, one, index == place)
+            for piece, prompt in enumerate(prompts)
+            for index, one in enumerate(stored["batch"])
+        ]
     n = 1 if n is None else n
     if n < 1:
         raise InvalidInputError(f"n {n}: it must be at least 1")
@@ -170,9 +184,14 @@ def make_jobs(prompts: Sequence[str], n: int | None, seed: int | None, stored: M
     if not -1 <= seed < SEED_LIMIT - n:
         raise InvalidInputError(f"seed {seed}: valid is -1 (random) or 0 to {SEED_LIMIT - n - 1}")
     first = secrets.randbelow(_FRESH_SEED_LIMIT - n) if seed == -1 else seed
-    seeds = range(first, first + n)
-    batches = tuple(tuple(seeds[start : start + BATCH]) for start in range(0, n, BATCH))
-    return [Job(prompt, batches, frozenset(seeds)) for prompt in prompts]
+    return [Row(piece, prompt, one) for piece, prompt in enumerate(prompts) for one in range(first, first + n)]
+
+
+def in_batches(rows: Sequence[Row], size: int) -> list[Batch]:
+    """Rows in batches of at most `size`; those of a file that is repeated stay in the batch it was computed in."""
+    if any(not row.kept for row in rows):
+        return [tuple(group) for _, group in groupby(rows, key=lambda row: row.piece)]
+    return [tuple(rows[start : start + size]) for start in range(0, len(rows), size)]
 
 
 def load_settings(path: Path) -> dict[str, Any]:
@@ -225,16 +244,15 @@ def model_hash(folder: Path, lora: str | None = None) -> str:
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def describe_run(choices: Choices, job: Job, hash_of_model: str, sample_rate: int) -> dict[str, Any]:
-    """What every file of a job says about itself; JSON can hold it."""
+def describe_run(choices: Choices, prompt: str, hash_of_model: str, sample_rate: int) -> dict[str, Any]:
+    """What every file of a prompt says about itself; JSON can hold it."""
     return {
         "musicldm": __version__,
         "ai_generated": True,
         "notice": "AI-generated music, made by musicldm",
         "created": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "prompt": job.prompt,
+        "prompt": prompt,
         **asdict(choices),
-        "n": len(job.kept),
         "model_hash": hash_of_model,
         "sample_rate": sample_rate,
         "versions": {name: version(name) for name in ("torch", "diffusers", "transformers")},

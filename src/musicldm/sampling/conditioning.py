@@ -44,6 +44,12 @@ def encode_texts(text_encoder: Any, tokenizer: Any, texts: Sequence[str], device
     return torch.nn.functional.normalize(text_encoder(ids, attention_mask=mask).text_embeds, dim=-1)
 
 
+def encode_each(text_encoder: Any, tokenizer: Any, texts: Sequence[str], device: torch.device) -> torch.Tensor:
+    """The same, text by text: an embedding then does not depend, to the last bit, on the texts beside it."""
+    encoded = {text: encode_texts(text_encoder, tokenizer, [text], device) for text in dict.fromkeys(texts)}
+    return torch.cat([encoded[text] for text in texts])
+
+
 def _warn_of_lost_words(tokenizer: Any, texts: Sequence[str], tokens: Any, limit: int) -> None:
     """Warns for each text that fills the limit and goes on behind it."""
     for text, length in zip(texts, tokens.attention_mask.sum(dim=1).tolist(), strict=True):

@@ -1,7 +1,8 @@
-"""Latents to waves: VAE decoder and vocoder, a bounded piece of the batch at a time."""
+"""Latents to waves: VAE decoder and vocoder, a bounded piece of the batch and of a long clip at a time."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -10,6 +11,8 @@ from musicldm.sampling.geometry import AudioGeometry
 
 _CHUNK_SECONDS = 40.0
 """Audio decoded at once by a GPU: bounds the memory of large batches, which the decoder's first layers would fill."""
+_VOCODER_FRAMES = 1024
+"""Frames vocoded at once: bounds the memory of long clips. Shorter pieces would repeat more of each other's margins."""
 
 
 def decode(vae: Any, vocoder: Any, latents: torch.Tensor, geometry: AudioGeometry, samples: int) -> torch.Tensor:
@@ -35,8 +38,32 @@ def vocode(vocoder: Any, mel: torch.Tensor) -> torch.Tensor:
     if amount:
         noise = torch.randn(mel.shape[1:], generator=torch.Generator().manual_seed(0))
         mel = mel + amount * noise.to(mel)
-    wave: torch.Tensor = vocoder(mel)
-    return wave
+    return _vocode_in_pieces(vocoder, mel)
+
+
+def _vocode_in_pieces(vocoder: Any, mel: torch.Tensor) -> torch.Tensor:
+    """Each piece is vocoded with what is heard of its neighbours, so that the seams are those of the whole."""
+    config, frames = vocoder.config, mel.shape[1]
+    hop, margin = math.prod(config.upsample_rates), receptive_frames(config)
+    pieces = []
+    for start in range(0, frames, _VOCODER_FRAMES):
+        end = min(start + _VOCODER_FRAMES, frames)
+        first = max(0, start - margin)
+        wave = vocoder(mel[:, first : end + margin])
+        pieces.append(wave[:, (start - first) * hop : None if end == frames else (end - first) * hop])
+    return torch.cat(pieces, dim=1)
+
+
+def receptive_frames(config: Any) -> int:
+    """How many frames to each side of a frame a HiFi-GAN hears, of the configuration of a `SpeechT5HifiGan`."""
+    reach = 3  # of the last convolution, of seven samples
+    blocks = zip(config.resblock_kernel_sizes, config.resblock_dilation_sizes, strict=True)
+    widest = max(sum((kernel - 1) // 2 * (dilation + 1) for dilation in dilations) for kernel, dilations in blocks)
+    upsamplers = list(zip(config.upsample_rates, config.upsample_kernel_sizes, strict=True))
+    for rate, kernel in reversed(upsamplers):
+        padding = (kernel - rate) // 2
+        reach = math.ceil((reach + widest + max(padding, kernel - 1 - padding)) / rate)
+    return reach + 3  # of the first
 
 
 def _decode_chunk(vae: Any, vocoder: Any, latents: torch.Tensor, samples: int) -> torch.Tensor:

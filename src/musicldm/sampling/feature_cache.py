@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import torch
@@ -18,7 +17,14 @@ from musicldm.errors import InvalidInputError
 
 
 def evaluate_all(unet: Any, *arguments: Any, **options: Any) -> tuple[Any, torch.Tensor]:
-    """What a UNet gives for these arguments of its call, and the features that came up to its outermost level."""
+    """What a UNet gives for these arguments of its call, and the features that came up to its outermost level.
+
+    What is no `UNet2DConditionModel` may have a method of this name.
+    """
+    own = getattr(unet, "evaluate_all", None)
+    if own is not None:
+        result, kept = own(*arguments, **options)
+        return result, kept
     features: list[torch.Tensor] = []
     handle = unet.up_blocks[-2].register_forward_hook(lambda _module, _arguments, output: features.append(output))
     try:
@@ -28,7 +34,13 @@ def evaluate_all(unet: Any, *arguments: Any, **options: Any) -> tuple[Any, torch
 
 
 def evaluate_outermost(unet: Any, features: torch.Tensor, *arguments: Any, **options: Any) -> Any:
-    """What a UNet gives when these features come up to its outermost level: its inner blocks compute nothing."""
+    """What a UNet gives when these features come up to its outermost level: its inner blocks compute nothing.
+
+    What is no `UNet2DConditionModel` may have a method of this name.
+    """
+    own = getattr(unet, "evaluate_outermost", None)
+    if own is not None:
+        return own(features, *arguments, **options)
     forwards: dict[nn.Module, Callable[..., Any]] = {block: _idle_down(block) for block in unet.down_blocks[1:]}
     forwards |= dict.fromkeys(unet.up_blocks[:-2], _idle)
     forwards[unet.up_blocks[-2]] = lambda *_, **__: features
@@ -45,8 +57,8 @@ class DeepFeatures:
     UNet, whose blocks are exchanged only while a call lasts.
 
     Args:
-        unet: a `UNet2DConditionModel` of at least two levels, or what has `evaluate_all` and `evaluate_outermost` of
-            its own.
+        unet: a `UNet2DConditionModel` of at least two levels, or what has methods `evaluate_all` and
+            `evaluate_outermost`.
         interval: calls from one whole evaluation to the next, at least 1; 1 reuses nothing.
 
     Raises:
@@ -54,12 +66,10 @@ class DeepFeatures:
     """
 
     def __init__(self, unet: Any, interval: int) -> None:
-        if isinstance(unet, nn.Module) and len(unet.up_blocks) < 2:  # type: ignore[arg-type]
+        if len(getattr(unet, "up_blocks", (0, 0))) < 2:
             raise InvalidInputError(f"cache_interval is {interval}: this UNet has one level, only 1 is possible")
         self.unet = unet
         self.interval = interval
-        self._all = getattr(unet, "evaluate_all", None) or partial(evaluate_all, unet)
-        self._outermost = getattr(unet, "evaluate_outermost", None) or partial(evaluate_outermost, unet)
         self._age = 0
         self._shape: torch.Size | None = None
         self._features = torch.empty(0)
@@ -74,8 +84,8 @@ class DeepFeatures:
         """What the UNet gives for noisy latents (n, channels, frames, bins); the other arguments are the UNet's."""
         if sample.shape == self._shape and self._age < self.interval:
             self._age += 1
-            return self._outermost(self._features, sample, *arguments, **options)
-        result, self._features = self._all(sample, *arguments, **options)
+            return evaluate_outermost(self.unet, self._features, sample, *arguments, **options)
+        result, self._features = evaluate_all(self.unet, sample, *arguments, **options)
         self._shape, self._age = sample.shape, 1
         return result
 
@@ -103,8 +113,7 @@ def _forwards(new: Mapping[nn.Module, Callable[..., Any]]) -> Iterator[None]:
     try:
         yield
     finally:
-        for module, forward in before.items():
-            if forward is None:
-                del module.forward
-            else:
-                module.forward = forward
+        for module, old in before.items():
+            del module.forward
+            if old is not None:
+                module.forward = old
