@@ -112,6 +112,7 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionL
         self._lora_scales: dict[str, float] = {}
         self._interrupt = False
         self._num_timesteps = 0
+        self._openvino: Any = None
 
     # Loading and saving
 
@@ -289,8 +290,48 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionL
         geometry = self.geometry
         seconds = audio_length_in_s or self.generation_defaults.audio_length_in_s or geometry.trained_seconds
         _, channels, frames, bins = geometry.latent_shape(1, seconds)
-        self.unet_batch_size = RememberedRows().find(self.unet, (channels, frames, bins))
+        self.unet_batch_size = RememberedRows().find(self._sound_parts.unet, (channels, frames, bins))
         return self.unet_batch_size
+
+    def enable_openvino(
+        self, dtype: torch.dtype | None = None, cache_dir: str | os.PathLike[str] | None = None
+    ) -> None:
+        """Lets OpenVINO compute what makes the sound: UNet, VAE and vocoder. CLAP stays with torch.
+
+        The parts are converted at the first time, which takes seconds to a minute, and kept on disk by the hash of
+        their weights.
+
+        Args:
+            dtype: precision of the products, float32 or bfloat16; what is fast on this machine where None.
+            cache_dir: where converted parts are kept; `musicldm/openvino` in the user's folder of caches where None.
+
+        Raises:
+            InvalidInputError: another precision, or a pipeline that is not in float32 on the CPU.
+            MissingDependencyError: openvino is not installed.
+        """
+        from musicldm.sampling.openvino_engine import OpenVinoParts
+
+        precision = dtype or fast_dtype("cpu")
+        folder = None if cache_dir is None else Path(cache_dir)
+        self._openvino = OpenVinoParts(self.unet, self.vae, self.vocoder, precision, folder)
+
+    def disable_openvino(self) -> None:
+        """Lets torch compute everything again."""
+        self._openvino = None
+
+    @property
+    def compute_dtype(self) -> torch.dtype:
+        """Precision in which the sound is computed, by torch or OpenVINO."""
+        dtype: torch.dtype = (self._openvino or self.unet).dtype
+        return dtype
+
+    @property
+    def _sound_parts(self) -> Any:
+        """What has `unet`, `vae` and `vocoder`, in whichever engine."""
+        if self._openvino is None:
+            return self
+        self._openvino.check()
+        return self._openvino
 
     def enable_vae_slicing(self) -> None:
         """Decodes the latents of a batch one at a time."""
@@ -415,7 +456,8 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionL
         # 3. Noise to latents
         timesteps = set_timesteps(active, request.steps, device)
         self._num_timesteps = len(timesteps)
-        unet = self._unet_for(request)
+        parts = self._sound_parts
+        unet = _unet_for(request, parts.unet, self.unet_batch_size)
         with self.progress_bar(total=request.steps) as progress:
 
             def after_step(index: int, timestep: torch.Tensor, current: torch.Tensor) -> torch.Tensor | None:
@@ -448,7 +490,7 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionL
 
         # 4. Latents to waves
         samples = geometry.samples(request.seconds)
-        audio = decode(self.vae, self.vocoder, latents, geometry, samples)
+        audio = decode(parts.vae, parts.vocoder, latents, geometry, samples)
 
         # 5. Best first within each prompt
         scores = None
@@ -467,12 +509,6 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionL
             MusicLDMOutput(audio.numpy() if request.output_type == "np" else audio, scores, seeds), return_dict
         )
 
-    def _unet_for(self, request: Request) -> Any:
-        """The UNet, in pieces where the batch is larger than `unet_batch_size`, and reused where that was asked for."""
-        rows = request.batch_size * (2 if request.guidance_scale > 1 else 1)
-        unet = self.unet if rows <= self.unet_batch_size else InPieces(self.unet, self.unet_batch_size)
-        return unet if request.cache_interval == 1 else DeepFeatures(unet, request.cache_interval)
-
     def _encode(self, request: Request, device: torch.device) -> Conditions:
         """The embeddings of a request, each repeated for all the waves of its prompt."""
         encode = partial(encode_each, self.text_encoder, self.tokenizer, device=device)
@@ -489,6 +525,13 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionL
             positive=_repeat(positive, request.per_prompt, device),
             negative=None if negative is None else _repeat(negative, request.per_prompt, device),
         )
+
+
+def _unet_for(request: Request, unet: Any, limit: int) -> Any:
+    """A UNet, in pieces of `limit` rows where a batch is larger, and with reused features where that was asked for."""
+    rows = request.batch_size * (2 if request.guidance_scale > 1 else 1)
+    bounded = unet if rows <= limit else InPieces(unet, limit)
+    return bounded if request.cache_interval == 1 else DeepFeatures(bounded, request.cache_interval)
 
 
 def _repeat(embeddings: torch.Tensor, times: int, device: torch.device) -> torch.Tensor:

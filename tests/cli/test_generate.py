@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -260,6 +261,21 @@ def test_the_fastest_batch_is_sought_for_little_work_or_for_each_run_anew(
     assert sought == [()]
 
 
+@pytest.mark.skipif(find_spec("openvino") is None, reason="extra openvino")
+def test_an_engine_is_not_used_or_not_repeated(command, tiny_model_dir: Path) -> None:
+    options = ("--model", tiny_model_dir, "--seed", 1)
+    command("generate", "jazz", *options, "--engine", "openvino", "-o", "a.wav")
+    command("generate", "--from-file", "a.wav", "-o", "b.wav")
+    command("generate", "jazz", *options, "-o", "c.wav")
+    settings = [read_settings(f"{name}.wav") for name in "abc"]
+    assert [one["engine"] for one in settings] == ["openvino", "openvino", "torch"]
+    assert {one["dtype"] for one in settings} == {str(fast_dtype("cpu")).removeprefix("torch.")}
+    first, again, other = (read(f"{name}.wav")[0] for name in "abc")
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert np.sqrt(np.square(first - other).mean()) < 0.2 * np.sqrt(np.square(other).mean())
+
+
 def test_a_preset_is_not_used_or_does_not_override_a_file(command, tiny_model_dir: Path, tmp_path: Path) -> None:
     own = {"num_inference_steps": 4, "guidance_scale": 2.0, "audio_length_in_s": 0.64, "scheduler": "ddim"}
     draft = {"num_inference_steps": 2, "scheduler": "euler", "cache_interval": 2}
@@ -301,6 +317,11 @@ def resolve_only(choices: Choices) -> None:
         ([], "no prompt: give at least one"),
         (["x", "--model", "/no/model"], "no model '/no/model'"),
         (["x", "--device", "gpu"], "unknown device 'gpu': choose one of auto, cpu, cuda, mps"),
+        (["x", "--engine", "onnx"], "unknown engine 'onnx': choose one of torch, openvino"),
+        (["x", "--engine", "openvino", "--device", "cuda"], "engine openvino with cuda and auto: valid are"),
+        (["x", "--engine", "openvino", "--dtype", "float16"], "valid are device cpu, and dtype float32 or bfloat16"),
+        (["x", "--preset", "draft", "--steps", "0"], "steps 0: it must be at least 1"),
+        (["x", "--cache-interval", "0"], "cache interval 0: it must be at least 1"),
         (["x", "--dtype", "int8"], "unknown dtype 'int8': choose one of auto, float32"),
         (["x", "--format", "aac"], "unknown audio format 'aac': choose one of wav"),
         (["x", "-o", "a.aac"], "unknown audio format 'aac': choose one of wav"),

@@ -26,6 +26,7 @@ EXTRAS = {
     "eval": ("librosa", "mir_eval"),
     "aac": ("av",),
     "ray": ("ray",),
+    "openvino": ("openvino",),
 }
 """What each extra's work imports, by name of the package."""
 HARMFUL = ("torchaudio", "torchvision")

@@ -54,6 +54,7 @@ _FromFile = Annotated[
 ]
 _Model = Annotated[str | None, _option("A folder, or a hub id: ucsd-reach/musicldm.", _MODEL, default="default")]
 _Device = Annotated[str | None, _option("Where to compute.", _MODEL, metavar="auto|cpu|cuda|mps", default="auto")]
+_Engine = Annotated[str | None, _option("What computes.", _MODEL, metavar="torch|openvino", default="torch")]
 _Dtype = Annotated[
     str | None,
     _option("auto: bfloat16 if in hardware.", _MODEL, metavar="auto|float32|bfloat16|float16"),
@@ -98,6 +99,7 @@ def generate(
     from_file: _FromFile = None,
     model: _Model = None,
     device: _Device = None,
+    engine: _Engine = None,
     dtype: _Dtype = None,
     lora: _Lora = None,
     lora_scale: _LoraScale = None,
@@ -125,6 +127,7 @@ def generate(
         "scheduler": scheduler,
         "model": model,
         "device": device,
+        "engine": engine,
         "dtype": dtype,
         "lora": lora,
         "lora_scale": lora_scale,
@@ -318,22 +321,26 @@ def load_pipeline(choices: Choices) -> Any:
     Raises:
         InvalidInputError: a device that this machine does not have, or an unknown scheduler.
         CheckpointError: the model or its LoRA cannot be loaded.
-        MissingDependencyError: a LoRA needs peft, which is not installed.
+        MissingDependencyError: peft for a LoRA, or openvino, is not installed.
     """
     import torch
 
     from musicldm import MusicLDMPipeline
 
     silence_libraries()
-    device = choose_device(choices.device)
+    openvino = choices.engine == "openvino"
+    device = "cpu" if openvino else choose_device(choices.device)
     torch.backends.cudnn.deterministic = True
     dtype = fast_dtype(device) if choices.dtype == "auto" else getattr(torch, choices.dtype)
-    pipeline = MusicLDMPipeline.from_pretrained(choices.model, dtype=dtypes_of_parts(dtype)).to(device)
+    stored = torch.float32 if openvino else dtype
+    pipeline = MusicLDMPipeline.from_pretrained(choices.model, dtype=dtypes_of_parts(stored)).to(device)
     pipeline.set_progress_bar_config(disable=True)
     if choices.lora is not None:
         pipeline.load_lora(choices.lora, choices.lora_scale)
         pipeline.fuse_lora()
         pipeline.unload_lora_weights()
+    if openvino:
+        pipeline.enable_openvino(dtype)
     scheduler = choices.scheduler or pipeline.generation_defaults.preset(choices.preset).scheduler
     if scheduler is not None:
         pipeline.set_scheduler(scheduler)

@@ -19,6 +19,7 @@ from musicldm.checkpoints.defaults import check_interval
 from musicldm.errors import DataError, InvalidInputError, unknown_choice
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+ENGINES = ("torch", "openvino")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 BATCH = 8
 """Waves that are made at once where nothing was measured."""
@@ -36,7 +37,8 @@ class Choices:
     Args:
         model: "default", a folder, or a hub id.
         device: one of `DEVICES`.
-        dtype: one of `DTYPES`; "auto" is float32.
+        engine: one of `ENGINES`.
+        dtype: one of `DTYPES`; "auto" is what is fast on the machine.
         negative_prompt: what it should not sound like.
         duration: seconds.
         preset: which of the model's own settings fill in what is None.
@@ -55,6 +57,7 @@ class Choices:
 
     model: str = "default"
     device: str = "auto"
+    engine: str = "torch"
     dtype: str = "auto"
     negative_prompt: str | None = None
     duration: float | None = None
@@ -71,6 +74,12 @@ class Choices:
     def __post_init__(self) -> None:
         if self.device not in DEVICES:
             raise unknown_choice("device", self.device, DEVICES)
+        if self.engine not in ENGINES:
+            raise unknown_choice("engine", self.engine, ENGINES)
+        if self.engine == "openvino" and (self.device not in ("auto", "cpu") or self.dtype == "float16"):
+            raise InvalidInputError(
+                f"engine openvino with {self.device} and {self.dtype}: valid are device cpu, and dtype float32 or bfloat16"
+            )
         if self.dtype not in DTYPES:
             raise unknown_choice("dtype", self.dtype, DTYPES)
         if self.duration is not None and not (math.isfinite(self.duration) and self.duration > 0):
@@ -109,7 +118,7 @@ class Choices:
             self,
             model=str(folder.resolve()) if self.model != "default" and folder.is_dir() else self.model,
             device=pipeline.device.type,
-            dtype=str(pipeline.unet.dtype).removeprefix("torch."),
+            dtype=str(pipeline.compute_dtype).removeprefix("torch."),
             duration=self.duration or defaults.audio_length_in_s or pipeline.geometry.trained_seconds,
             steps=self.steps or defaults.num_inference_steps,
             guidance=defaults.guidance_scale if self.guidance is None else self.guidance,

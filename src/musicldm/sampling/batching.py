@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from musicldm.checkpoints.caches import cache_folder
 from musicldm.sampling.feature_cache import evaluate_all, evaluate_outermost
 
 ROWS = 16
@@ -114,8 +115,7 @@ class RememberedRows:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        self.path = path or caches / "musicldm" / "unet_rows.json"
+        self.path = path or cache_folder() / "unet_rows.json"
 
     def find(self, unet: Any, shape: tuple[int, int, int]) -> int:
         """The fastest number of rows for latents (channels, frames, bins); measured at the first time."""

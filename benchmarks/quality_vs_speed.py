@@ -1,0 +1,247 @@
+"""Quality against speed: `python benchmarks/quality_vs_speed.py --model M --judges J --corpus TEST`.
+
+Each row is a way to sample: a scheduler and its spacing, steps, precision, and the levers (guidance in an interval of
+noise, reused deep features). All make the same prompts from the same seeds in one run. What is told of each:
+
+seconds     for one clip of the model's own length, warm and unscored, the median of five, all rows in turn
+clap        CLAP score; genre, drums, lead, tempo: shares that judges and tempo tracker hear right
+fad         Fréchet distance of the judges' embeddings to the corpus; with so few clips only rows can be compared
+apart       mean absolute difference in nats of the log-mels from those of the reference, seed by seed
+and, in the file, the mean differences of scores and shares from the reference, prompt by prompt, with their intervals
+
+The reference is DDIM with 200 steps in float32. A row is on the front where no other is both faster and better in CLAP
+score. Results go to results/quality_vs_speed.json, .md and .svg.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from model_card import Bench, Hits, circumstances, fingerprint, plain, shares
+from musicldm.audio import log_mel
+from musicldm.checkpoints.devices import dtypes_of_parts
+from musicldm.corpus.captions import evaluation_prompts
+from musicldm.data.clips import ClipStore
+from musicldm.evaluation.embedders import open_embedder
+from musicldm.evaluation.frechet import Gaussian, frechet_distance
+from musicldm.evaluation.judges import Judges
+from musicldm.evaluation.shares import difference, estimate
+from musicldm.pipeline import MusicLDMPipeline
+from musicldm.sampling.schedulers import SCHEDULERS
+
+RESULTS = Path(__file__).parent / "results"
+SHARES = ("genre", "drums", "lead", "tempo", "tempo_folded")
+PROMPT = "melodic techno with a fast beat and synths"
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to sample: short name of a scheduler, what is set over the checkpoint's, arguments of the call."""
+
+    scheduler: str
+    steps: int
+    spacing: Mapping[str, Any] = field(default_factory=dict)
+    levers: Mapping[str, Any] = field(default_factory=dict)
+    dtype: str = "bfloat16"
+
+    @property
+    def name(self) -> str:
+        extras = [f"{key} {value}".replace("use_", "").replace(" True", "") for key, value in self.spacing.items()]
+        extras += [f"{key} {value}" for key, value in self.levers.items()]
+        return ", ".join(
+            [f"{self.scheduler} {self.steps}", *extras, *([] if self.dtype == "bfloat16" else [self.dtype])]
+        )
+
+
+REFERENCE = Way("ddim", 200, dtype="float32")
+_PLUS = "dpmsolver++"
+WAYS = (
+    REFERENCE,
+    Way("ddim", 50),
+    Way("ddim", 20),
+    *(Way(_PLUS, steps) for steps in (5, 6, 8, 10, 12, 16, 20)),
+    Way(_PLUS, 12, dtype="float32"),
+    *(Way("unipc", steps) for steps in (6, 8, 12)),
+    *(Way(_PLUS, 8, {name: True}) for name in ("use_karras_sigmas", "use_lu_lambdas", "use_exponential_sigmas")),
+    *(Way(_PLUS, 8, {"timestep_spacing": spacing}) for spacing in ("trailing", "leading")),
+    *(Way(_PLUS, 12, levers={"guidance_interval": ends}) for ends in ((0.0, 0.8), (0.2, 1.0), (0.3, 0.9), (0.5, 1.0))),
+    *(Way(_PLUS, 12, levers={"cache_interval": interval}) for interval in (2, 3)),
+    Way(_PLUS, 16, levers={"cache_interval": 2}),
+    Way(_PLUS, 10, levers={"cache_interval": 2}),
+    Way(_PLUS, 12, levers={"cache_interval": 2, "guidance_interval": (0.2, 1.0)}),
+)
+
+
+def main() -> None:
+    """Makes all rows, writes the results after each, then table and picture."""
+    options = _arguments()
+    torch.set_num_threads(options.threads)
+    pipes = {name: _pipeline(options.model, name) for name in ("float32", "bfloat16")}
+    judges = Judges.load(options.judges)
+    report: dict[str, Any] = {"judges": judges.card.get("test"), "rows": {}}
+    started = time.perf_counter()
+    study = Study(options, pipes, judges)
+    for way in WAYS:
+        report["rows"][way.name] = {**asdict(way), **plain(study.measure(way))}
+        print(way.name, report["rows"][way.name]["clap"], flush=True)
+        (RESULTS / "quality_vs_speed.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    for name, seconds in study.seconds(WAYS).items():
+        report["rows"][name]["seconds"] = round(seconds, 3)
+    report["front"] = front(report["rows"])
+    report["run"] = {"model": fingerprint(options.model), **circumstances(options, time.perf_counter() - started)}
+    report["prompts"] = options.prompts
+    (RESULTS / "quality_vs_speed.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    (RESULTS / "quality_vs_speed.md").write_text(table(report), encoding="utf-8")
+    draw(report, RESULTS / "quality_vs_speed.svg")
+
+
+class Study:
+    """The prompts, and what each way makes of them."""
+
+    def __init__(self, options: argparse.Namespace, pipes: dict[str, MusicLDMPipeline], judges: Judges) -> None:
+        self.options, self.pipes, self.judges = options, pipes, judges
+        self.prompts = evaluation_prompts(options.seed, options.prompts, held_out=False)
+        self.embedder = open_embedder(str(options.judges), device="cpu")
+        store = ClipStore(options.corpus, judges.spec)
+        real = np.concatenate([self.embedder.audio(store.wave(index)[None]) for index in range(len(store))])
+        self.real = Gaussian.of(real)
+        self.config = dict(pipes["float32"].scheduler.config)
+        self.baseline: tuple[list[Hits], list[float], Any] | None = None
+
+    def measure(self, way: Way) -> dict[str, Any]:
+        """Quality of a way; the first one is what the others are compared with."""
+        bench = Bench(self._ready(way), self.judges, self.options)
+        waves, scores = bench.generate(
+            [prompt.text for prompt in self.prompts], num_inference_steps=way.steps, **way.levers
+        )
+        answers, told = bench.hits(waves, self.prompts), [float(score) for score in scores if score is not None]
+        mels = log_mel(torch.from_numpy(waves), self.judges.spec).numpy()
+        if self.baseline is None:
+            self.baseline = answers, told, mels
+        reference, reference_told, reference_mels = self.baseline
+        made = Gaussian.of(np.concatenate([self.embedder.audio(wave[None]) for wave in waves]))
+        return {
+            **{name: found for name, found in shares(answers).items() if name in SHARES},
+            "clap": estimate(told),
+            "fad": frechet_distance(made, self.real),
+            "apart": estimate(np.abs(mels - reference_mels).mean(axis=(1, 2)).tolist()),
+            "clap_gain": difference(told, reference_told),
+            **{f"{name}_gain": _gain(answers, reference, name) for name in SHARES},
+        }
+
+    def seconds(self, ways: tuple[Way, ...]) -> dict[str, float]:
+        """Median seconds of one clip, unscored; each round goes through all ways, so that all see the same machine."""
+        taken: dict[str, list[float]] = {way.name: [] for way in ways}
+        for turn in range(6):
+            for way in ways:
+                if way.steps > 50 and turn > 2:
+                    continue
+                pipe = self._ready(way)
+                unscored = MusicLDMPipeline(**{**pipe.components, "feature_extractor": None})
+                unscored.set_progress_bar_config(disable=True)
+                started = time.perf_counter()
+                unscored(PROMPT, num_inference_steps=way.steps, **way.levers)
+                if turn > 0:  # the first warms up
+                    taken[way.name].append(time.perf_counter() - started)
+        return {name: float(np.median(values)) for name, values in taken.items()}
+
+    def _ready(self, way: Way) -> MusicLDMPipeline:
+        pipe = self.pipes[way.dtype]
+        pipe.scheduler = SCHEDULERS[way.scheduler].build({**self.config, **way.spacing})
+        return pipe
+
+
+def _gain(answers: list[Hits], reference: list[Hits], name: str) -> Any:
+    pairs = [
+        (float(one[name]), float(other[name])) for one, other in zip(answers, reference, strict=True) if name in one
+    ]
+    return difference([one for one, _ in pairs], [other for _, other in pairs])
+
+
+def front(rows: dict[str, dict[str, Any]]) -> list[str]:
+    """Names of the rows that no other beats in both seconds and CLAP score, the fastest first."""
+    ordered = sorted(rows, key=lambda name: (rows[name]["seconds"], -rows[name]["clap"]["mean"]))
+    best, kept = -np.inf, []
+    for name in ordered:
+        if rows[name]["clap"]["mean"] > best:
+            best = rows[name]["clap"]["mean"]
+            kept.append(name)
+    return kept
+
+
+def table(report: dict[str, Any]) -> str:
+    """Markdown: a row a way, the fastest first, those on the front marked."""
+    run = report["run"]
+    lines = [
+        f"{report['prompts']} prompts, model {run['model']}, {run['hardware']}, torch {run['torch']}, {run['date']}. "
+        f"*: differs from {REFERENCE.name} with 95 % confidence, prompt by prompt.",
+        "",
+        "| way | s a clip | CLAP | genre | drums | lead | tempo, folded | FAD | log-mel apart | front |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    rows = report["rows"]
+    for name in sorted(rows, key=lambda name: rows[name]["seconds"]):
+        row = rows[name]
+        cells = [name, f"{row['seconds']:.2f}", _cell(row, "clap", "{:.3f}", 1)]
+        cells += [_cell(row, column, "{:.0f} %", 100) for column in ("genre", "drums", "lead", "tempo_folded")]
+        cells += [f"{row['fad']:.1f}", f"{row['apart']['mean']:.2f}", "yes" if name in report["front"] else ""]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(row: Mapping[str, Any], column: str, form: str, scale: float) -> str:
+    value, gain = row[column], row[f"{column}_gain"]
+    certain = "*" if gain["low"] > 0 or gain["high"] < 0 else ""
+    return form.format(scale * value["mean"]) + certain
+
+
+def draw(report: dict[str, Any], path: Path) -> None:
+    """CLAP score and its interval over seconds, the front joined by a line."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot
+
+    rows, names = report["rows"], report["front"]
+    figure, axes = pyplot.subplots(figsize=(8, 5))
+    for name, row in rows.items():
+        score = row["clap"]
+        colour = "tab:blue" if name in names else "0.6"
+        spread = [[score["mean"] - score["low"]], [score["high"] - score["mean"]]]
+        axes.errorbar(row["seconds"], score["mean"], spread, fmt="o", color=colour, elinewidth=0.5)
+        if name in names:
+            axes.annotate(name, (row["seconds"], score["mean"]), (4, 6), textcoords="offset points", fontsize=7)
+    axes.plot([rows[name]["seconds"] for name in names], [rows[name]["clap"]["mean"] for name in names])
+    axes.set(xscale="log", xlabel="seconds for 10.24 s of music", ylabel="CLAP score", title=report["run"]["hardware"])
+    figure.savefig(path, metadata={"Date": None})
+
+
+def _pipeline(model: Path, dtype: str) -> MusicLDMPipeline:
+    pipe = MusicLDMPipeline.from_pretrained(str(model), dtype=dtypes_of_parts(getattr(torch, dtype)))
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--judges", type=Path, required=True, help="folder of scripts/train_judges.py")
+    parser.add_argument("--corpus", type=Path, required=True, help="prepared corpus that the model has not seen")
+    parser.add_argument("--prompts", type=int, default=108)
+    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--seed", type=int, default=11)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""OpenVINO's parts against torch's: the same music from the same seeds, converted once, and never out of date."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from musicldm import MusicLDMPipeline
+from musicldm.errors import InvalidInputError, MissingDependencyError
+
+pytestmark = pytest.mark.skipif(find_spec("openvino") is None, reason="extra openvino")
+
+CASES: list[dict[str, Any]] = [
+    {"audio_length_in_s": 0.64},
+    {"audio_length_in_s": 0.5, "num_waveforms_per_prompt": 3},  # frames that the levels do not divide; other rows
+    {"audio_length_in_s": 1.0, "cache_interval": 2, "guidance_interval": (0.3, 1.0)},
+    {"audio_length_in_s": 0.64, "scheduler": "euler", "guidance_scale": 1.0},  # timesteps that are no whole numbers
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("openvino")
+
+
+@pytest.fixture(scope="module")
+def plain(tiny_model_dir: Path) -> MusicLDMPipeline:
+    pipe = MusicLDMPipeline.from_pretrained(tiny_model_dir)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+@pytest.fixture(scope="module")
+def fast(plain: MusicLDMPipeline, folder: Path) -> MusicLDMPipeline:
+    pipe = MusicLDMPipeline(**plain.components)
+    pipe.set_progress_bar_config(disable=True)
+    pipe.enable_openvino(torch.float32, folder)
+    return pipe
+
+
+def play(pipe: Any, **options: Any) -> Any:
+    options = {"num_inference_steps": 4, "negative_prompt": "noisy", **options}
+    return pipe("happy techno", generator=torch.Generator().manual_seed(3), **options)
+
+
+@pytest.mark.parametrize("options", CASES, ids=lambda options: "-".join(options))
+def test_openvino_makes_the_music_that_torch_makes(
+    plain: MusicLDMPipeline, fast: MusicLDMPipeline, options: dict[str, Any]
+) -> None:
+    wanted, made = play(plain, **options), play(fast, **options)
+    assert made.audios.shape == wanted.audios.shape
+    assert np.abs(wanted.audios).max() > 0.01
+    np.testing.assert_allclose(made.audios, wanted.audios, atol=1e-4)
+    np.testing.assert_allclose(made.scores, wanted.scores, atol=1e-4)
+
+
+def test_the_modules_of_torch_compute_nothing_meanwhile(fast: MusicLDMPipeline) -> None:
+    ran: list[str] = []
+    parts = {"unet": fast.unet, "vae": fast.vae.decoder, "vocoder": fast.vocoder}
+    handles = [part.register_forward_hook(lambda *_, name=name: ran.append(name)) for name, part in parts.items()]
+    play(fast)
+    for handle in handles:
+        handle.remove()
+    assert ran == []
+
+
+def test_half_precision_is_near(plain: MusicLDMPipeline, folder: Path) -> None:
+    pipe = MusicLDMPipeline(**plain.components)
+    pipe.set_progress_bar_config(disable=True)
+    pipe.enable_openvino(torch.bfloat16, folder)
+    assert (pipe.compute_dtype, plain.compute_dtype) == (torch.bfloat16, torch.float32)
+    wanted, made = play(plain).audios, play(pipe).audios
+    assert np.sqrt(np.square(made - wanted).mean()) < 0.2 * np.sqrt(np.square(wanted).mean())
+
+
+def test_a_part_is_converted_once_for_the_same_weights(
+    plain: MusicLDMPipeline, fast: MusicLDMPipeline, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import openvino
+
+    wanted = play(fast).audios
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")}
+    assert sorted({path.name for path in before if path.is_file()}) == sorted(
+        f"{name}.{kind}" for name in ("unet", "unet_outermost", "vae", "vocoder") for kind in ("bin", "xml")
+    )
+
+    def convert(*_: Any, **__: Any) -> None:
+        pytest.fail("it is converted again")
+
+    monkeypatch.setattr(openvino, "convert_model", convert)
+    again = MusicLDMPipeline(**plain.components)
+    again.set_progress_bar_config(disable=True)
+    again.enable_openvino(torch.float32, folder)
+    assert np.array_equal(play(again).audios, wanted)
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")} == before
+
+
+def test_a_conversion_that_fails_leaves_nothing_that_counts_as_done(
+    plain: MusicLDMPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import openvino
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(openvino, "save_model", full)
+    pipe = MusicLDMPipeline(**plain.components)
+    with pytest.raises(OSError, match="No space"):
+        pipe.enable_openvino(torch.float32, tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert pipe.compute_dtype == torch.float32
+
+
+def test_weights_that_changed_are_noticed(tiny_model_dir: Path, folder: Path) -> None:
+    pipe = MusicLDMPipeline.from_pretrained(tiny_model_dir)
+    pipe.set_progress_bar_config(disable=True)
+    pipe.enable_openvino(torch.float32, folder)
+    with torch.no_grad():
+        pipe.unet.conv_out.weight.mul_(2)
+    with pytest.raises(InvalidInputError, match="weights have changed since enable_openvino"):
+        play(pipe)
+    pipe.disable_openvino()
+    assert np.isfinite(play(pipe).audios).all()
+
+
+def test_what_it_cannot_compute_is_refused(fast: MusicLDMPipeline, tiny_model_dir: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="unknown dtype of OpenVINO"):
+        fast.enable_openvino(torch.float16, tmp_path)
+    with pytest.raises(InvalidInputError, match="cross_attention_kwargs"):
+        play(fast, cross_attention_kwargs={"scale": 1.0})
+    half = MusicLDMPipeline.from_pretrained(tiny_model_dir, dtype=torch.bfloat16)
+    with pytest.raises(InvalidInputError, match="weights in float32"):
+        half.enable_openvino(torch.float32, tmp_path)
+
+
+def test_without_the_package_its_command_is_named(plain: MusicLDMPipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'musicldm\[openvino\]'"):
+        MusicLDMPipeline(**plain.components).enable_openvino()
+
+
+def test_nothing_calls_home(fast: MusicLDMPipeline) -> None:
+    assert sys.modules["openvino_telemetry"] is None
