@@ -112,14 +112,19 @@ def run(pipeline: Any, case: str) -> np.ndarray[Any, Any]:
     return waves
 
 
-def make(folder: Path) -> None:
-    """Builds the checkpoint, unless it is there, and the reference with upstream's pipeline, case by case."""
+def make_checkpoint(folder: Path) -> Path:
+    """Builds the checkpoint, unless it is there."""
     checkpoint = folder / "checkpoint"
     if not (checkpoint / "model_index.json").exists():
         parts = full_size_parts()
         parts["tokenizer"] = tiny_tokenizer(checkpoint / "tokenizer")
         diffusers.MusicLDMPipeline(**parts).save_pretrained(checkpoint)
-        del parts
+    return checkpoint
+
+
+def make(folder: Path) -> None:
+    """The checkpoint, and the reference with upstream's pipeline, case by case."""
+    checkpoint = make_checkpoint(folder)
     (folder / "versions.json").write_text(json.dumps({name: version(name) for name in PACKAGES}))
     pipeline = diffusers.MusicLDMPipeline.from_pretrained(checkpoint)
     for number, case in enumerate(CASES):
@@ -157,10 +162,10 @@ def compare(folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("stage", choices=("make", "compare"))
+    parser.add_argument("stage", choices=("checkpoint", "make", "compare"))
     parser.add_argument("folder", type=Path, help="where the checkpoint and the reference go")
     arguments = parser.parse_args()
-    {"make": make, "compare": compare}[arguments.stage](arguments.folder)
+    {"checkpoint": make_checkpoint, "make": make, "compare": compare}[arguments.stage](arguments.folder)
 
 
 if __name__ == "__main__":

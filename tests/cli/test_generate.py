@@ -319,7 +319,7 @@ def resolve_only(choices: Choices) -> None:
         (["x", "--device", "gpu"], "unknown device 'gpu': choose one of auto, cpu, cuda, mps"),
         (["x", "--engine", "onnx"], "unknown engine 'onnx': choose one of torch, openvino"),
         (["x", "--engine", "openvino", "--device", "cuda"], "engine openvino with cuda and auto: valid are"),
-        (["x", "--engine", "openvino", "--dtype", "float16"], "valid are device cpu, and dtype float32 or bfloat16"),
+        (["x", "--engine", "openvino", "--dtype", "float16"], "valid are cpu, and float32 or bfloat16"),
         (["x", "--preset", "draft", "--steps", "0"], "steps 0: it must be at least 1"),
         (["x", "--cache-interval", "0"], "cache interval 0: it must be at least 1"),
         (["x", "--dtype", "int8"], "unknown dtype 'int8': choose one of auto, float32"),

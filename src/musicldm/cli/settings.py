@@ -78,7 +78,7 @@ class Choices:
             raise unknown_choice("engine", self.engine, ENGINES)
         if self.engine == "openvino" and (self.device not in ("auto", "cpu") or self.dtype == "float16"):
             raise InvalidInputError(
-                f"engine openvino with {self.device} and {self.dtype}: valid are device cpu, and dtype float32 or bfloat16"
+                f"engine openvino with {self.device} and {self.dtype}: valid are cpu, and float32 or bfloat16"
             )
         if self.dtype not in DTYPES:
             raise unknown_choice("dtype", self.dtype, DTYPES)
