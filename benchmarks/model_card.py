@@ -33,6 +33,7 @@ import numpy.typing as npt
 import torch
 
 from musicldm.audio import log_mel
+from musicldm.checkpoints.devices import fast_dtype
 from musicldm.corpus.captions import EvaluationPrompt, evaluation_prompts
 from musicldm.data.clips import ClipRow, ClipStore
 from musicldm.evaluation.judge_training import accuracies
@@ -306,7 +307,7 @@ def main() -> None:
     """Runs the sections asked for and writes the results after each."""
     options = _arguments()
     torch.set_num_threads(options.threads)
-    pipe = MusicLDMPipeline.from_pretrained(str(options.model))
+    pipe = MusicLDMPipeline.from_pretrained(str(options.model), dtype="auto")
     pipe.set_progress_bar_config(disable=True)
     bench = Bench(pipe, Judges.load(options.judges), options)
     results = json.loads(options.out.read_text(encoding="utf-8")) if options.out.is_file() else {}
@@ -348,6 +349,7 @@ def circumstances(options: argparse.Namespace, seconds: float) -> dict[str, Any]
     """Hardware, versions, date and duration of a section."""
     return {
         "hardware": f"{processor()}, {options.threads} of {os.cpu_count()} cores",
+        "dtype": str(fast_dtype("cpu")).removeprefix("torch."),
         "load": round(os.getloadavg()[0], 1),
         "python": platform.python_version(),
         **{package: version(package) for package in PACKAGES},
@@ -358,11 +360,13 @@ def circumstances(options: argparse.Namespace, seconds: float) -> dict[str, Any]
 
 
 def processor() -> str:
-    """Name of the processor."""
+    """Name of the processor, and what it multiplies with, which tells apart those that are sold under one name."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    name = names[0] if names else platform.processor() or platform.machine()
+    half = " with bfloat16" if fast_dtype("cpu") == torch.bfloat16 else ""
+    return f"{name}, {torch.backends.cpu.get_cpu_capability()}{half}"
 
 
 def _arguments() -> argparse.Namespace:

@@ -1,0 +1,59 @@
+"""What benchmarks conclude from their figures."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def compare() -> dict[str, Any]:
+    return runpy.run_path(str(ROOT / "benchmarks" / "compare.py"))
+
+
+BEFORE = {
+    "hardware": "A, 2 cores",
+    "ways": {"ours": {"whole_s": 2.0, "stages_s": {"step": 0.1, "vae": 0.5}, "peak_mib": 900, "apart": 1e-5}},
+    "clips_a_second": 50.0,
+    "run": {"seconds": 10},
+    "rounds_seconds": [1.0, 2.0],
+}
+
+
+def test_what_got_slower_is_told_the_worst_first_and_nothing_else(compare: dict[str, Any]) -> None:
+    after = json.loads(json.dumps(BEFORE))
+    after["ways"]["ours"] |= {"whole_s": 2.1, "stages_s": {"step": 0.15, "vae": 0.2}, "peak_mib": 1800, "apart": 1.0}
+    after["clips_a_second"] = 20.0
+    after["rounds_seconds"][1] = 2.4
+    after["new_s"] = 100.0
+    found = [(one.name, round(one.ratio, 3)) for one in compare["slower"](BEFORE, after, 0.1)]
+    assert found == [("clips_a_second", 2.5), ("ways/ours/stages_s/step", 1.5), ("rounds_seconds/1", 1.2)]
+    assert compare["slower"](BEFORE, BEFORE, 0.0) == []
+
+
+def test_machines_are_found_wherever_a_result_names_them(compare: dict[str, Any]) -> None:
+    assert compare["hardware"]({"a": [{"hardware": "x"}, {"b": {"hardware": "y"}}], "hardware": "z"}) == {"x", "y", "z"}
+
+
+def test_results_that_have_not_changed_are_not_told_of() -> None:
+    line = [sys.executable, ROOT / "benchmarks" / "compare.py", ROOT / "benchmarks" / "results" / "beats.json"]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_a_way_is_on_the_front_if_no_faster_one_is_as_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    front = runpy.run_path(str(ROOT / "benchmarks" / "quality_vs_speed.py"))["front"]
+    rows = {
+        name: {"seconds": seconds, "clap": {"mean": clap}}
+        for name, seconds, clap in (("a", 1, 0.3), ("b", 2, 0.3), ("c", 3, 0.5), ("d", 0.5, 0.2), ("e", 4, 0.4))
+    }
+    assert front(rows) == ["d", "a", "c"]
