@@ -17,6 +17,7 @@ import typer
 
 from musicldm.checkpoints.devices import choose_device, dtypes_of_parts, fast_dtype
 from musicldm.cli.display import Advance, progress_bar, show_table, silence_libraries
+from musicldm.cli.startup import loading_for_good
 from musicldm.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -112,8 +113,9 @@ def generate(
     as_json: _Json = False,
 ) -> None:
     """Make music from text."""
-    from musicldm.cli.files import Target
-    from musicldm.cli.settings import Choices, load_settings, make_rows, read_prompts
+    with loading_for_good():
+        from musicldm.cli.files import Target
+        from musicldm.cli.settings import Choices, load_settings, make_rows, read_prompts
 
     stored = load_settings(from_file) if from_file else {}
     given = {
@@ -199,7 +201,7 @@ def make_music(
     from musicldm.cli.rerolls import Checker, remake
     from musicldm.cli.settings import describe_run, in_batches, model_hash
 
-    with progress_bar("Loading the model"):
+    with progress_bar("Loading the model"), loading_for_good():
         checker = None if limit is None else Checker.open(limit, choices.device)
         maker = Maker(choices)
     hash_of_model = model_hash(Path(maker.pipeline.config._name_or_path), choices.lora)
