@@ -48,7 +48,7 @@ def main() -> None:
     """Generates, judges and writes."""
     options = _arguments()
     torch.set_num_threads(options.threads)
-    pipe = MusicLDMPipeline.from_pretrained(str(options.model))
+    pipe = MusicLDMPipeline.from_pretrained(str(options.model), dtype="auto")
     pipe.set_progress_bar_config(disable=True)
     judges = Judges.load(options.judges)
     started = time.perf_counter()

@@ -397,11 +397,11 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionL
             callback_steps: how many steps apart `callback` is called.
             cross_attention_kwargs: passed to the attention of the UNet.
             output_type: "np", "pt", or "latent" for the latents alone.
+            preset: which of the checkpoint's settings stand where the others say nothing: "default", or one that it has
+                beside it, such as "draft" and "best" (`generation_defaults.presets`).
             guidance_interval: levels of noise, of 0 (clean) to 1 (noise; shares of the training timesteps), from which
                 to which guidance is on (arXiv 2404.07724); outside it the UNet runs once a step and not twice. The
                 checkpoint's own where None, and always where that says nothing.
-            preset: which of the checkpoint's settings stand where the others say nothing: "default", or one that it has
-                beside it, such as "draft" and "best" (`generation_defaults.presets`).
             cache_interval: steps from one whole evaluation of the UNet to the next; between them its inner levels are
                 reused (DeepCache, arXiv 2312.00858). 1 reuses nothing; the checkpoint's own where None.
             scheduler: for this call only; what `set_scheduler` takes.

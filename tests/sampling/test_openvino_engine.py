@@ -129,6 +129,16 @@ def test_weights_that_changed_are_noticed(tiny_model_dir: Path, folder: Path) ->
     assert np.isfinite(play(pipe).audios).all()
 
 
+def test_a_model_that_was_moved_elsewhere_is_noticed(plain: MusicLDMPipeline, folder: Path) -> None:
+    pipe = MusicLDMPipeline(**plain.components)
+    pipe.enable_openvino(torch.float32, folder)
+    parts = pipe._openvino
+    parts._modules = (torch.nn.Linear(1, 1, device="meta"),)
+    parts._modules[0].device = torch.device("meta")
+    with pytest.raises(InvalidInputError, match="the model is elsewhere: call disable_openvino"):
+        play(pipe)
+
+
 def test_what_it_cannot_compute_is_refused(fast: MusicLDMPipeline, tiny_model_dir: Path, tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="unknown dtype of OpenVINO"):
         fast.enable_openvino(torch.float16, tmp_path)

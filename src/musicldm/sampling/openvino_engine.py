@@ -66,8 +66,10 @@ class OpenVinoParts:
         """Nothing if the modules are as they were when they were converted.
 
         Raises:
-            InvalidInputError: their weights have changed since, as by a LoRA.
+            InvalidInputError: their weights have changed since, as by a LoRA, or they are no longer on the CPU.
         """
+        if any(module.device.type != "cpu" for module in self._modules):
+            raise InvalidInputError("OpenVINO computes on the CPU, and the model is elsewhere: call disable_openvino")
         if _versions(self._modules) != self._versions:
             raise InvalidInputError("the weights have changed since enable_openvino: call it again")
 
