@@ -142,7 +142,10 @@ def _timed_stages(pipe: Any) -> dict[str, list[float]]:
 
     engine = getattr(pipe, "_openvino", None)
     wrap(pipe.text_encoder, "get_text_features", "text")
-    wrap(pipe.text_encoder, "get_audio_features", "scoring")
+    if hasattr(pipe, "score_waveforms"):
+        wrap(pipe, "score_waveforms", "scoring")  # upstream's, resampling included
+    else:
+        wrap(pipe.text_encoder, "get_audio_features", "scoring")
     if engine is None:
         for owner, method, name in ((pipe.unet, "forward", "unet"), (pipe.vae, "decode", "vae")):
             wrap(owner, method, name)
