@@ -120,7 +120,7 @@ def _of_newer_parts(folder: Path, dtype: Any) -> Any:
         tokenizer=transformers.PreTrainedTokenizerFast(tokenizer_file=rules, **names),
         feature_extractor=transformers.ClapFeatureExtractor.from_pretrained(folder / "feature_extractor"),
         unet=diffusers.UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=dtype),
-        scheduler=diffusers.DDIMScheduler.from_pretrained(folder / "scheduler"),
+        scheduler=diffusers.DDIMScheduler.from_pretrained(folder / "scheduler", clip_sample=False),
         vocoder=transformers.SpeechT5HifiGan.from_pretrained(folder / "vocoder", torch_dtype=dtype),
     )
 

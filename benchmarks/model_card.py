@@ -315,7 +315,8 @@ def main() -> None:
     for name in options.sections:
         started = time.perf_counter()
         found = plain(SECTIONS[name](bench))
-        found["run"] = {"model": fingerprint(options.model), **circumstances(options, time.perf_counter() - started)}
+        told = {"model": fingerprint(options.model), "dtype": str(pipe.unet.dtype).removeprefix("torch.")}
+        found["run"] = {**told, **circumstances(options, time.perf_counter() - started)}
         results.setdefault("sections", {})[name] = found
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
@@ -349,7 +350,6 @@ def circumstances(options: argparse.Namespace, seconds: float) -> dict[str, Any]
     """Hardware, versions, date and duration of a section."""
     return {
         "hardware": f"{processor()}, {options.threads} of {os.cpu_count()} cores",
-        "dtype": str(fast_dtype("cpu")).removeprefix("torch."),
         "load": round(os.getloadavg()[0], 1),
         "python": platform.python_version(),
         **{package: version(package) for package in PACKAGES},

@@ -31,7 +31,7 @@ from musicldm.training.checkpoint import CHECKPOINT
 CLIPS = 6000
 SEED = 0
 NORMALIZE = "none"  # composed clips are mixed to their level
-DEFAULTS = GenerationDefaults(num_inference_steps=20, guidance_scale=4.0, audio_length_in_s=10.24)
+DEFAULTS = GenerationDefaults(num_inference_steps=12, guidance_scale=4.0, audio_length_in_s=10.24)
 
 
 @dataclass(frozen=True)

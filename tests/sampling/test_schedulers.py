@@ -103,6 +103,13 @@ def test_settings_of_one_name_do_not_stay_behind_in_the_next() -> None:
     assert make_scheduler("dpmsolver++", sde.config).config.algorithm_type == "dpmsolver++"
 
 
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_latents_are_not_clipped_where_the_checkpoint_says_nothing_of_it(name: str) -> None:
+    own = {key: value for key, value in config().items() if key != "clip_sample"}
+    assert not make_scheduler(name, own).config.get("clip_sample", False)
+    assert make_scheduler("ddim", {**own, "clip_sample": True}).config.clip_sample
+
+
 def test_names_may_be_capital_and_may_be_those_of_classes() -> None:
     assert isinstance(make_scheduler("UniPC", config()), diffusers.UniPCMultistepScheduler)
     assert isinstance(make_scheduler("HeunDiscreteScheduler", config()), diffusers.HeunDiscreteScheduler)

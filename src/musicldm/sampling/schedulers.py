@@ -29,8 +29,12 @@ class SchedulerChoice:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def build(self, config: Mapping[str, Any]) -> Any:
-        """The scheduler with the noise schedule, prediction type and spacing of another one's configuration."""
-        return getattr(diffusers, self.class_name).from_config(config, **self.settings)
+        """The scheduler with the noise schedule, prediction type and spacing of another one's configuration.
+
+        Where that says nothing of clipping, nothing is clipped: some classes would cut the clean sample to ±1, which
+        is right for pictures and not for latents.
+        """
+        return getattr(diffusers, self.class_name).from_config({"clip_sample": False, **config}, **self.settings)
 
     def matches(self, scheduler: Any) -> bool:
         """Whether a scheduler is what this choice would build."""
