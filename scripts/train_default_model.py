@@ -31,7 +31,13 @@ from musicldm.training.checkpoint import CHECKPOINT
 CLIPS = 6000
 SEED = 0
 NORMALIZE = "none"  # composed clips are mixed to their level
-DEFAULTS = GenerationDefaults(num_inference_steps=12, guidance_scale=4.0, audio_length_in_s=10.24)
+DEFAULTS = GenerationDefaults(
+    num_inference_steps=12,
+    guidance_scale=4.0,
+    audio_length_in_s=10.24,
+    presets={"draft": {"num_inference_steps": 6, "cache_interval": 2}, "best": {"num_inference_steps": 20}},
+)
+"""As benchmarks/quality_vs_speed.py found: no way that it tried was measurably better than these."""
 
 
 @dataclass(frozen=True)
