@@ -112,7 +112,8 @@ def _of_newer_parts(folder: Path, dtype: Any) -> Any:
     import transformers
 
     settings = json.loads((folder / "tokenizer" / "tokenizer_config.json").read_text())
-    names = {key: settings[key] for key in settings if key.endswith("_token") or key == "model_max_length"}
+    told = ("model_max_length", "model_input_names")
+    names = {key: settings[key] for key in settings if key.endswith("_token") or key in told}
     rules = str(folder / "tokenizer" / "tokenizer.json")
     return diffusers.MusicLDMPipeline(
         vae=diffusers.AutoencoderKL.from_pretrained(folder / "vae", torch_dtype=dtype),
