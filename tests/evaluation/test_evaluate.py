@@ -89,8 +89,10 @@ def test_figures_are_not_those_of_the_metrics(report, folders, tiny_model_dir):
     assert value(report, "Fréchet distance (FAD)", "CLAP") == pytest.approx(expected, rel=1e-3, abs=1e-5)
     assert value(report, "CLAP score") == pytest.approx(float((mine * texts).sum(axis=1).mean()), abs=1e-4)
     assert [one.clap_score for one in report.clips] == pytest.approx((mine * texts).sum(axis=1), abs=1e-4)
-    ranks = [(mine[i] @ texts.T >= mine[i] @ texts[i]).sum() for i in range(6)]
-    assert value(report, "median rank") == np.median(ranks)
+    ahead = mine @ texts.T - (mine * texts).sum(axis=1, keepdims=True)
+    best, worst = (ahead > 1e-4).sum(axis=1) + 1, (ahead >= -1e-4).sum(axis=1)  # near ties fall as the processor rounds
+    assert np.median(best) <= value(report, "median rank") <= np.median(worst)
+    assert np.median(worst) - np.median(best) <= 1
 
 
 def test_stored_embeddings_of_training_data_are_other_than_heard_ones(report, folders, tiny_model_dir, judges_dir):
