@@ -315,3 +315,17 @@ def test_a_folder_that_is_no_musicldm_is_refused_before_anything_is_loaded(tmp_p
     with pytest.raises(CheckpointError, match="is not a MusicLDM"):
         load(tmp_path)
     assert issubclass(CheckpointError, OSError)
+
+
+def test_auto_makes_sound_in_what_is_fast_here_and_hears_words_in_float32(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("musicldm.pipeline.fast_dtype", lambda device: torch.bfloat16)
+    pipeline = load(model, dtype="auto")
+    assert {pipeline.unet.dtype, pipeline.vae.dtype, pipeline.vocoder.dtype} == {torch.bfloat16}
+    assert pipeline.text_encoder.dtype == torch.float32
+
+
+def test_the_vae_decodes_channels_last(model: Path) -> None:
+    weight = load(model).vae.decoder.up_blocks[0].resnets[0].conv1.weight
+    assert weight.is_contiguous(memory_format=torch.channels_last)

@@ -11,7 +11,7 @@ from tests.tiny_model import TOKEN_LIMIT
 from transformers import ClapTextModelWithProjection
 
 from musicldm import MusicLDMPipeline
-from musicldm.sampling.conditioning import EmptyPromptCache, encode_texts, token_limit
+from musicldm.sampling.conditioning import EmptyPromptCache, encode_each, encode_texts, token_limit
 
 TEXTS = ["happy techno with fast drums", "sad", ""]
 CPU = torch.device("cpu")
@@ -107,3 +107,12 @@ def test_the_empty_prompt_is_encoded_again_after_every_change(pipe: MusicLDMPipe
     assert cache.get(other.text_encoder, pipe.tokenizer, CPU) == pytest.approx(before, abs=1e-6)
     pipe.text_encoder.to(torch.float64)
     assert cache.get(pipe.text_encoder, pipe.tokenizer, CPU).dtype == torch.float64
+
+
+def test_an_embedding_depends_to_the_last_bit_on_the_texts_beside_it(pipe: MusicLDMPipeline) -> None:
+    texts = ["jazz", "a calm and dreamy song with soft piano", "jazz"]
+    tower, tokenizer, cpu = pipe.text_encoder, pipe.tokenizer, torch.device("cpu")
+    with torch.no_grad():
+        together = encode_each(tower, tokenizer, texts, cpu)
+        alone = [encode_texts(tower, tokenizer, [text], cpu)[0] for text in texts]
+    assert torch.equal(together, torch.stack(alone))

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 def loading_for_good() -> Iterator[None]:
     """While it lasts nothing is collected, and what was made by its end never will be.
 
-    The libraries of a model make some hundred thousand objects. To look through them again and again as they grow is a
-    sixth of the time of importing them, and to look through them once more when the process ends takes a second.
+    The libraries of a model make some hundred thousand objects that stay. To look through them again and again as they
+    grow, and once more when the process ends, is a good part of a cold start.
     """
     collecting = gc.isenabled()
     gc.disable()
