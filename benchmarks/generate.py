@@ -39,7 +39,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).parent / "results"
 UPSTREAM = ("torch==2.13.0", "diffusers==0.39.0", "transformers==4.57.6", "accelerate==1.15.0", "librosa==0.11.0")
 WORKER = Path(__file__).parent / "generate_worker.py"
-PACKAGES = ("torch", "diffusers", "transformers", "openvino")
+PACKAGES = ("torch", "diffusers", "transformers", "openvino", "nncf")
 STEPS = 10
 Spec = Mapping[str, Any]
 
@@ -72,11 +72,16 @@ def groups(model: str, options: argparse.Namespace) -> dict[str, dict[str, Spec]
         },
         "ours": {"who": "ours", "dtype": "bfloat16", "call": own, **plain},
         "ours, openvino": {"who": "ours", "dtype": "bfloat16", "engine": "openvino", "call": own, **plain},
+        "ours, openvino, int8": {"who": "ours", "dtype": "int8", "engine": "openvino", "call": own, **plain},
     }  # fmt: skip
     if model == "default":
         table["defaults"]["ours, draft"] = {**table["defaults"]["ours"], "call": {"preset": "draft"}}
         table["defaults"]["ours, draft, openvino"] = {
             **table["defaults"]["ours, openvino"],
+            "call": {"preset": "draft"},
+        }
+        table["defaults"]["ours, draft, openvino, int8"] = {
+            **table["defaults"]["ours, openvino, int8"],
             "call": {"preset": "draft"},
         }
     return table

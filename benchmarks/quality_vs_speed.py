@@ -1,7 +1,7 @@
 """Quality against speed: `python benchmarks/quality_vs_speed.py --model M --judges J --corpus TEST`.
 
-Each row is a way to sample: a scheduler and its spacing, steps, precision, and the levers (guidance in an interval of
-noise, reused deep features). All make the same prompts from the same seeds in one run. What is told of each:
+Each row is a way to sample: a scheduler and its spacing, steps, precision, engine, and the levers (guidance in an
+interval of noise, reused deep features). All make the same prompts from the same seeds in one run. What is told of each:
 
 seconds     for one clip of the model's own length, warm and unscored, the median of five, all rows in turn
 clap        CLAP score; genre, drums, lead, tempo: shares that judges and tempo tracker hear right
@@ -52,14 +52,14 @@ class Way:
     spacing: Mapping[str, Any] = field(default_factory=dict)
     levers: Mapping[str, Any] = field(default_factory=dict)
     dtype: str = "bfloat16"
+    engine: str = "torch"
 
     @property
     def name(self) -> str:
         extras = [f"{key} {value}".replace("use_", "").replace(" True", "") for key, value in self.spacing.items()]
         extras += [f"{key} {value}" for key, value in self.levers.items()]
-        return ", ".join(
-            [f"{self.scheduler} {self.steps}", *extras, *([] if self.dtype == "bfloat16" else [self.dtype])]
-        )
+        extras += [said for said, usual in ((self.dtype, "bfloat16"), (self.engine, "torch")) if said != usual]
+        return ", ".join([f"{self.scheduler} {self.steps}", *extras])
 
 
 REFERENCE = Way("ddim", 200, dtype="float32")
@@ -75,6 +75,8 @@ WAYS = (
     *(Way(_PLUS, steps, levers={"cache_interval": 2}) for steps in (6, 8, 12)),
     Way(_PLUS, 12, levers={"cache_interval": 3}),
     Way(_PLUS, 8, levers={"cache_interval": 2, "guidance_interval": (0.2, 1.0)}),
+    *(Way(_PLUS, 12, dtype=dtype, engine="openvino") for dtype in ("bfloat16", "int8")),
+    *(Way(_PLUS, 6, levers={"cache_interval": 2}, dtype=dtype, engine="openvino") for dtype in ("bfloat16", "int8")),
 )
 
 
@@ -82,7 +84,7 @@ def main() -> None:
     """Makes all rows, writes the results after each, then table and picture."""
     options = _arguments()
     torch.set_num_threads(options.threads)
-    pipes = {name: _pipeline(options.model, name) for name in ("float32", "bfloat16")}
+    pipes = {key: _pipeline(options.model, *key) for key in sorted({(way.engine, way.dtype) for way in WAYS})}
     judges = Judges.load(options.judges)
     report: dict[str, Any] = {"judges": judges.card.get("test"), "rows": {}}
     started = time.perf_counter()
@@ -104,14 +106,16 @@ def main() -> None:
 class Study:
     """The prompts, and what each way makes of them."""
 
-    def __init__(self, options: argparse.Namespace, pipes: dict[str, MusicLDMPipeline], judges: Judges) -> None:
+    def __init__(
+        self, options: argparse.Namespace, pipes: dict[tuple[str, str], MusicLDMPipeline], judges: Judges
+    ) -> None:
         self.options, self.pipes, self.judges = options, pipes, judges
         self.prompts = evaluation_prompts(options.seed, options.prompts, held_out=False)
         self.embedder = open_embedder(str(options.judges), device="cpu")
         store = ClipStore(options.corpus, judges.spec)
         real = np.concatenate([self.embedder.audio(store.wave(index)[None]) for index in range(len(store))])
         self.real = Gaussian.of(real)
-        self.config = dict(pipes["float32"].scheduler.config)
+        self.config = dict(next(iter(pipes.values())).scheduler.config)
         self.baseline: tuple[list[Hits], list[float], Any] | None = None
 
     def measure(self, way: Way) -> dict[str, Any]:
@@ -143,16 +147,17 @@ class Study:
                 if way.steps > 50 and turn > 2:
                     continue
                 pipe = self._ready(way)
-                unscored = MusicLDMPipeline(**{**pipe.components, "feature_extractor": None})
-                unscored.set_progress_bar_config(disable=True)
+                ears = pipe.feature_extractor
+                pipe.feature_extractor = None  # without it nothing is scored
                 started = time.perf_counter()
-                unscored(PROMPT, num_inference_steps=way.steps, **way.levers)
+                pipe(PROMPT, num_inference_steps=way.steps, **way.levers)
                 if turn > 0:  # the first warms up
                     taken[way.name].append(time.perf_counter() - started)
+                pipe.feature_extractor = ears
         return {name: float(np.median(values)) for name, values in taken.items()}
 
     def _ready(self, way: Way) -> MusicLDMPipeline:
-        pipe = self.pipes[way.dtype]
+        pipe = self.pipes[way.engine, way.dtype]
         pipe.scheduler = SCHEDULERS[way.scheduler].build({**self.config, **way.spacing})
         return pipe
 
@@ -222,9 +227,13 @@ def draw(report: dict[str, Any], path: Path) -> None:
     figure.savefig(path, metadata={"Date": None})
 
 
-def _pipeline(model: Path, dtype: str) -> MusicLDMPipeline:
-    pipe = MusicLDMPipeline.from_pretrained(str(model), dtype=dtypes_of_parts(getattr(torch, dtype)))
+def _pipeline(model: Path, engine: str, dtype: str) -> MusicLDMPipeline:
+    products = getattr(torch, dtype)
+    stored = torch.float32 if engine == "openvino" else products
+    pipe = MusicLDMPipeline.from_pretrained(str(model), dtype=dtypes_of_parts(stored))
     pipe.set_progress_bar_config(disable=True)
+    if engine == "openvino":
+        pipe.enable_openvino(products)
     return pipe
 
 

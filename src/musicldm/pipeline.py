@@ -302,18 +302,42 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionL
         their weights.
 
         Args:
-            dtype: precision of the products, float32 or bfloat16; what is fast on this machine where None.
+            dtype: precision of the products, float32 or bfloat16; what is fast on this machine where None. int8: the
+                UNet's weights and activations of eight bits, fitted once to music that it makes for that, which takes
+                up to some minutes.
             cache_dir: where converted parts are kept; `musicldm/openvino` in the user's folder of caches where None.
 
         Raises:
             InvalidInputError: another precision, or a pipeline that is not in float32 on the CPU.
-            MissingDependencyError: openvino is not installed.
+            MissingDependencyError: openvino is not installed, or nncf for int8.
         """
         from musicldm.sampling.openvino_engine import OpenVinoParts
 
         precision = dtype or fast_dtype("cpu")
         folder = None if cache_dir is None else Path(cache_dir)
+        before = self._openvino
         self._openvino = OpenVinoParts(self.unet, self.vae, self.vocoder, precision, folder)
+        if precision == torch.int8:
+            try:
+                self._openvino.quantize(self._rehearse)
+            except BaseException:
+                self._openvino = before
+                raise
+
+    def _rehearse(self) -> None:
+        """Makes latents of many kinds of music at all levels of noise."""
+        from musicldm.sampling.quantization import REHEARSAL
+
+        for steps, prompts in REHEARSAL:
+            self(
+                list(prompts),
+                audio_length_in_s=self.geometry.trained_seconds / 2,
+                num_inference_steps=steps,
+                cache_interval=1,
+                scheduler="dpmsolver++",
+                generator=[torch.Generator().manual_seed(seed) for seed in range(len(prompts))],
+                output_type="latent",
+            )
 
     def disable_openvino(self) -> None:
         """Lets torch compute everything again."""

@@ -79,6 +79,60 @@ def test_half_precision_is_near(plain: MusicLDMPipeline, folder: Path) -> None:
     assert np.sqrt(np.square(made - wanted).mean()) < 0.2 * np.sqrt(np.square(wanted).mean())
 
 
+@pytest.fixture(scope="module")
+def eight_bits(plain: MusicLDMPipeline, folder: Path) -> MusicLDMPipeline:
+    if find_spec("nncf") is None:
+        pytest.skip("extra int8")
+    pipe = MusicLDMPipeline(**plain.components)
+    pipe.set_progress_bar_config(disable=True)
+    pipe.enable_openvino(torch.int8, folder)
+    return pipe
+
+
+def test_eight_bits_are_near_but_for_rounding(plain: MusicLDMPipeline, eight_bits: MusicLDMPipeline) -> None:
+    assert eight_bits.compute_dtype == torch.int8
+    for options in CASES:
+        wanted, made = (play(pipe, output_type="latent", **options).audios for pipe in (plain, eight_bits))
+        apart = (made - wanted).square().mean().sqrt() / wanted.square().mean().sqrt()
+        assert 1e-3 < apart < 0.2, options
+
+
+def test_the_products_of_the_unet_are_of_eight_bits(eight_bits: MusicLDMPipeline) -> None:
+    play(eight_bits, cache_interval=2)
+    for network in (eight_bits._openvino.unet._all, eight_bits._openvino.unet._outermost):
+        request = next(iter(network._compiled.values()))
+        info = [node.get_rt_info() for node in request.get_compiled_model().get_runtime_model().get_ops()]
+        kinds = [
+            str(one["runtimePrecision"].astype(str))
+            for one in info
+            if "onvolution" in str(one["layerType"].astype(str))
+        ]
+        assert sum(kind in ("i8", "u8") for kind in kinds) > len(kinds) / 2
+
+
+def test_it_is_quantised_once_and_then_without_nncf(
+    plain: MusicLDMPipeline, eight_bits: MusicLDMPipeline, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = play(eight_bits).audios
+    monkeypatch.setitem(sys.modules, "nncf", None)
+    again = MusicLDMPipeline(**plain.components)
+    again.set_progress_bar_config(disable=True)
+    monkeypatch.setattr(again, "_rehearse", lambda: pytest.fail("it rehearses again"))
+    again.enable_openvino(torch.int8, folder)
+    assert np.array_equal(play(again).audios, wanted)
+
+
+def test_without_nncf_its_command_is_named_and_the_engine_stays(
+    plain: MusicLDMPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "nncf", None)
+    pipe = MusicLDMPipeline(**plain.components)
+    pipe.set_progress_bar_config(disable=True)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'musicldm\[int8\]'"):
+        pipe.enable_openvino(torch.int8, tmp_path)
+    assert pipe.compute_dtype == torch.float32
+
+
 def test_a_part_is_converted_once_for_the_same_weights(
     plain: MusicLDMPipeline, fast: MusicLDMPipeline, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -86,7 +140,7 @@ def test_a_part_is_converted_once_for_the_same_weights(
 
     wanted = play(fast).audios
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")}
-    assert sorted({path.name for path in before if path.is_file()}) == sorted(
+    assert sorted({path.name for path in before if path.is_file() and "int8" not in path.name}) == sorted(
         f"{name}.{kind}" for name in ("unet", "unet_outermost", "vae", "vocoder") for kind in ("bin", "xml")
     )
 

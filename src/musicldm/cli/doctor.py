@@ -27,6 +27,7 @@ EXTRAS = {
     "aac": ("av",),
     "ray": ("ray",),
     "openvino": ("openvino",),
+    "int8": ("openvino", "nncf"),
 }
 """What each extra's work imports, by name of the package."""
 HARMFUL = ("torchaudio", "torchvision")

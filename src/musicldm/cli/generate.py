@@ -58,7 +58,7 @@ _Device = Annotated[str | None, _option("Where to compute.", _MODEL, metavar="au
 _Engine = Annotated[str | None, _option("What computes.", _MODEL, metavar="torch|openvino", default="torch")]
 _Dtype = Annotated[
     str | None,
-    _option("auto: bfloat16 if in hardware.", _MODEL, metavar="auto|float32|bfloat16|float16"),
+    _option("auto: bfloat16 if in hardware.", _MODEL, metavar="auto|float32|bfloat16|float16|int8"),
 ]
 _Lora = Annotated[str | None, _option("A LoRA: .safetensors file, or its folder.", _MODEL, metavar="FILE")]
 _LoraScale = Annotated[float | None, _option("How much of it; 0 is none.", _MODEL, default="1")]

@@ -20,7 +20,7 @@ from musicldm.errors import DataError, InvalidInputError, unknown_choice
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 ENGINES = ("torch", "openvino")
-DTYPES = ("auto", "float32", "bfloat16", "float16")
+DTYPES = ("auto", "float32", "bfloat16", "float16", "int8")
 BATCH = 8
 """Waves that are made at once where nothing was measured."""
 SEED_LIMIT = 2**63
@@ -78,8 +78,10 @@ class Choices:
             raise unknown_choice("engine", self.engine, ENGINES)
         if self.engine == "openvino" and (self.device not in ("auto", "cpu") or self.dtype == "float16"):
             raise InvalidInputError(
-                f"engine openvino with {self.device} and {self.dtype}: valid are cpu, and float32 or bfloat16"
+                f"engine openvino with {self.device} and {self.dtype}: valid are cpu, and float32, bfloat16 or int8"
             )
+        if self.engine != "openvino" and self.dtype == "int8":
+            raise InvalidInputError(f"dtype int8 with engine {self.engine}: only engine openvino computes with int8")
         if self.dtype not in DTYPES:
             raise unknown_choice("dtype", self.dtype, DTYPES)
         if self.duration is not None and not (math.isfinite(self.duration) and self.duration > 0):

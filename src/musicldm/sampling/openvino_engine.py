@@ -6,12 +6,13 @@ input. They answer like the modules they were made from, so that the sampling kn
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,13 @@ from torch import nn
 from torch.jit import TracerWarning  # type: ignore[attr-defined]
 
 from musicldm.checkpoints.caches import cache_folder
+from musicldm.checkpoints.devices import fast_dtype
 from musicldm.errors import InvalidInputError, MissingDependencyError, unknown_choice
+from musicldm.sampling import quantization
 from musicldm.sampling.feature_cache import evaluate_all, evaluate_outermost
 
 PRECISIONS = {torch.float32: "f32", torch.bfloat16: "bf16"}
+DTYPES = (*PRECISIONS, torch.int8)
 _SHAPES_KEPT = 4
 """Compiled shapes that a part keeps: those of a run are two or three."""
 
@@ -36,7 +40,8 @@ class OpenVinoParts:
         unet: `UNet2DConditionModel` on the CPU.
         vae: `AutoencoderKL`.
         vocoder: `SpeechT5HifiGan`.
-        dtype: precision of the products, float32 or bfloat16; tensors in and out are float32.
+        dtype: precision of the products, float32 or bfloat16; tensors in and out are float32. int8 is for the UNet
+            alone, once `quantize` is called; the rest is then in what is fast on this machine.
         folder: where converted parts are kept; `musicldm/openvino` in the user's folder of caches where None.
 
     Attributes:
@@ -48,19 +53,32 @@ class OpenVinoParts:
     """
 
     def __init__(self, unet: Any, vae: Any, vocoder: Any, dtype: torch.dtype, folder: Path | None = None) -> None:
-        if dtype not in PRECISIONS:
-            raise unknown_choice("dtype of OpenVINO", dtype, PRECISIONS)
+        if dtype not in DTYPES:
+            raise unknown_choice("dtype of OpenVINO", dtype, DTYPES)
         if any(module.dtype != torch.float32 or module.device.type != "cpu" for module in (unet, vae, vocoder)):
             raise InvalidInputError("OpenVINO computes on the CPU from weights in float32: load the model so")
         runtime = _runtime()
         self.dtype = dtype
         self._modules = (unet, vae, vocoder)
         self._versions = _versions(self._modules)
-        store = _Store(runtime, folder or cache_folder() / "openvino", dtype)
+        products = fast_dtype("cpu") if dtype == torch.int8 else dtype
+        store = _Store(runtime, folder or cache_folder() / "openvino", products)
         bins = vocoder.config.model_in_dim // 2 ** (len(vae.config.block_out_channels) - 1)
         self.unet = OpenVinoUnet(unet, store, bins)
         self.vae = OpenVinoVae(vae, store, bins)
         self.vocoder = OpenVinoVocoder(vocoder, store)
+
+    def quantize(self, rehearse: Callable[[], None]) -> None:
+        """Lets the UNet compute with eight bits from now on.
+
+        Args:
+            rehearse: makes music with these parts, which shows in what ranges the UNet's numbers lie; called where no
+                quantised UNet is kept.
+
+        Raises:
+            MissingDependencyError: it has to be made, and nncf is not installed.
+        """
+        self.unet.quantize(rehearse)
 
     def check(self) -> None:
         """Nothing if the modules are as they were when they were converted.
@@ -90,10 +108,13 @@ class OpenVinoUnet(_Part):
     def __init__(self, unet: Any, store: _Store, bins: int) -> None:
         super().__init__(unet)
         self.up_blocks = unet.up_blocks
+        self._unet, self._store = unet, store
+        self._heard: list[tuple[Any, ...]] | None = None
         levels, width = len(unet.up_blocks), unet.config.projection_class_embeddings_input_dim
         # No multiple of what the levels divide by, so that the trace takes the sizes of skips and not their doubles.
         frames = 2**levels + max(1, 2 ** (levels - 1) // 2)
         inputs = (torch.randn(2, unet.config.in_channels, frames, bins), torch.tensor(500.0), torch.randn(2, width))
+        self._outermost: Network | None = None
         if levels == 1:
             self._all = store.network("unet", unet, _Plain(unet), inputs)
             return
@@ -109,14 +130,37 @@ class OpenVinoUnet(_Part):
 
     def evaluate_all(self, sample: torch.Tensor, timestep: Any, **options: Any) -> Any:
         """The same, and the features that came up to the outermost level."""
-        prediction, *features = self._all(sample, torch.tensor(float(timestep)), _labels(options))
+        inputs = sample, torch.tensor(float(timestep)), _labels(options)
+        prediction, *features = self._all(*inputs)
+        if self._heard is not None:
+            self._heard.append(tuple(tensor.detach().clone().numpy() for tensor in (*inputs, *features)))
         return (prediction,), features[0] if features else None
 
     def evaluate_outermost(
         self, features: torch.Tensor, sample: torch.Tensor, timestep: Any, **options: Any
     ) -> tuple[torch.Tensor]:
         """What the UNet gives when these features come up to its outermost level."""
+        assert self._outermost is not None
         return (self._outermost(sample, torch.tensor(float(timestep)), _labels(options), features)[0],)
+
+    def quantize(self, rehearse: Callable[[], None]) -> None:
+        """See `OpenVinoParts.quantize`."""
+
+        @functools.cache
+        def heard() -> list[tuple[Any, ...]]:
+            evaluations: list[tuple[Any, ...]] = []
+            self._heard = evaluations
+            try:
+                rehearse()
+            finally:
+                self._heard = None
+            return evaluations
+
+        store, unet = self._store, self._unet
+        everything = store.quantized("unet", unet, lambda: [arrays[:3] for arrays in heard()])
+        if self._outermost is not None:
+            self._outermost = store.quantized("unet_outermost", unet, heard)
+        self._all = everything
 
 
 def _labels(options: Mapping[str, Any]) -> torch.Tensor:
@@ -204,11 +248,24 @@ class _Store:
 
     def network(self, name: str, module: Any, traced: nn.Module, inputs: tuple[torch.Tensor, ...]) -> Network:
         """What `traced`, made of the weights of `module`, computes of tensors like `inputs` in number and rank."""
-        if id(module) not in self._digests:
-            self._digests[id(module)] = _digest(module)
-        place = self.folder / self._digests[id(module)] / f"{name}.xml"
+        place = self._place(name, module)
         if not place.is_file():
             self._convert(traced, inputs, place)
+        return self._read(place)
+
+    def quantized(self, name: str, module: Any, inputs: Callable[[], Sequence[tuple[Any, ...]]]) -> Network:
+        """The network of this name, quantised in the ranges that it takes with these inputs."""
+        place = self._place(f"{name}_{quantization.NAME}", module)
+        if not place.is_file():
+            self._save(quantization.quantized(self.core.read_model(self._place(name, module)), inputs()), place)
+        return self._read(place)
+
+    def _place(self, name: str, module: Any) -> Path:
+        if id(module) not in self._digests:
+            self._digests[id(module)] = _digest(module)
+        return self.folder / self._digests[id(module)] / f"{name}.xml"
+
+    def _read(self, place: Path) -> Network:
         model = self.core.read_model(place)
         settings = {
             "INFERENCE_PRECISION_HINT": PRECISIONS[self.dtype],
@@ -218,12 +275,15 @@ class _Store:
         return _Network(self.core, model, settings)
 
     def _convert(self, traced: nn.Module, inputs: tuple[torch.Tensor, ...], place: Path) -> None:
-        """Writes beside the place and renames, so that what is there is whole."""
-        place.parent.mkdir(parents=True, exist_ok=True)
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore", TracerWarning)
             warnings.simplefilter("ignore", DeprecationWarning)
             model = self.runtime.convert_model(traced, example_input=inputs if len(inputs) > 1 else inputs[0])
+        self._save(model, place)
+
+    def _save(self, model: Any, place: Path) -> None:
+        """Writes beside the place and renames, so that what is there is whole."""
+        place.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=place.parent) as folder:
             made = Path(folder) / place.name
             self.runtime.save_model(model, made, compress_to_fp16=False)

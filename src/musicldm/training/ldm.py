@@ -19,6 +19,7 @@ from musicldm.data.arrays import Sharded
 from musicldm.data.conditions import Conditions
 from musicldm.data.mixup import MixupOptions
 from musicldm.errors import InvalidInputError, unknown_choice
+from musicldm.training.attention import plain_where_small
 from musicldm.training.examples import Examples, Mixing
 from musicldm.training.lora import add_lora, save_lora
 from musicldm.training.studio import Studio
@@ -271,6 +272,7 @@ class LdmTask:
             mixing=mixing,
         )
         model = unet if unet is not None else build_unet(recipe, latents.shape[1] // 2)
+        plain_where_small(model)
         self.unet: Any = model
         if recipe.lora_rank:
             add_lora(model, recipe.lora_rank)
