@@ -29,6 +29,7 @@ import torch
 
 from mixup_comparison_table import write_results
 from model_card import circumstances, fingerprint, plain
+from musicldm.checkpoints.devices import choose_device, dtypes_of_parts, fast_dtype
 from musicldm.checkpoints.resolve import parts_folder
 from musicldm.data.clips import ClipStore
 from musicldm.data.mixup import MixupOptions
@@ -79,6 +80,7 @@ def main() -> None:
     settings = {
         "steps": options.steps, "init": options.init, "generations": options.generations,
         "clips": options.sizes, "seeds": options.seeds, "judges": fingerprint(options.judges),
+        "mixed_precision": options.mixed_precision,
     }  # fmt: skip
     rows = []
     for run in runs:
@@ -122,6 +124,7 @@ def trained(run: Run, data: Path, options: argparse.Namespace) -> Path:
             init=parts_folder(options.init) if options.init != "none" else None,
             model=parts_folder(options.model),
             device=options.device,
+            mixed_precision=options.mixed_precision,
         )
     return out
 
@@ -131,9 +134,10 @@ def sung(out: Path, options: argparse.Namespace) -> Waves:
     """Waves (n, samples), the first caption of each of the first n held-out clips from the seed of its number."""
     from diffusers import UNet2DConditionModel
 
-    pipe = MusicLDMPipeline.from_pretrained(options.model)
-    pipe.register_modules(unet=UNet2DConditionModel.from_pretrained(out / "unet"))
-    pipe.set_progress_bar_config(disable=True)
+    dtype = fast_dtype(choose_device(options.device))
+    pipe = MusicLDMPipeline.from_pretrained(options.model, dtype=dtypes_of_parts(dtype))
+    pipe.register_modules(unet=UNet2DConditionModel.from_pretrained(out / "unet", torch_dtype=dtype))
+    pipe.to(choose_device(options.device)).set_progress_bar_config(disable=True)
     rows = ClipStore(options.test).rows[: options.generations]
     waves = []
     for start in range(0, len(rows), BATCH):
@@ -206,6 +210,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--generations", type=int, default=500)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--mixed-precision", choices=("no", "bf16", "fp16"), default="no", help="of the trainings")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.set_defaults(seed=0)
     return parser.parse_args()

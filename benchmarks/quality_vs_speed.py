@@ -1,7 +1,7 @@
 """Quality against speed: `python benchmarks/quality_vs_speed.py --model M --judges J --corpus TEST`.
 
 Each row is a way to sample: a scheduler and its spacing, steps, precision, engine, and the levers (guidance in an
-interval of noise, reused deep features). All make the same prompts from the same seeds in one run. What is told of each:
+interval of noise, reused deep features). All make the same prompts from the same seeds in one run. Told of each:
 
 seconds     for one clip of the model's own length, warm and unscored, the median of five, all rows in turn
 clap        CLAP score; genre, drums, lead, tempo: shares that judges and tempo tracker hear right

@@ -408,6 +408,22 @@ def test_half_precision_gives_float32_waves_close_to_those_of_full(tiny_model_di
     assert result.scores == pytest.approx(full.scores, abs=0.05)
 
 
+def test_a_compiled_unet_is_one_graph_and_makes_the_same_waves(tiny_model_dir: Path, pipe: Any) -> None:
+    graphs: list[torch.fx.GraphModule] = []
+
+    def backend(graph: torch.fx.GraphModule, _: Any) -> Any:
+        graphs.append(graph)
+        return graph.forward
+
+    compiled = MusicLDMPipeline.from_pretrained(tiny_model_dir)
+    compiled.set_progress_bar_config(disable=True)
+    compiled.set_scheduler("ddim")
+    compiled.unet.compile(backend=backend, fullgraph=True)
+    made = compiled("happy techno", generator=seeded(), num_inference_steps=3).audios
+    np.testing.assert_allclose(made, pipe("happy techno", generator=seeded(), num_inference_steps=3).audios, atol=1e-6)
+    assert len(graphs) == 1
+
+
 def test_precision_can_be_changed_afterwards(tiny_model_dir: Path) -> None:
     pipeline = MusicLDMPipeline.from_pretrained(tiny_model_dir, dtype=torch.float16).to(torch.float32)
     pipeline.set_progress_bar_config(disable=True)

@@ -151,6 +151,39 @@ def test_ray_gives_each_items_own_result(tmp_path: Path) -> None:
     assert said.splitlines()[-1] == str([(0, 0), (1, 7), (2, 0), (3, 0), (4, 0)])
 
 
+CLUSTER_PROGRAM = """
+import json
+import ray
+from ray.cluster_utils import Cluster
+from musicldm.data.engines import Engine
+
+def where(item):
+    return ray.get_runtime_context().get_node_id()
+
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+cluster.add_node(num_cpus=1)
+ran = dict(Engine("ray", address=cluster.address)(where, list(range(4))))
+left = not ray.is_initialized()
+ray.init(address=cluster.address, logging_level="error")
+nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
+print(json.dumps({"ran": ran, "left": left, "nodes": nodes}))
+"""
+
+
+@pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra ray")
+def test_work_is_done_on_the_cluster_of_an_address_which_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(CLUSTER_PROGRAM, encoding="utf-8")
+    eager = {**os.environ, "RAY_worker_niceness": "0"}
+    done = subprocess.run(
+        [sys.executable, tmp_path / "program.py"], check=True, capture_output=True, text=True, timeout=180, env=eager
+    )
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert sorted(told["ran"]) == ["0", "1", "2", "3"]
+    assert len(told["nodes"]) == 2
+    assert set(told["ran"].values()) <= set(told["nodes"])
+    assert told["left"]
+
+
 RAY_PROGRAM = """
 import sys, time
 from pathlib import Path
