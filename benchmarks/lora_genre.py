@@ -37,13 +37,15 @@ def main() -> None:
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(dir=options.work) as folder:
         lora = trained(Path(folder), options)
+        steps = json.loads((lora / "log.jsonl").read_text(encoding="utf-8").splitlines()[-1])["step"]
         shares = {str(scale): heard(lora, scale, options) for scale in SCALES}
     base = [float(hit) for hit in shares["0.0"]]
     report = {
         "genre": options.genre,
         "share_of_genre": {scale: estimate(hits) for scale, hits in shares.items()},
         "more_than_without": {scale: difference([float(hit) for hit in hits], base) for scale, hits in shares.items()},
-        "training": {"clips": options.clips, "minutes": options.minutes, "rank": options.rank},
+        "training": {name: getattr(options, name) for name in ("clips", "minutes", "rank", "mixed_precision")}
+        | {"steps": steps},
         "judges": fingerprint(options.judges),
         "run": {"model": options.model, **circumstances(options, time.perf_counter() - started)},
     }
@@ -63,7 +65,7 @@ def trained(work: Path, options: argparse.Namespace) -> Path:
     places = ("--data", work / "data", "--out", work / "lora", "--init", options.model, "--model", options.model)
     command(
         "train", "ldm", *places, "--lora", options.rank, "--condition", "text", "--minutes", options.minutes,
-        "--device", "cpu",
+        "--device", "cpu", "--mixed-precision", options.mixed_precision,
     )  # fmt: skip
     return work / "lora"
 
@@ -75,7 +77,7 @@ def command(*words: object) -> None:
 
 def heard(lora: Path, scale: float, options: argparse.Namespace) -> list[bool]:
     """Of each prompt, whether the genre is heard."""
-    pipe = MusicLDMPipeline.from_pretrained(options.model)
+    pipe = MusicLDMPipeline.from_pretrained(options.model, dtype="auto")
     pipe.set_progress_bar_config(disable=True)
     if scale:
         pipe.load_lora(lora, scale)
@@ -98,6 +100,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--genre", default="metal")
     parser.add_argument("--clips", type=int, default=120)
     parser.add_argument("--minutes", type=float, default=8.0)
+    parser.add_argument("--mixed-precision", choices=("no", "bf16"), default="no")
     parser.add_argument("--rank", type=int, default=16)
     parser.add_argument("--prompts", type=int, default=60)
     parser.add_argument("--batch-size", type=int, default=4)
