@@ -66,7 +66,7 @@ def main() -> None:
         recipe, name = options.one
         print(json.dumps(measured(recipe, name, options)))
         return
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, Any] = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.is_file() else {}
     for recipe in options.recipes:
         rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in options.variants}
         for _ in range(options.rounds):
@@ -75,16 +75,16 @@ def main() -> None:
                 done = subprocess.run([*line, "--device", options.device], check=True, stdout=subprocess.PIPE)
                 told.append(json.loads(done.stdout))
                 print(recipe, name, told[-1], flush=True)
-        found[recipe] = {**SIZES[recipe], "variants": together(rounds)}
-    report = {
-        "recipes": found,
-        "rounds": options.rounds,
-        "hardware": f"{processor()}, {torch.get_num_threads()} of {os.cpu_count()} cores, {options.device}",
-        "load": round(os.getloadavg()[0], 1),
-        "versions": {name: version(name) for name in PACKAGES},
-        "date": datetime.now(UTC).date().isoformat(),
-    }
-    RESULT.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        found[recipe] = {
+            **SIZES[recipe],
+            "variants": together(rounds),
+            "rounds": options.rounds,
+            "hardware": f"{processor()}, {torch.get_num_threads()} of {os.cpu_count()} cores, {options.device}",
+            "load": round(os.getloadavg()[0], 1),
+            "versions": {name: version(name) for name in PACKAGES},
+            "date": datetime.now(UTC).date().isoformat(),
+        }
+        RESULT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 def together(rounds: Mapping[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
