@@ -331,7 +331,7 @@ def resolve_only(choices: Choices) -> None:
         (["x", "--dtype", "int8"], "dtype int8 with engine torch: only engine openvino computes with int8"),
         (["x", "--preset", "draft", "--steps", "0"], "steps 0: it must be at least 1"),
         (["x", "--cache-interval", "0"], "cache interval 0: it must be at least 1"),
-        (["x", "--dtype", "int8"], "unknown dtype 'int8': choose one of auto, float32"),
+        (["x", "--dtype", "int4"], "unknown dtype 'int4': choose one of auto, float32"),
         (["x", "--format", "aac"], "unknown audio format 'aac': choose one of wav"),
         (["x", "-o", "a.aac"], "unknown audio format 'aac': choose one of wav"),
         (["x", "-o", "a.mp3", "--format", "wav"], "-o a.mp3 ends in mp3, but --format is wav"),
