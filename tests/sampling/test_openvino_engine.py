@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -108,6 +109,13 @@ def test_the_products_of_the_unet_are_of_eight_bits(eight_bits: MusicLDMPipeline
             if "onvolution" in str(one["layerType"].astype(str))
         ]
         assert sum(kind in ("i8", "u8") for kind in kinds) > len(kinds) / 2
+
+
+def test_what_reads_prompt_and_noise_level_keeps_its_bits(eight_bits: MusicLDMPipeline) -> None:
+    ops = eight_bits._openvino.unet._all._model.get_ops()
+    names = [op.get_friendly_name() for op in ops if op.get_type_name() == "FakeQuantize"]
+    assert any("resnets" in name for name in names)
+    assert [name for name in names if re.search("time_emb|class_embedding|conv_in|conv_out", name)] == []
 
 
 def test_it_is_quantised_once_and_then_without_nncf(

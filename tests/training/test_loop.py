@@ -16,6 +16,7 @@ from musicldm.data.conditions import Conditions
 from musicldm.errors import InvalidInputError, TrainingError
 from musicldm.training import clap as clap_module
 from musicldm.training import loop as loop_module
+from musicldm.training.attention import PlainWhereSmall
 from musicldm.training.checkpoint import CHECKPOINT
 from musicldm.training.clap import make_task as make_clap
 from musicldm.training.ldm import LdmRecipe, LdmTask
@@ -103,6 +104,11 @@ def ldm_task(store: ClipStore, _: Path) -> Task:
 
 def clap_task(store: ClipStore, _: Path) -> Task:
     return make_clap(RECIPE, store.part(slice(0, 10)), store.part(slice(10, 12)))
+
+
+def test_a_unet_trains_with_the_attention_that_is_fast_here(tones: ClipStore, tmp_path: Path) -> None:
+    processors = ldm_task(tones, tmp_path).modules["unet"].attn_processors.values()
+    assert {type(one) for one in processors} == {PlainWhereSmall}
 
 
 TASKS = {"vae": vae_task, "vocoder": vocoder_task, "clap": clap_task, "ldm": ldm_task}
