@@ -303,8 +303,7 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionL
 
         Args:
             dtype: precision of the products, float32 or bfloat16; what is fast on this machine where None. int8: the
-                UNet's weights and activations of eight bits, fitted once to music that it makes for that, which takes
-                up to some minutes.
+                UNet's weights and activations of eight bits, fitted once to music that it makes for that.
             cache_dir: where converted parts are kept; `musicldm/openvino` in the user's folder of caches where None.
 
         Raises:

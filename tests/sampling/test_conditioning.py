@@ -109,7 +109,7 @@ def test_the_empty_prompt_is_encoded_again_after_every_change(pipe: MusicLDMPipe
     assert cache.get(pipe.text_encoder, pipe.tokenizer, CPU).dtype == torch.float64
 
 
-def test_an_embedding_depends_to_the_last_bit_on_the_texts_beside_it(pipe: MusicLDMPipeline) -> None:
+def test_an_embedding_is_to_the_last_bit_the_same_whatever_texts_are_beside_it(pipe: MusicLDMPipeline) -> None:
     texts = ["jazz", "a calm and dreamy song with soft piano", "jazz"]
     tower, tokenizer, cpu = pipe.text_encoder, pipe.tokenizer, torch.device("cpu")
     with torch.no_grad():

@@ -106,11 +106,6 @@ def clap_task(store: ClipStore, _: Path) -> Task:
     return make_clap(RECIPE, store.part(slice(0, 10)), store.part(slice(10, 12)))
 
 
-def test_a_unet_trains_with_the_attention_that_is_fast_here(tones: ClipStore, tmp_path: Path) -> None:
-    processors = ldm_task(tones, tmp_path).modules["unet"].attn_processors.values()
-    assert {type(one) for one in processors} == {PlainWhereSmall}
-
-
 TASKS = {"vae": vae_task, "vocoder": vocoder_task, "clap": clap_task, "ldm": ldm_task}
 
 
@@ -154,6 +149,11 @@ def test_a_killed_run_resumes_with_the_losses_of_an_unbroken_one(
     torch.manual_seed(99)
     resumed = LoopOptions(tmp_path / "broken", steps=6, device="cpu", resume=True)
     assert recorded(make(tones, tmp_path), resumed) == pytest.approx(whole[3:], rel=1e-6)
+
+
+def test_a_unet_trains_with_the_attention_that_is_fast_here(tones: ClipStore, tmp_path: Path) -> None:
+    processors = ldm_task(tones, tmp_path).modules["unet"].attn_processors.values()
+    assert {type(one) for one in processors} == {PlainWhereSmall}
 
 
 def test_the_loop_finds_the_known_optimum(tmp_path: Path) -> None:

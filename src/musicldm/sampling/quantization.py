@@ -38,7 +38,6 @@ def quantized(model: Any, inputs: Sequence[tuple[Any, ...]]) -> Any:
     Raises:
         MissingDependencyError: nncf is not installed.
     """
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     try:
         import nncf
     except ImportError as error:

@@ -2,7 +2,7 @@
 
 The fused attention of PyTorch 2.13 is slow there in its backward pass: without it a training step of the default model
 takes about seven eighths of the time (`benchmarks/training_step.py`). It is there to spare memory, so it stays where
-the scores are many; and in float32, where it is the faster one.
+the scores are many, and in float32.
 """
 
 from __future__ import annotations
