@@ -1,8 +1,9 @@
 """How fast music is prepared, in how much memory: `python benchmarks/prepare_speed.py [--clips 1000 50000]`.
 
-Composed clips are prepared by one worker in a process of its own, first without and then with a model's latents and
-embeddings, whose peak of memory is that of the process. Larger numbers of clips than were composed are made of copies
-that differ in one sample. The figures go to benchmarks/results/prepare_speed.json.
+Composed clips are prepared by one worker in a process of its own, whose peak of memory is measured: with the beats that
+they come with, with tracked ones, and with a model's latents and embeddings, the latents in float32 and in bfloat16.
+Larger numbers of clips than were composed are made of copies that differ in one sample.
+The figures go to benchmarks/results/prepare_speed.json.
 
 The whole measurement: `python benchmarks/prepare_speed.py --clips 1000 10000 50000 --encoded 1000` (50 GB of disk).
 """
@@ -44,7 +45,7 @@ def main() -> None:
     """Measures, prints and stores."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=int, nargs="+", default=[1000], help="sizes to prepare without a model")
-    parser.add_argument("--encoded", type=int, default=COMPOSED, help="clips to prepare with a model")
+    parser.add_argument("--encoded", type=int, default=COMPOSED, help="clips to track or encode")
     parser.add_argument("--model", default="default")
     parser.add_argument("--work", type=Path, help="folder for corpus and prepared data, a temporary one by default")
     options = parser.parse_args()
@@ -52,13 +53,21 @@ def main() -> None:
         work = Path(folder)
         command("corpus", work / "composed", "--clips", COMPOSED)
         plain = [measured(work, count) for count in options.clips]
-        encoded = measured(work, options.encoded, "--model", options.model)
+        tracked = measured(work, options.encoded, "--beats", "model")
+        encoded = {
+            precision: measured(work, options.encoded, "--model", options.model, "--mixed-precision", precision)
+            for precision in ("no", "bf16")
+        }
     report = {
         "waves_and_mels": plain,
-        "with_latents_and_embeddings": {"model": options.model, **encoded},
+        "with_tracked_beats": tracked,
+        "with_latents_and_embeddings": {"model": options.model, **encoded["no"]},
+        "with_latents_in_bfloat16": {"model": options.model, **encoded["bf16"]},
         "cpu_hours_for_466_hours": {
             "waves_and_mels": round(PUBLISHED_HOURS / plain[-1]["hours_an_hour_and_core"], 2),
-            "with_latents_and_embeddings": round(PUBLISHED_HOURS / encoded["hours_an_hour_and_core"], 2),
+            "with_tracked_beats": round(PUBLISHED_HOURS / tracked["hours_an_hour_and_core"], 2),
+            "with_latents_and_embeddings": round(PUBLISHED_HOURS / encoded["no"]["hours_an_hour_and_core"], 2),
+            "with_latents_in_bfloat16": round(PUBLISHED_HOURS / encoded["bf16"]["hours_an_hour_and_core"], 2),
         },
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "load": [round(one, 1) for one in os.getloadavg()],

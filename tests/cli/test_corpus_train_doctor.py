@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from musicldm.checkpoints.resolve import DEFAULT_FOLDER
+from musicldm.cli.doctor import EXTRAS
 from musicldm.corpus import build
 from musicldm.data.mixup import MixupOptions
 from musicldm.errors import MissingDependencyError
@@ -69,7 +71,7 @@ def test_train_passes_on_other_options(command, monkeypatch: pytest.MonkeyPatch)
     defaults = {
         "part": "vae", "data": Path("d"), "out": Path("o"), "recipe": "default", "changes": {}, "minutes": 2.5,
         "steps": None, "resume": True, "init": DEFAULT_FOLDER, "model": None, "device": "auto", "mixed_precision": "no",
-        "seed": 0, "accumulate": 1, "checkpointing": False, "compile": False, "patience": None,
+        "seed": 0, "accumulate": 1, "checkpointing": False, "compile": False, "patience": None, "tracker": None,
     }  # fmt: skip
     assert seen == defaults
     Path("m").mkdir()
@@ -78,6 +80,7 @@ def test_train_passes_on_other_options(command, monkeypatch: pytest.MonkeyPatch)
         "--learning-rate", 0.1, "--condition", "both", "--prediction", "epsilon", "--min-snr", 5, "--lora", 8,
         "--mixup", "bam", "--mixup-prob", 0.25, "--mixup-sound", "mixed", "--mixup-captions", "joined",
         "--mixup-with", "fold-tempo,match-loudness", "--accumulate", 4, "--checkpointing", "--compile", "--patience", 2,
+        "--tracker", "trackio",
     )  # fmt: skip
     assert outcome.code == 0
     changes = {
@@ -86,7 +89,9 @@ def test_train_passes_on_other_options(command, monkeypatch: pytest.MonkeyPatch)
         "mixup": MixupOptions("bam", 0.25, "mixed", "joined", fold_tempo=True, match_loudness=True),
     }  # fmt: skip
     assert seen["changes"] == changes
-    assert [seen[name] for name in ("accumulate", "checkpointing", "compile", "patience")] == [4, True, True, 2]
+    assert [seen[name] for name in ("accumulate", "checkpointing", "compile", "patience", "tracker")] == [
+        4, True, True, 2, "trackio",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -129,10 +134,16 @@ def test_doctor_finds_fault_with_a_whole_model_or_none_with_a_broken_one(
     assert "model broken\tbad\tbroken is not a MusicLDM" in outcome.out
 
 
+def test_doctor_knows_every_extra_that_asks_for_packages() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    asking = {name for name, packages in project["optional-dependencies"].items() if packages} - {"dev"}
+    assert asking | {"corpus"} == set(EXTRAS)
+
+
 def test_doctor_gives_no_advice_on_what_is_missing(
     command, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("musicldm.cli.doctor.find_spec", lambda name: None)
+    monkeypatch.setattr("musicldm.cli.doctor._installed", lambda package: False)
     monkeypatch.setattr(build, "FONT_PATHS", (Path("gone.sf2"),))
     outcome = command("doctor", "--model", tiny_model_dir)
     assert outcome.code == 0

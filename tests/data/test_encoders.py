@@ -63,6 +63,20 @@ def test_a_model_that_comes_later_adds_what_it_would_have_added_at_once(tmp_path
     assert prepare(src, tmp_path / "later", SETTINGS, engine=HERE, model=model, device="cpu").worked_on == 0
 
 
+def test_bfloat16_is_for_the_latents_alone(tmp_path: Path, model: Path) -> None:
+    src = tones(tmp_path / "src", 3)
+    for folder, precision in (("full", "no"), ("half", "bf16")):
+        prepare(src, tmp_path / folder, SETTINGS, engine=HERE, model=model, device="cpu", mixed_precision=precision)
+    full, half = contents(tmp_path / "full"), contents(tmp_path / "half")
+    assert {name for name in full if full[name] != half[name] and name.endswith(".npy")} == {
+        name for name in full if "latents-" in name
+    }
+    name = latents_name(Encoders.load(model).vae)
+    one, other = (np.asarray(ClipStore(tmp_path / folder).array(name), np.float32) for folder in ("full", "half"))
+    means = slice(0, one.shape[1] // 2)
+    assert 0 < np.abs(one - other)[:, means].mean() < 0.01 * one[:, means].std()
+
+
 def test_only_new_clips_are_encoded(
     tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, small_shards: None
 ) -> None:
@@ -115,10 +129,12 @@ def test_a_crop_drawn_by_the_extractor_is_always_the_same(model: Path) -> None:
     assert np.random.get_state()[1][:5].tolist() == drawn
 
 
-def test_folders_without_encoders_and_devices_that_are_not_there_are_refused(tmp_path: Path, model: Path) -> None:
+def test_folders_without_encoders_and_unknown_devices_and_precisions_are_refused(tmp_path: Path, model: Path) -> None:
     src = tones(tmp_path / "src", 1)
     with pytest.raises(CheckpointError, match="has no vae/ and no text_encoder/"):
         prepare(src, tmp_path / "out", SETTINGS, engine=HERE, model=tmp_path)
     with pytest.raises(InvalidInputError, match="device 'tpu' is not available here: choose one of auto"):
         prepare(src, tmp_path / "out", SETTINGS, engine=HERE, model=model, device="tpu")
+    with pytest.raises(InvalidInputError, match=r"mixed precision 'int8'.* no, bf16, fp16"):
+        prepare(src, tmp_path / "out", SETTINGS, engine=HERE, model=model, mixed_precision="int8")
     assert not (tmp_path / "out").exists()

@@ -1,7 +1,7 @@
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +20,18 @@ from musicldm.training.attention import PlainWhereSmall
 from musicldm.training.checkpoint import CHECKPOINT
 from musicldm.training.clap import make_task as make_clap
 from musicldm.training.ldm import LdmRecipe, LdmTask
-from musicldm.training.log import Samples
+from musicldm.training.log import Journal
 from musicldm.training.loop import Loop, LoopOptions, learning_rate_factor, next_clips
 from musicldm.training.task import Schedule, Task, Turn
 from musicldm.training.vae import VaeRecipe, VaeTask
 from musicldm.training.vocoder import VocoderRecipe, VocoderTask
 
 from .tiny_encoder import RECIPE, tiny_encoder
+
+
+@dataclass(frozen=True)
+class Rate:
+    learning_rate: float
 
 
 class Quadratic:
@@ -41,6 +46,7 @@ class Quadratic:
     batch_size = 4
 
     def __init__(self, rate: float = 0.05) -> None:
+        self.recipe = Rate(rate)
         self.values = np.arange(10, dtype=np.float32)
         self.modules = nn.ModuleDict({"point": nn.Linear(1, 1, bias=False)})
         self.turns = (Turn("generator", ("point",), rate, max_grad_norm=1e9),)
@@ -401,7 +407,7 @@ def test_samples_are_kept_as_sound_and_picture(tmp_path: Path) -> None:
     picture[0, 1] = 1.0
     time = np.arange(8000) / 8000
     wave = (0.5 * np.sin(2 * np.pi * 440 * time)).astype(np.float32)
-    Samples(tmp_path, None, 8000).write({"caption0/wave": wave, "caption0/latent": picture}, 12)
+    Journal(tmp_path, 8000).samples({"caption0/wave": wave, "caption0/latent": picture}, 12)
     folder = tmp_path / "samples" / "step-0000012" / "caption0"
     heard, rate = soundfile.read(folder / "wave.wav")
     assert rate == 8000

@@ -28,8 +28,11 @@ EXTRAS = {
     "ray": ("ray",),
     "openvino": ("openvino",),
     "int8": ("openvino", "nncf"),
+    "novelty": ("faiss-cpu", "matplotlib"),
+    "trackio": ("trackio",),
+    "wandb": ("wandb",),
 }
-"""What each extra's work imports, by name of the package."""
+"""The packages that each extra's work imports."""
 HARMFUL = ("torchaudio", "torchvision")
 """Where their build does not fit torch's, parts of diffusers and transformers no longer import."""
 
@@ -106,9 +109,17 @@ def _cached(hub_id: str) -> str:
 
 def _extras() -> Iterator[Finding]:
     for extra, packages in EXTRAS.items():
-        missing = [name for name in packages if find_spec(name.replace("-", "_")) is None]
+        missing = [name for name in packages if not _installed(name)]
         advice = "; ".join(str(MissingDependencyError(name, extra)) for name in missing)
         yield Finding(f"extra {extra}", "missing" if missing else "ok", advice or ", ".join(packages))
+
+
+def _installed(package: str) -> bool:
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def _sound_fonts() -> Finding:

@@ -36,6 +36,9 @@ def prepare(
     engine: Annotated[str, typer.Option(metavar="local|ray", show_default=True)] = "local",
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster; without one it is started here.")] = None,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Of --model.", show_default=True)] = "auto",
+    mixed_precision: Annotated[
+        str, typer.Option(metavar="no|bf16|fp16", help="Of the VAE in --model.", show_default=True)
+    ] = "no",
 ) -> None:
     """Prepare music to train on: clips, log-mels, latents, embeddings; only what is new or changed."""
     from musicldm.audio import MelSpec
@@ -54,6 +57,7 @@ def prepare(
             settings,
             model=None if model is None else parts_folder(model),
             device=device,
+            mixed_precision=mixed_precision,
             engine=engine_here,
             progress=lambda what, done, total: advance(done, total, what),
         )

@@ -65,6 +65,10 @@ def train(
     compile_parts: Annotated[
         bool, typer.Option("--compile", help="torch.compile, for long runs.", rich_help_panel=_LENGTH)
     ] = False,
+    tracker: Annotated[
+        str | None,
+        typer.Option(metavar="trackio|wandb", help="Curves and samples go there too.", rich_help_panel=_LENGTH),
+    ] = None,
     condition: Annotated[
         str | None,
         typer.Option(
@@ -134,6 +138,7 @@ def train(
         checkpointing=checkpointing,
         compile=compile_parts,
         patience=patience,
+        tracker=tracker,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -22,27 +23,35 @@ from musicldm.data.manifest import CLIPS, Shard
 from musicldm.errors import CheckpointError, unknown_choice
 
 KINDS = ("latents", "texts", "sounds")
+PRECISIONS = {"no": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 _TEXTS, _WAVES = 64, 8
 Embeddings = npt.NDArray[np.float16]
 
 
 @dataclass(frozen=True)
 class Encoders:
-    """Parts of a model folder in evaluation mode; None for those it has not, or that are not asked for."""
+    """Parts of a model folder in evaluation mode; None for those it has not, or that are not asked for.
+
+    `mixed_precision` ("no", "bf16" or "fp16") is that of the VAE alone, as embeddings of two tempi lie closer together
+    than the steps of half precision; the latents keep their name, from which they differ less than 1 % of a deviation.
+    """
 
     vae: Any = None
     clap: Any = None
     tokenizer: Any = None
     extractor: Any = None
+    mixed_precision: str = "no"
 
     @classmethod
-    def load(cls, folder: Path, device: str = "cpu") -> Encoders:
+    def load(cls, folder: Path, device: str = "cpu", mixed_precision: str = "no") -> Encoders:
         """What is there of `vae/`, `text_encoder/` (CLAP) with `tokenizer/`, and `feature_extractor/`.
 
         Raises:
-            InvalidInputError: a device that this machine does not have.
+            InvalidInputError: a device that this machine does not have, or an unknown precision.
             CheckpointError: neither VAE nor CLAP is there, or one cannot be loaded.
         """
+        if mixed_precision not in PRECISIONS:
+            raise unknown_choice("mixed precision", mixed_precision, tuple(PRECISIONS))
         from diffusers import AutoencoderKL
         from diffusers.utils import logging as diffusers_logging
         from transformers import AutoTokenizer, ClapFeatureExtractor, ClapModel
@@ -60,13 +69,18 @@ class Encoders:
         for model in (vae, clap):
             if model is not None:
                 model.to(place).eval()
-        return cls(vae, clap, tokenizer, extractor)
+        return cls(vae, clap, tokenizer, extractor, mixed_precision)
 
     @classmethod
     @lru_cache(maxsize=1)
-    def cached(cls, folder: Path, device: str) -> Encoders:
+    def cached(cls, folder: Path, device: str, mixed_precision: str) -> Encoders:
         """As `load`, once in a process."""
-        return cls.load(folder, device)
+        return cls.load(folder, device, mixed_precision)
+
+    def vae_precision(self) -> AbstractContextManager[object]:
+        """What the VAE is called under."""
+        dtype = PRECISIONS[self.mixed_precision]
+        return nullcontext() if dtype is None else torch.autocast(next(self.vae.parameters()).device.type, dtype)
 
     def array_names(self, kinds: Sequence[str] = KINDS) -> dict[str, str]:
         """The names of the arrays that these encoders make, of those wanted."""
@@ -165,7 +179,8 @@ def _encode(kind: str, shard: Shard, encoders: Encoders, places: npt.NDArray[np.
         captions = [caption for row in read_rows(shard.folder / CLIPS) for caption in row.captions]
         yield embed_texts(encoders.clap, encoders.tokenizer, [captions[place] for place in places])
     elif kind == "latents":
-        yield from encode_mels(encoders.vae, mapped(shard.folder / "mels.npy"), places)
+        with encoders.vae_precision():
+            yield from encode_mels(encoders.vae, mapped(shard.folder / "mels.npy"), places)
     else:
         yield from _encode_waves(encoders, shard, places)
 

@@ -62,6 +62,7 @@ def prepare(
     *,
     model: Path | None = None,
     device: str = "auto",
+    mixed_precision: str = "no",
     engine: Engine | None = None,
     tracker: Callable[[], Tracker] = load_tracker,
     progress: Progress | None = None,
@@ -74,12 +75,13 @@ def prepare(
         settings: what the data are made like; other ones than before make all of it again.
         model: folder with encoders, whose latents and embeddings are added.
         device: that these run on: "auto", "cpu", "cuda" or "mps".
+        mixed_precision: of the VAE among them: "no", "bf16" or "fp16"; CLAP computes in float32.
         engine: where the work is done; by default one process a core.
         tracker: gives a beat tracker; a function of a module, since each worker calls it.
         progress: called now and then.
 
     Raises:
-        InvalidInputError: `out` is inside `src`.
+        InvalidInputError: `out` is inside `src`, an unknown device or precision.
         DataError: no audio in `src`, no clip in any of it, or a folder `out` that is something else.
         CheckpointError: a model folder without encoders.
     """
@@ -91,14 +93,14 @@ def prepare(
     if model is not None:
         from musicldm.data.encoders import Encoders
 
-        Encoders.cached(model, device)
+        Encoders.cached(model, device, mixed_precision)
     say = progress or _say_nothing
     listing = look_through(src, lambda done, total: say("Looking", done, total))
     if listing.bare:
         warnings.warn(f"{src} has no captions: they are made from tags and names of folders", stacklevel=2)
     with _locked(out):
         _clear(out)
-        job = Job(src.parent if src.is_file() else src, out, settings, model, device, tracker)
+        job = Job(src.parent if src.is_file() else src, out, settings, model, device, mixed_precision, tracker)
         plan = _plan(listing, job)
         say("Preparing", 0, plan.to_do)
         try:
@@ -176,7 +178,7 @@ def _wanted_arrays(job: Job) -> frozenset[str]:
         return frozenset()
     from musicldm.data.encoders import Encoders
 
-    names = Encoders.cached(job.model, job.device).array_names().values()
+    names = Encoders.cached(job.model, job.device, job.mixed_precision).array_names().values()
     return frozenset(f"{name}.npy" for name in names)
 
 

@@ -41,6 +41,7 @@ class Job:
         settings: what the data are made like.
         model: folder of the encoders, or None.
         device: that they run on.
+        mixed_precision: of the VAE among them.
         tracker: gives the beat tracker; called once in each process.
     """
 
@@ -49,6 +50,7 @@ class Job:
     settings: PrepareSettings
     model: Path | None
     device: str
+    mixed_precision: str
     tracker: Callable[[], Tracker]
 
 
@@ -274,4 +276,4 @@ def _encode(unit: Unit, job: Job, shard: Shard) -> None:
                 new = slice(clip, clip + made.clips), slice(caption, caption + made.captions)
                 known.append(Known(Shard.load(other), clips, captions, *new))
         clip, caption = clip + made.clips, caption + made.captions
-    add_arrays(shard, Encoders.cached(job.model, job.device), known=known)
+    add_arrays(shard, Encoders.cached(job.model, job.device, job.mixed_precision), known=known)

@@ -1,11 +1,13 @@
-"""What a training says of itself: a line at intervals, and TensorBoard's scalars, sounds and pictures."""
+"""What a training says of itself: a line at intervals, and figures, sounds and pictures to keep and to look at."""
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from musicldm.audio import write as write_wave
+from musicldm.errors import MissingDependencyError, unknown_choice
 
 
 class Meter:
@@ -48,43 +51,115 @@ class Meter:
         return f"step {step} {figures} {self.rate:.2f} steps/s {progress:.1%} {left / 60:.1f} min left"
 
 
-def open_writer(out: Path) -> Any:
-    """TensorBoard's writer as a context; a context of None where TensorBoard is not installed."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return nullcontext()
-    return SummaryWriter(str(out / "tensorboard"))
+TRACKERS = ("trackio", "wandb")
+"""Their modules are called alike."""
 
 
-class Samples:
-    """Writes what a validation has made, into a folder a step and to TensorBoard."""
+class Journal:
+    """What a training leaves beside its weights: `log.jsonl`, `samples/`, TensorBoard's curves and a tracker's.
 
-    def __init__(self, out: Path, writer: Any, sample_rate: int) -> None:
-        """Knows where to.
+    A context, in which it is written to. TensorBoard is left out where it is not installed.
+    """
+
+    def __init__(
+        self,
+        out: Path,
+        sample_rate: int,
+        tracker: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        *,
+        resume: bool = False,
+    ) -> None:
+        """Opens nothing yet.
 
         Args:
-            out: folder of the run; sounds and pictures go to `samples/step-…/` in it.
-            writer: of TensorBoard, or None.
+            out: folder of the run, whose name the tracker's run has too, in the project "musicldm".
             sample_rate: of the waves, in Hz.
-        """
-        self.out, self.writer, self.sample_rate = out, writer, sample_rate
+            tracker: "trackio", "wandb" or None.
+            config: settings of the run, for the tracker.
+            resume: go on in the tracker's last run of this name.
 
-    def write(self, samples: Mapping[str, npt.NDArray[np.float32]], step: int) -> None:
-        """Waves (samples,) as sound, pictures (height, width) from the bottom up."""
-        for name, value in samples.items():
-            path = self.out / "samples" / f"step-{step:07d}" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if value.ndim == 1:
-                write_wave(path.with_suffix(".wav"), value, self.sample_rate)
-            else:
-                Image.fromarray(np.round(255 * _shades(value)).astype(np.uint8)).save(path.with_suffix(".png"))
-            if self.writer is None:
-                continue
-            if value.ndim == 1:
-                self.writer.add_audio(name, value[None], step, sample_rate=self.sample_rate)
-            else:
-                self.writer.add_image(name, _shades(value)[None], step)
+        Raises:
+            InvalidInputError: an unknown tracker.
+            MissingDependencyError: one that is not installed.
+        """
+        self.out, self.sample_rate = out, sample_rate
+        self.config, self.resume = dict(config or {}), resume
+        self.tracker = None if tracker is None else _tracker_module(tracker)
+        self.tensorboard: Any = None
+
+    def __enter__(self) -> Journal:
+        with suppress(ImportError):
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.tensorboard = SummaryWriter(str(self.out / "tensorboard"))
+        if self.tracker is not None:
+            self._open_tracker(self.tracker)
+        return self
+
+    def _open_tracker(self, tracker: Any) -> None:
+        """Begins a run in it. Weights & Biases knows that of before by an id alone, which is kept beside the log."""
+        known = self.out / "wandb_run_id"
+        settings: dict[str, Any] = {"name": self.out.resolve().name, "config": self.config, "resume": "never"}
+        if self.resume:
+            settings["resume"] = "allow"
+            if tracker.__name__ == "wandb" and known.is_file():
+                settings["id"] = known.read_text(encoding="utf-8")
+        run = tracker.init(project="musicldm", **settings)
+        if tracker.__name__ == "wandb":
+            known.write_text(run.id, encoding="utf-8")
+
+    def __exit__(self, *exc: object) -> None:
+        if self.tensorboard is not None:
+            self.tensorboard.close()
+        if self.tracker is not None:
+            self.tracker.finish()
+
+    def figures(self, kind: str, step: int, minutes: float, figures: Mapping[str, float]) -> None:
+        """A line of the log, and a point of each curve."""
+        entry = {"kind": kind, "step": step, "minutes": round(minutes, 3), **figures}
+        with (self.out / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+        curves = {f"{kind}/{name}": value for name, value in figures.items()}
+        if self.tensorboard is not None:
+            for name, value in curves.items():
+                self.tensorboard.add_scalar(name, value, step)
+        if self.tracker is not None:
+            self.tracker.log(curves, step=step)
+
+    def samples(self, samples: Mapping[str, npt.NDArray[np.float32]], step: int) -> None:
+        """Waves (samples,) as sound, pictures (height, width) from the bottom up, in a folder of the step."""
+        media = {name: self._sample(name, value, step) for name, value in samples.items()}
+        if self.tracker is not None and media:
+            self.tracker.log(media, step=step)
+
+    def _sample(self, name: str, value: npt.NDArray[np.float32], step: int) -> object:
+        """Writes one, to TensorBoard too; returns what the tracker takes."""
+        path = self.out / "samples" / f"step-{step:07d}" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        is_sound = value.ndim == 1
+        if is_sound:
+            path = path.with_suffix(".wav")
+            write_wave(path, value, self.sample_rate)
+        else:
+            path = path.with_suffix(".png")
+            Image.fromarray(np.round(255 * _shades(value)).astype(np.uint8)).save(path)
+        if self.tensorboard is not None and is_sound:
+            self.tensorboard.add_audio(name, value[None], step, sample_rate=self.sample_rate)
+        elif self.tensorboard is not None:
+            self.tensorboard.add_image(name, _shades(value)[None], step)
+        if self.tracker is None:
+            return None
+        return self.tracker.Audio(str(path)) if is_sound else self.tracker.Image(str(path))
+
+
+def _tracker_module(name: str) -> Any:
+    if name not in TRACKERS:
+        raise unknown_choice("tracker", name, TRACKERS)
+    try:
+        return import_module(name)
+    except ImportError:
+        raise MissingDependencyError(name, name) from None
 
 
 def _shades(picture: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -7,14 +7,13 @@ another number of processes; then its draws are others, and every clip still com
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ from torch import Tensor, nn
 
 from musicldm.errors import InvalidInputError, TrainingError
 from musicldm.training.checkpoint import CHECKPOINT, read_checkpoint, write_checkpoint
-from musicldm.training.log import Meter, Samples, open_writer
+from musicldm.training.log import Journal, Meter
 from musicldm.training.muon import Muon
 from musicldm.training.task import Batch, Schedule, Task, Turn
 
@@ -54,6 +53,7 @@ class LoopOptions:
         checkpointing: keep fewer activations and compute them again, for memory.
         compile: compile the parts by `torch.compile`, for long runs.
         patience: end after so many validations in a row that are no better, with the best weights exported.
+        tracker: "trackio" or "wandb", which gets curves and samples too.
 
     Raises:
         InvalidInputError: neither or both of steps and minutes, or a number that is not positive.
@@ -72,6 +72,7 @@ class LoopOptions:
     checkpointing: bool = False
     compile: bool = False
     patience: int | None = None
+    tracker: str | None = None
 
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.minutes is None):
@@ -144,6 +145,10 @@ class Loop:
         self.step = self.seen = 0
         self.elapsed = 0.0
         self.best, self.waited = math.inf, 0
+        self.journal: Journal | None = None
+        if self.accelerator.is_main_process:
+            settings = _settings(task, options)
+            self.journal = Journal(options.out, task.sample_rate, options.tracker, settings, resume=options.resume)
         options.out.mkdir(parents=True, exist_ok=True)
         if options.resume:
             self._load()
@@ -198,7 +203,7 @@ class Loop:
         last_checkpoint = last_validation = time.monotonic()
         meter = Meter()
         self.task.modules.train()
-        with ThreadPoolExecutor(1) as pool, self._writer() as writer:
+        with ThreadPoolExecutor(1) as pool, self.journal or nullcontext():
             batches = self._batches(pool)
             while self.progress < 1.0 and not self._out_of_patience():
                 started = time.monotonic()
@@ -207,16 +212,16 @@ class Loop:
                 self.step, self.seen = self.step + 1, self.seen + self._clips_a_step
                 meter.update(losses)
                 if meter.due():
-                    self._log(writer, "train", meter.flush())
+                    self._log("train", meter.flush())
                     self.report(meter.line(self.step, self.elapsed, self.progress))
                 if time.monotonic() - last_validation > 60 * self.options.validate_minutes:
-                    self._validate(writer)
+                    self._validate()
                     last_validation = time.monotonic()
                 if time.monotonic() - last_checkpoint > 60 * self.options.checkpoint_minutes:
                     self.save()
                     last_checkpoint = time.monotonic()
             if not self._out_of_patience():
-                self._validate(writer)
+                self._validate()
             self.save()
         if self.options.patience is None:
             self.export()
@@ -327,17 +332,17 @@ class Loop:
             gradient.copy_(part.view_as(gradient))
         return mean[0]
 
-    def _validate(self, writer: Any) -> None:
-        if not self.accelerator.is_main_process:
+    def _validate(self) -> None:
+        if self.journal is None:
             return
         with self._averaged(), torch.no_grad():
             self.task.modules.eval()
             figures = self.task.validate()
             samples = self.task.samples()
             self.task.modules.train()
-        self._log(writer, "validation", figures)
+        self._log("validation", figures)
         self.report(f"step {self.step} validation " + " ".join(f"{k} {v:.4f}" for k, v in figures.items()))
-        Samples(self.options.out, writer, self.task.sample_rate).write(samples, self.step)
+        self.journal.samples(samples, self.step)
         if figures[self.task.goal] < self.best:
             self.best, self.waited = figures[self.task.goal], 0
             if self.options.patience is not None:
@@ -353,21 +358,12 @@ class Loop:
             self.task.modules.eval()
             self.task.export(self.options.out)
 
-    def _writer(self) -> Any:
-        return open_writer(self.options.out) if self.accelerator.is_main_process else nullcontext()
-
     def _averaged(self) -> _Averaged:
         return _Averaged(self.task.modules, self.averages)
 
-    def _log(self, writer: Any, kind: str, figures: Mapping[str, float]) -> None:
-        if not self.accelerator.is_main_process:
-            return
-        entry = {"kind": kind, "step": self.step, "minutes": round(self.elapsed / 60, 3), **figures}
-        with (self.options.out / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
-        if writer is not None:
-            for name, value in figures.items():
-                writer.add_scalar(f"{kind}/{name}", value, self.step)
+    def _log(self, kind: str, figures: Mapping[str, float]) -> None:
+        if self.journal is not None:
+            self.journal.figures(kind, self.step, self.elapsed / 60, figures)
 
     def save(self) -> None:
         """Writes the checkpoint; see `write_checkpoint`.
@@ -422,6 +418,11 @@ class _Averaged:
     def __exit__(self, *exc: object) -> None:
         for name, average in self.averages.items():
             average.restore(self.modules[name].parameters())
+
+
+def _settings(task: Task, options: LoopOptions) -> dict[str, Any]:
+    """The part, its recipe and the options, as plain values."""
+    return {"part": task.name, "recipe": asdict(task.recipe), **asdict(options), "out": str(options.out)}
 
 
 def _say_nothing(line: str) -> None:

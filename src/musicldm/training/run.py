@@ -279,6 +279,7 @@ def train(
     checkpointing: bool = False,
     compile: bool = False,
     patience: int | None = None,
+    tracker: str | None = None,
 ) -> None:
     """Trains one part (`vae`, `vocoder`, `clap`, `ldm`, `beats`) on a prepared folder and writes it into `out`.
 
@@ -286,10 +287,11 @@ def train(
     are as in `Paths`, and all the rest as in `LoopOptions`.
 
     Raises:
-        InvalidInputError: an unknown part, recipe, setting or device, or a length that is no length.
+        InvalidInputError: an unknown part, recipe, setting, device or tracker, or a length that is no length.
         DataError: a folder that is not prepared, or holds no clips.
         CheckpointError: a model folder that lacks a part.
         TrainingError: the training cannot go on.
+        MissingDependencyError: a tracker that is not installed.
     """
     options = LoopOptions(
         out=out,
@@ -303,6 +305,7 @@ def train(
         checkpointing=checkpointing,
         compile=compile,
         patience=patience,
+        tracker=tracker,
     )
     place = make_accelerator(device, mixed_precision).device
     torch.manual_seed(seed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -66,6 +66,10 @@ class Task(Protocol):
     @property
     def name(self) -> str:
         """As in `musicldm train NAME`."""
+
+    @property
+    def recipe(self) -> Any:
+        """Its sizes and settings: a dataclass."""
 
     @property
     def turns(self) -> Sequence[Turn]:
