@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from musicldm.audio import Wave, resample
+from musicldm.checkpoints.clap_input import clap_input
 from musicldm.checkpoints.devices import choose_device
 from musicldm.data.arrays import Rows, fill, mapped
 from musicldm.data.clips import read_rows
@@ -233,23 +233,9 @@ def embed_waves(clap: Any, extractor: Any, waves: npt.NDArray[np.float32], sampl
     Sound is resampled to the extractor's rate: 48 kHz with the published CLAP.
     """
     clap.eval()
-    features = torch.cat([_features(extractor, resample(wave, sample_rate, extractor.sampling_rate)) for wave in waves])
-    return _unit(clap.get_audio_features(features.to(next(clap.parameters()).device)).pooler_output)
-
-
-def _features(extractor: Any, wave: Wave) -> torch.Tensor:
-    """What the audio tower takes (1, channels, frames, bins); from what is too long for it always the same crop.
-
-    The extractor draws the crop by NumPy's global generator, which is left as it was.
-    """
-    state = np.random.get_state()
-    np.random.seed(0)
-    try:
-        features = extractor(wave, sampling_rate=extractor.sampling_rate, return_tensors="pt")["input_features"]
-    finally:
-        np.random.set_state(state)
-    assert isinstance(features, torch.Tensor)
-    return features
+    device = next(clap.parameters()).device
+    inputs = {name: value.to(device) for name, value in clap_input(extractor, waves, sample_rate).items()}
+    return _unit(clap.get_audio_features(**inputs).pooler_output)
 
 
 def _unit(embeddings: torch.Tensor) -> Embeddings:

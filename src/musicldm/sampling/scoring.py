@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 
-from musicldm.audio import resample
+from musicldm.checkpoints.clap_input import clap_input
 from musicldm.sampling.conditioning import wake
 
 _CHUNK = 4
@@ -23,35 +22,12 @@ def audio_embeddings(
 ) -> torch.Tensor:
     """Waves (n, samples) at a rate in Hz to unit embeddings (n, projection) by CLAP's audio tower."""
     wake(text_encoder)
-    parts = [
-        text_encoder.get_audio_features(
-            **_features(feature_extractor, chunk.cpu().numpy(), sample_rate, device, text_encoder.dtype)
-        ).pooler_output
-        for chunk in torch.split(audio, _CHUNK)
-    ]
+    parts = []
+    for chunk in torch.split(audio, _CHUNK):
+        inputs = clap_input(feature_extractor, chunk.cpu().numpy(), sample_rate)
+        features = inputs["input_features"].to(device, text_encoder.dtype)
+        parts.append(text_encoder.get_audio_features(features, inputs["is_longer"].to(device)).pooler_output)
     return torch.cat(parts)
-
-
-def _features(
-    feature_extractor: Any, waves: np.ndarray[Any, Any], sample_rate: int, device: torch.device, dtype: torch.dtype
-) -> dict[str, torch.Tensor]:
-    """Input of the audio tower, the same for the same waves.
-
-    The extractor would cut a random piece out of a wave longer than it takes: here the middle is cut beforehand.
-    """
-    rate = feature_extractor.sampling_rate
-    pieces = [_middle(resample(wave, sample_rate, rate), int(feature_extractor.nb_max_samples)) for wave in waves]
-    batch = feature_extractor(pieces, sampling_rate=rate, return_tensors="pt")
-    return {
-        "input_features": batch["input_features"].to(device=device, dtype=dtype),
-        # A fusing extractor calls one short wave long at random.
-        "is_longer": torch.zeros(len(pieces), 1, dtype=torch.bool, device=device),
-    }
-
-
-def _middle(wave: np.ndarray[Any, Any], samples: int) -> np.ndarray[Any, Any]:
-    start = max(0, (len(wave) - samples) // 2)
-    return wave[start : start + samples]
 
 
 def cosines(embeddings: torch.Tensor, conditions: torch.Tensor) -> list[float]:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import ClapAudioConfig, ClapConfig, ClapFeatureExtractor, ClapModel
 
+from musicldm.checkpoints.clap_input import clap_input
 from musicldm.data.clips import ClipStore
 from musicldm.data.conditions import stored_texts
 from musicldm.data.encoders import embed_texts
@@ -310,7 +311,7 @@ class ClapTask:
         """(1, frames, 64) float16 of a clip, kept once made."""
         key = clip if store is self.train else -1 - clip
         if key not in self._spectrograms:
-            features = self.extractor(store.wave(clip), sampling_rate=store.spec.sample_rate, return_tensors="pt")
+            features = clap_input(self.extractor, store.wave(clip)[None], store.spec.sample_rate)
             self._spectrograms[key] = features["input_features"][0].half()
         return self._spectrograms[key]
 
