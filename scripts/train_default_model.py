@@ -49,7 +49,7 @@ MIXUP = (
 
 @dataclass(frozen=True)
 class Stage:
-    """One training: folder of its run, part, minutes on two CPU cores, what it exports, where it starts, more options."""
+    """One training: folder of its run, part, minutes on two CPU cores, what it exports, where it starts, options."""
 
     name: str
     part: str
