@@ -35,6 +35,8 @@ import torch
 from musicldm.audio import log_mel
 from musicldm.checkpoints.devices import fast_dtype
 from musicldm.corpus.captions import EvaluationPrompt, evaluation_prompts
+from musicldm.data.beat_network import DEFAULT_FOLDER
+from musicldm.data.beats import BeatTracker
 from musicldm.data.clips import ClipRow, ClipStore
 from musicldm.evaluation.judge_training import accuracies
 from musicldm.evaluation.judges import DRUMS, Judges, JudgeVerdict
@@ -58,6 +60,7 @@ class Bench:
 
     pipe: MusicLDMPipeline
     judges: Judges
+    tracker: BeatTracker
     options: argparse.Namespace
 
     @property
@@ -98,17 +101,20 @@ class Bench:
         return answers
 
     def tempo_hits(self, wave: Waves, verdict: JudgeVerdict, index: int, bpm: float) -> Hits:
-        """Whether the tracker hears the tempo; no tempo heard is a miss.
+        """Whether the tempo is heard; no tempo heard is a miss.
 
-        `tempo` lets the genre that the judges hear (not the one asked for) decide between half and double tempo,
-        `tempo_plain` knows no genres, `tempo_folded` is `tempo_plain` with octaves folded.
+        By librosa's onsets: `tempo` lets the genre that the judges hear (not the one asked for) decide between half and
+        double tempo, `tempo_plain` knows no genres, `tempo_folded` is `tempo_plain` with octaves folded. By this
+        project's beat tracker, which knows no genres either: `tempo_tracked`, and `tempo_tracked_folded`.
         """
         informed = tempo_of(wave, self.rate, self.judges.tempo_prior(verdict, index))
         plain = tempo_of(wave, self.rate)
+        tracked = self.tracker(wave, self.rate).tempo or np.nan
+        kinds = {"tempo": (informed, False), "tempo_plain": (plain, False), "tempo_folded": (plain, True)}
+        kinds |= {"tempo_tracked": (tracked, False), "tempo_tracked_folded": (tracked, True)}
         return {
-            "tempo": bool(np.isfinite(informed)) and tempo_met(informed, bpm),
-            "tempo_plain": bool(np.isfinite(plain)) and tempo_met(plain, bpm),
-            "tempo_folded": bool(np.isfinite(plain)) and tempo_met(plain, bpm, folded=True),
+            name: bool(np.isfinite(heard)) and tempo_met(heard, bpm, folded=folded)
+            for name, (heard, folded) in kinds.items()
         }
 
     def degraded(self, waves: Waves) -> list[bool]:
@@ -309,13 +315,17 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     pipe = MusicLDMPipeline.from_pretrained(str(options.model), dtype="auto")
     pipe.set_progress_bar_config(disable=True)
-    bench = Bench(pipe, Judges.load(options.judges), options)
+    bench = Bench(pipe, Judges.load(options.judges), BeatTracker.from_pretrained(), options)
     results = json.loads(options.out.read_text(encoding="utf-8")) if options.out.is_file() else {}
     results["judges"] = bench.judges.card
     for name in options.sections:
         started = time.perf_counter()
         found = plain(SECTIONS[name](bench))
-        told = {"model": fingerprint(options.model), "dtype": str(pipe.unet.dtype).removeprefix("torch.")}
+        told = {
+            "model": fingerprint(options.model),
+            "beat_model": fingerprint(DEFAULT_FOLDER),
+            "dtype": str(pipe.unet.dtype).removeprefix("torch."),
+        }
         found["run"] = {**told, **circumstances(options, time.perf_counter() - started)}
         results.setdefault("sections", {})[name] = found
         options.out.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,8 +16,8 @@ import torch
 
 from model_card import circumstances, fingerprint, plain
 from musicldm.audio import normalise, write
+from musicldm.data.beats import BeatTracker
 from musicldm.evaluation.judges import Judges
-from musicldm.evaluation.tempo import tempo_of
 from musicldm.pipeline import MusicLDMPipeline
 
 RESULTS = Path(__file__).parent / "results" / "prompts.json"
@@ -52,7 +51,10 @@ def main() -> None:
     pipe.set_progress_bar_config(disable=True)
     judges = Judges.load(options.judges)
     started = time.perf_counter()
-    heard = [hear(pipe, judges, wish, options.seed + index, options.audio) for index, wish in enumerate(WISHES)]
+    tracker = BeatTracker.from_pretrained()
+    heard = [
+        hear(pipe, judges, tracker, wish, options.seed + index, options.audio) for index, wish in enumerate(WISHES)
+    ]
     found = {
         "prompts": heard,
         "settings": asdict(pipe.generation_defaults),
@@ -62,7 +64,9 @@ def main() -> None:
     options.out.write_text(json.dumps(plain(found), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def hear(pipe: MusicLDMPipeline, judges: Judges, wish: Wish, seed: int, audio: Path | None) -> dict[str, Any]:
+def hear(
+    pipe: MusicLDMPipeline, judges: Judges, tracker: BeatTracker, wish: Wish, seed: int, audio: Path | None
+) -> dict[str, Any]:
     """One clip of a prompt: what was wanted, and what judges and tracker hear."""
     result: Any = pipe(wish.prompt, generator=torch.Generator().manual_seed(seed))
     wave = result.audios[0]
@@ -70,13 +74,12 @@ def hear(pipe: MusicLDMPipeline, judges: Judges, wish: Wish, seed: int, audio: P
         audio.mkdir(parents=True, exist_ok=True)
         write(audio / f"{wish.genre}.flac", normalise(wave, pipe.sample_rate), pipe.sample_rate, title=wish.prompt)
     verdict = judges(wave)
-    tempo = tempo_of(wave, pipe.sample_rate, judges.tempo_prior(verdict, 0))
     return {
         "prompt": wish.prompt,
         "seed": seed,
         "genre": {"wanted": wish.genre, "heard": verdict.best("genre")[0]},
         "lead": {"wanted": wish.lead, "heard": verdict.best("lead")[0]},
-        "tempo": {"wanted": wish.bpm, "tracked": tempo if math.isfinite(tempo) else None},
+        "tempo": {"wanted": wish.bpm, "tracked": tracker(wave, pipe.sample_rate).tempo or None},
         "drums": verdict.best("drums")[0],
         "quality": verdict.best("quality")[0],
         "score": None if result.scores is None else float(result.scores[0]),

@@ -30,6 +30,7 @@ from model_card import Bench, Hits, circumstances, fingerprint, plain, shares
 from musicldm.audio import log_mel
 from musicldm.checkpoints.devices import dtypes_of_parts
 from musicldm.corpus.captions import evaluation_prompts
+from musicldm.data.beats import BeatTracker
 from musicldm.data.clips import ClipStore
 from musicldm.evaluation.embedders import open_embedder
 from musicldm.evaluation.frechet import Gaussian, frechet_distance
@@ -111,6 +112,7 @@ class Study:
     ) -> None:
         self.options, self.pipes, self.judges = options, pipes, judges
         self.prompts = evaluation_prompts(options.seed, options.prompts, held_out=False)
+        self.tracker = BeatTracker.from_pretrained()
         self.embedder = open_embedder(str(options.judges), device="cpu")
         store = ClipStore(options.corpus, judges.spec)
         real = np.concatenate([self.embedder.audio(store.wave(index)[None]) for index in range(len(store))])
@@ -120,7 +122,7 @@ class Study:
 
     def measure(self, way: Way) -> dict[str, Any]:
         """Quality of a way; the first one is what the others are compared with."""
-        bench = Bench(self._ready(way), self.judges, self.options)
+        bench = Bench(self._ready(way), self.judges, self.tracker, self.options)
         waves, scores = bench.generate(
             [prompt.text for prompt in self.prompts], num_inference_steps=way.steps, **way.levers
         )

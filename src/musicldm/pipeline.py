@@ -29,6 +29,7 @@ from transformers import (
 from musicldm.checkpoints import integrity, loading, lora, resolve
 from musicldm.checkpoints.defaults import FILE_NAME, GenerationDefaults
 from musicldm.checkpoints.devices import choose_device, dtypes_of_parts, fast_dtype
+from musicldm.checkpoints.mapped import give_back
 from musicldm.errors import InvalidInputError, MissingDependencyError
 from musicldm.sampling import inputs, scoring
 from musicldm.sampling.batching import ROWS, InPieces, RememberedRows
@@ -474,6 +475,7 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionL
 
         # 2. Prompts to embeddings
         conditions = self._encode(request, device)
+        give_back(self.text_encoder)
         asked = conditions.positive
 
         # 3. Noise to latents
