@@ -94,6 +94,22 @@ def test_the_text_towers_memory_is_given_back_before_the_first_step(pipe: Any, m
     assert happened == [pipe.text_encoder, 0, 1]
 
 
+@pytest.mark.parametrize(
+    "dtype", [torch.bfloat16, {"unet": torch.float16, "vae": torch.bfloat16, "default": torch.float32}]
+)
+def test_half_precision_is_what_diffusers_loads(
+    dtype: Any, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = MusicLDMPipeline.from_pretrained(str(tiny_model_dir), dtype=dtype)
+    monkeypatch.setattr("musicldm.pipeline.stored_in_float32", lambda folder: False)
+    theirs = MusicLDMPipeline.from_pretrained(str(tiny_model_dir), dtype=dtype)
+    for part in ("unet", "vae", "vocoder", "text_encoder"):
+        loaded, expected = getattr(mine, part).state_dict(), getattr(theirs, part).state_dict()
+        assert loaded.keys() == expected.keys()
+        assert all(loaded[name].dtype == expected[name].dtype for name in expected)
+        assert all(torch.equal(loaded[name], expected[name]) for name in expected)
+
+
 def test_a_score_is_the_cosine_of_claps_own_logits(pipe: Any) -> None:
     result = pipe("happy techno", audio_length_in_s=5.0)
     tokens = pipe.tokenizer("happy techno", return_tensors="pt")

@@ -29,7 +29,7 @@ from transformers import (
 from musicldm.checkpoints import integrity, loading, lora, resolve
 from musicldm.checkpoints.defaults import FILE_NAME, GenerationDefaults
 from musicldm.checkpoints.devices import choose_device, dtypes_of_parts, fast_dtype
-from musicldm.checkpoints.mapped import give_back
+from musicldm.checkpoints.mapped import give_back, narrow, stored_in_float32
 from musicldm.errors import InvalidInputError, MissingDependencyError
 from musicldm.sampling import inputs, scoring
 from musicldm.sampling.batching import ROWS, InPieces, RememberedRows
@@ -43,6 +43,9 @@ from musicldm.sampling.guidance import Conditions, predict, scale_at
 from musicldm.sampling.noise import first_latents, settle_randomness
 from musicldm.sampling.request import Request, check_request
 from musicldm.sampling.schedulers import make_scheduler, set_timesteps, short_name
+
+_LOADED_OTHERWISE = ("device_map", "quantization_config", "variant")
+"""Options of `from_pretrained` under which parts are not simply read from a file of their folder."""
 
 
 @dataclass
@@ -148,8 +151,11 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionL
             pretrained_model_name_or_path, download=partial(cls._fetch, **kwargs), verify=verify, passed=passed
         )
         defaults = kwargs.pop("generation_defaults", None) or GenerationDefaults.load(folder)
+        narrowed = {} if passed else _take_narrowed(kwargs, folder)
         with loading.checkpoint_errors(f"{folder}: the model cannot be loaded"):
             pipeline: Self = super().from_pretrained(str(folder), generation_defaults=defaults, **kwargs)
+        for part, dtype in narrowed.items():
+            narrow(getattr(pipeline, part), dtype)
         pipeline.vae.to(memory_format=torch.channels_last)  # decodes faster on a CPU
         if name is not None:
             pipeline.set_scheduler(name)
@@ -550,6 +556,26 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionL
             positive=_repeat(positive, request.per_prompt, device),
             negative=None if negative is None else _repeat(negative, request.per_prompt, device),
         )
+
+
+def _take_narrowed(options: dict[str, Any], folder: Path) -> dict[str, torch.dtype]:
+    """The parts that are to be in half precision and stored in float32, in which `options` are changed to load them.
+
+    Converted part by part afterwards, they need less memory at once.
+    """
+    wanted = options.get("dtype")
+    if not isinstance(wanted, torch.dtype | dict) or any(options.get(name) for name in _LOADED_OTHERWISE):
+        return {}
+    by_part = wanted if isinstance(wanted, dict) else {"default": wanted}
+    found = {part: by_part.get(part, by_part.get("default")) for part in ("unet", "vae", "vocoder")}
+    halves = {
+        part: dtype
+        for part, dtype in found.items()
+        if dtype in (torch.bfloat16, torch.float16) and stored_in_float32(folder / part)
+    }
+    if halves:
+        options["dtype"] = {**by_part, **dict.fromkeys(halves, torch.float32)}
+    return halves
 
 
 def _unet_for(request: Request, unet: Any, limit: int) -> Any:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from musicldm.checkpoints.mapped import give_back
+from musicldm.checkpoints.mapped import give_back, narrow, stored_in_float32
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 MEGABYTES = 64
@@ -50,3 +50,36 @@ def test_weights_that_were_changed_in_place_stay_changed(mapped: torch.nn.Linear
 
 def test_weights_of_no_file_are_left_alone() -> None:
     assert give_back(torch.nn.Linear(1000, 1000)) == 0
+
+
+@needs_linux
+def test_a_conversion_holds_each_weight_once(mapped: torch.nn.Linear) -> None:
+    before, expected = resident("RssFile"), mapped.weight.detach().clone().bfloat16()
+    narrow(mapped, torch.bfloat16)
+    assert mapped.weight.dtype == torch.bfloat16
+    assert torch.equal(mapped.weight, expected)
+    assert before - resident("RssFile") > 0.9 * MEGABYTES
+
+
+@needs_linux
+def test_a_conversion_leaves_others_of_the_file_alone(tmp_path: Path) -> None:
+    save_file(
+        {"one": torch.full((3000, 1000), 2.0), "other": torch.full((3000, 1000), 3.0)}, tmp_path / "x.safetensors"
+    )
+    tensors = load_file(tmp_path / "x.safetensors")
+    module = torch.nn.Module()
+    module.one = torch.nn.Parameter(tensors["one"])
+    module.register_buffer("steps", torch.arange(5))
+    narrow(module, torch.float16)
+    assert torch.equal(tensors["other"], torch.full((3000, 1000), 3.0))
+    assert (module.one.dtype, module.steps.dtype) == (torch.float16, torch.int64)
+    assert torch.equal(module.one.float(), torch.full((3000, 1000), 2.0))
+
+
+def test_what_a_part_is_stored_in_is_read_from_its_file(tmp_path: Path) -> None:
+    for name, dtype in (("wide", torch.float32), ("narrow", torch.bfloat16)):
+        (tmp_path / name).mkdir()
+        save_file({"x": torch.zeros(3, dtype=dtype)}, tmp_path / name / "model.safetensors")
+    assert stored_in_float32(tmp_path / "wide")
+    assert not stored_in_float32(tmp_path / "narrow")
+    assert not stored_in_float32(tmp_path)

@@ -1,49 +1,82 @@
 """Weights that lie in memory as pages of their file, as safetensors gives them, and how to let go of these pages.
 
 They count as the process' memory from their first use on. The text tower, a third of a published model, is used for a
-twentieth of a second and would then be carried along to the moment at which a generation needs the most.
+twentieth of a second and would then be carried along to the moment at which a generation needs the most; and while a
+model is converted to half precision, its pages would stand beside what has been made of them.
 """
 
 from __future__ import annotations
 
 import ctypes
+import json
 import mmap
-import sys
+import struct
 from bisect import bisect_right
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 
-_PAGEOUT = 21
-"""MADV_PAGEOUT of Linux 5.4: unlike MADV_DONTNEED it never loses what was written to a page."""
-_MAPS = Path("/proc/self/maps")
+_MAPS, _PAGEMAP = Path("/proc/self/maps"), Path("/proc/self/pagemap")
+_DONTNEED = 4
+_PRESENT, _SWAPPED, _OF_FILE = (np.uint64(1) << np.uint64(bit) for bit in (63, 62, 61))
+"""Bits of a page's entry in pagemap; a page of a file that was written to is no longer one of the file."""
 
 
 def give_back(module: torch.nn.Module) -> int:
-    """Gives the pages of a module's weights that are those of a file back to the system, which brings them at need.
+    """Takes a module's weights out of memory that are pages of a file; the next use brings them from the cache.
 
-    Values stay what they are; the next use costs as long as copying from the system's cache. Other weights, and those
-    on systems that have no such call, stay where they are.
+    Values stay what they are: weights that were written to stay where they are, as do those of no file, and all of them
+    on systems that do not tell (without /proc).
 
     Returns:
         How many bytes were given back, those included that were not in memory.
     """
-    if not (sys.platform == "linux" and _MAPS.is_file()):
-        return 0
+    release = _releaser()
+    return sum(release(parameter) for parameter in module.parameters())
+
+
+def narrow(module: torch.nn.Module, dtype: torch.dtype) -> None:
+    """Converts a module's floating weights one by one and gives back the pages of each, for a lower peak of memory."""
+    release = _releaser()
+    for tensor in (*module.parameters(), *module.buffers()):
+        if tensor.is_floating_point():
+            wide = tensor.data
+            tensor.data = wide.to(dtype)
+            release(wide)
+
+
+def stored_in_float32(folder: Path) -> bool:
+    """Whether a model part's folder holds its weights as one safetensors file with float32 in it."""
+    files = list(folder.glob("*.safetensors"))
+    if len(files) != 1:
+        return False
+    with files[0].open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(length))
+    return any(entry.get("dtype") == "F32" for entry in header.values())
+
+
+def _releaser() -> Callable[[torch.Tensor], int]:
+    """Takes the pages of a tensor out of memory if they are unwritten ones of a file; returns their bytes."""
+    if not (_MAPS.is_file() and _PAGEMAP.is_file()):
+        return lambda tensor: 0  # noqa: ARG005
     starts, ends = _file_mappings()
     madvise = ctypes.CDLL(None, use_errno=True).madvise
     madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-    given = 0
-    for parameter in module.parameters():
-        if parameter.device.type != "cpu":
-            continue
-        storage = parameter.untyped_storage()
-        begin, end = storage.data_ptr(), storage.data_ptr() + storage.nbytes()
+
+    def release(tensor: torch.Tensor) -> int:
+        if tensor.device.type != "cpu" or not tensor.is_contiguous():
+            return 0
+        begin, end = tensor.data_ptr(), tensor.data_ptr() + tensor.nbytes
         mapping = bisect_right(starts, begin) - 1
         first, last = -(-begin // mmap.PAGESIZE) * mmap.PAGESIZE, end // mmap.PAGESIZE * mmap.PAGESIZE
-        if mapping >= 0 and end <= ends[mapping] and first < last and not madvise(first, last - first, _PAGEOUT):
-            given += last - first
-    return given
+        if mapping < 0 or end > ends[mapping] or first >= last or not _unwritten(first, last):
+            return 0
+        return 0 if madvise(first, last - first, _DONTNEED) else last - first
+
+    return release
 
 
 def _file_mappings() -> tuple[list[int], list[int]]:
@@ -56,3 +89,13 @@ def _file_mappings() -> tuple[list[int], list[int]]:
             starts.append(int(start, 16))
             ends.append(int(end, 16))
     return starts, ends
+
+
+def _unwritten(first: int, last: int) -> bool:
+    """Whether all pages between two addresses that are anywhere are the file's own."""
+    with _PAGEMAP.open("rb") as file:
+        file.seek(first // mmap.PAGESIZE * 8)
+        pages = np.frombuffer(file.read((last - first) // mmap.PAGESIZE * 8), dtype=np.uint64)
+    own = (pages & _OF_FILE) > 0
+    elsewhere = ((pages & _PRESENT) > 0) & ~own | ((pages & _SWAPPED) > 0)
+    return len(pages) == (last - first) // mmap.PAGESIZE and not elsewhere.any()
