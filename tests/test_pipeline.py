@@ -87,11 +87,11 @@ def test_results_stay_grouped_by_prompt_and_are_ranked_within(pipe: Any) -> None
         assert group == sorted(group, reverse=True)
 
 
-def test_the_text_towers_memory_is_given_back_before_the_first_step(pipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_of_parts_that_are_done_is_given_back(pipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     happened: list[object] = []
     monkeypatch.setattr("musicldm.pipeline.give_back", happened.append)
     pipe("happy techno", callback=lambda step, *_: happened.append(step), num_inference_steps=2)
-    assert happened == [pipe.text_encoder, 0, 1]
+    assert happened == [pipe.text_encoder, 0, 1, pipe.unet]
 
 
 @pytest.mark.parametrize(

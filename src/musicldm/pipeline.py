@@ -520,6 +520,7 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionL
             return _result(MusicLDMOutput(latents, None, randomness.seeds), return_dict)
 
         # 4. Latents to waves
+        give_back(self.unet)
         samples = geometry.samples(request.seconds)
         audio = decode(parts.vae, parts.vocoder, latents, geometry, samples)
 

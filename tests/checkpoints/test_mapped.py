@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from musicldm.checkpoints.mapped import give_back, narrow, stored_in_float32
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-MEGABYTES = 64
+MEGABYTES = 80
 
 
 def resident(kind: str) -> float:
@@ -48,8 +48,12 @@ def test_weights_that_were_changed_in_place_stay_changed(mapped: torch.nn.Linear
     assert torch.equal(mapped.weight, expected)
 
 
-def test_weights_of_no_file_are_left_alone() -> None:
-    assert give_back(torch.nn.Linear(1000, 1000)) == 0
+def test_weights_of_no_file_and_small_modules_are_left_alone(tmp_path: Path) -> None:
+    assert give_back(torch.nn.Linear(1000, MEGABYTES * 250)) == 0
+    save_file({"weight": torch.zeros(1000, 4000)}, tmp_path / "small.safetensors")
+    small = torch.nn.Linear(4000, 1000, bias=False)
+    small.load_state_dict(load_file(tmp_path / "small.safetensors"), assign=True)
+    assert give_back(small) == 0
 
 
 @needs_linux

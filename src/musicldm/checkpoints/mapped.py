@@ -20,6 +20,8 @@ import torch
 
 _MAPS, _PAGEMAP = Path("/proc/self/maps"), Path("/proc/self/pagemap")
 _DONTNEED = 4
+_WORTHWHILE = 64 << 20
+"""Bytes."""
 _PRESENT, _SWAPPED, _OF_FILE = (np.uint64(1) << np.uint64(bit) for bit in (63, 62, 61))
 """Bits of a page's entry in pagemap; a page of a file that was written to is no longer one of the file."""
 
@@ -28,13 +30,15 @@ def give_back(module: torch.nn.Module) -> int:
     """Takes a module's weights out of memory that are pages of a file; the next use brings them from the cache.
 
     Values stay what they are: weights that were written to stay where they are, as do those of no file, and all of them
-    on systems that do not tell (without /proc).
+    on systems that do not tell (without /proc). Modules below 64 MiB are not worth the milliseconds.
 
     Returns:
         How many bytes were given back, those included that were not in memory.
     """
-    release = _releaser()
-    return sum(release(parameter) for parameter in module.parameters())
+    parameters = list(module.parameters())
+    if sum(parameter.nbytes for parameter in parameters) < _WORTHWHILE:
+        return 0
+    return sum(map(_releaser(), parameters))
 
 
 def narrow(module: torch.nn.Module, dtype: torch.dtype) -> None:
