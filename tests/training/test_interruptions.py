@@ -24,7 +24,7 @@ class Walk:
     name = "walk"
     ema = ("point",)
     goal = "point"
-    schedule = Schedule()
+    recipe = schedule = Schedule()
     compiled = ()
     sample_rate = 16000
     batch_size = 2

@@ -1,7 +1,7 @@
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,24 +29,18 @@ from musicldm.training.vocoder import VocoderRecipe, VocoderTask
 from .tiny_encoder import RECIPE, tiny_encoder
 
 
-@dataclass(frozen=True)
-class Rate:
-    learning_rate: float
-
-
 class Quadratic:
     """Pulls a vector to the batch's mean: the optimum is known."""
 
     name = "quadratic"
     ema = ("point",)
     goal = "distance"
-    schedule = Schedule()
+    recipe = schedule = Schedule()
     compiled = ("point",)
     sample_rate = 16000
     batch_size = 4
 
     def __init__(self, rate: float = 0.05) -> None:
-        self.recipe = Rate(rate)
         self.values = np.arange(10, dtype=np.float32)
         self.modules = nn.ModuleDict({"point": nn.Linear(1, 1, bias=False)})
         self.turns = (Turn("generator", ("point",), rate, max_grad_norm=1e9),)

@@ -27,7 +27,7 @@ class Line:
     name = "line"
     ema = ("line",)
     goal = "weight"
-    schedule = Schedule(warmup=1, decay=0.0)
+    recipe = schedule = Schedule(warmup=1, decay=0.0)
     compiled = ("line",)
     sample_rate = 16000
     turns = (Turn("generator", ("line",), 0.1, max_grad_norm=1e9),)
