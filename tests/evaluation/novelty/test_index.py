@@ -50,6 +50,32 @@ def test_the_same_training_set_gives_another_identity(index: NoveltyIndex, train
     assert other.identity != index.identity
 
 
+def test_a_compact_index_makes_its_inverted_file_once(
+    training: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    folder, whole = tmp_path / "small", tmp_path / "whole"
+    build_index(training, folder, tiny_embedder(), replace(OPTIONS, compact=True))
+    build_index(training, whole, tiny_embedder(), OPTIONS)
+    expected = open_index(whole).landmarks
+    for at, refused in enumerate((None, "build_landmarks")):
+        if refused:
+            monkeypatch.setattr(module, refused, None)
+        found = open_index(folder).landmarks
+        assert isinstance(found.clips, np.memmap) == bool(at)
+        for name in ("starts", "clips", "frames"):
+            assert np.array_equal(getattr(found, name), getattr(expected, name))
+
+
+def test_a_cache_that_cannot_be_written_does_not_matter(
+    training: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    build_index(training, tmp_path / "small", tiny_embedder(), replace(OPTIONS, compact=True))
+    assert len(open_index(tmp_path / "small").landmarks.clips)
+
+
 def test_a_compact_index_finds_less(index: NoveltyIndex, training: Path, tmp_path: Path) -> None:
     small = build_index(training, tmp_path / "small", tiny_embedder(), replace(OPTIONS, compact=True))
     assert sum(file["bytes"] for file in small.manifest["files"].values()) < 0.5 * sum(

@@ -6,7 +6,7 @@ projection.npz              see `vectors.Projection`
 clips.faiss                 whole clips, 8 bits a number
 segments.faiss              segments, 8 bits a number, 4 in a compact index
 peaks.npz                   fingerprints
-landmarks.*.npy             their inverted file; a compact index makes it when it is opened
+landmarks.*.npy             their inverted file; of a compact index it is in the user's cache, once it was opened
 """
 
 from __future__ import annotations
@@ -14,14 +14,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from musicldm.checkpoints.caches import cache_folder
 from musicldm.checkpoints.resolve import DEFAULT, DEFAULT_FOLDER
 from musicldm.data.arrays import sha256
 from musicldm.errors import CheckpointError, DataError
@@ -115,11 +118,21 @@ class NoveltyIndex:
 
     @cached_property
     def landmarks(self) -> Landmarks:
-        """The inverted file of the fingerprints: mapped from disk, or made here where the index is compact."""
-        if (self.folder / LANDMARKS[0]).is_file():
-            starts, clips, frames = (np.load(self.folder / name, mmap_mode="r") for name in LANDMARKS)
+        """The inverted file of the fingerprints, mapped from disk; that of a compact index is made once, into a cache."""
+        kept = cache_folder() / "novelty" / f"{self.identity}-{FORMAT}"
+        folder = next((one for one in (self.folder, kept) if (one / LANDMARKS[0]).is_file()), None)
+        if folder is not None:
+            starts, clips, frames = (np.load(folder / name, mmap_mode="r") for name in LANDMARKS)
             return Landmarks(starts, clips, frames, len(self.clips))
-        return build_landmarks([self.peaks[clip] for clip in range(len(self.clips))])
+        made = build_landmarks([self.peaks[clip] for clip in range(len(self.clips))])
+        with suppress(OSError):  # a cache that cannot be written, or that another process has just made
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            with TemporaryDirectory(dir=kept.parent) as temporary:
+                whole = Path(temporary) / kept.name
+                whole.mkdir()
+                _write_landmarks(made, whole)
+                whole.rename(kept)
+        return made
 
     @cached_property
     def first_segments(self) -> npt.NDArray[np.int64]:
@@ -244,10 +257,13 @@ def write_features(
     write_beats(clips, folder / BEATS)
     AllPeaks.of(peaks).write(folder / PEAKS)
     if not compact:
-        built = build_landmarks(peaks)
-        arrays: tuple[npt.NDArray[Any], ...] = (built.starts, built.clips, built.frames)
-        for name, array in zip(LANDMARKS, arrays, strict=True):
-            np.save(folder / name, array)
+        _write_landmarks(build_landmarks(peaks), folder)
+
+
+def _write_landmarks(landmarks: Landmarks, folder: Path) -> None:
+    arrays: tuple[npt.NDArray[Any], ...] = (landmarks.starts, landmarks.clips, landmarks.frames)
+    for name, array in zip(LANDMARKS, arrays, strict=True):
+        np.save(folder / name, array)
 
 
 def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
