@@ -118,7 +118,7 @@ class NoveltyIndex:
 
     @cached_property
     def landmarks(self) -> Landmarks:
-        """The inverted file of the fingerprints, mapped from disk; that of a compact index is made once, into a cache."""
+        """The inverted file of the fingerprints, mapped from disk; that of a compact index is made once and kept."""
         kept = cache_folder() / "novelty" / f"{self.identity}-{FORMAT}"
         folder = next((one for one in (self.folder, kept) if (one / LANDMARKS[0]).is_file()), None)
         if folder is not None:
