@@ -62,6 +62,34 @@ def test_the_ldm_is_trained_on_the_latents_of_a_models_vae_under_its_clap(
     assert (set(tone_corpus.glob("shards/*/sounds-*")) > sounds) == (text_share < 1)
 
 
+def test_a_blend_is_the_mean_of_the_weights_before_and_after(
+    tone_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = LdmRecipe(batch_size=2, crop_frames=(24,), text_share=1.0, condition_floor=0.0)
+    monkeypatch.setattr(ldm, "RECIPES", {"default": recipe})
+    model = build_tiny_model(tmp_path / "model")
+    common = {"data": tone_corpus, "steps": 2, "device": "cpu", "init": model, "model": model}
+    train("ldm", out=tmp_path / "all", **common)
+    train("ldm", out=tmp_path / "part", changes={"blend": 0.25}, **common)
+    folders = (model, tmp_path / "all", tmp_path / "part")
+    before, after, mixed = (UNet2DConditionModel.from_pretrained(folder / "unet").state_dict() for folder in folders)
+    assert any(not torch.allclose(before[name], after[name], atol=1e-4) for name in before)
+    for name, value in mixed.items():
+        assert torch.allclose(value, 0.75 * before[name] + 0.25 * after[name], atol=1e-6)
+
+
+@pytest.mark.parametrize(("changes", "init"), [({"blend": 0.5}, False), ({"blend": 0.5, "lora_rank": 2}, True)])
+def test_a_blend_without_weights_to_blend_with_is_refused(
+    changes: dict[str, object], init: bool, tone_corpus: Path, tmp_path: Path
+) -> None:
+    model = build_tiny_model(tmp_path / "model")
+    with pytest.raises(InvalidInputError, match=r"blend is 0.5: it is for all weights of a model that goes on"):
+        train(
+            "ldm", data=tone_corpus, out=tmp_path / "out", steps=1, device="cpu", model=model,
+            init=model if init else None, changes=changes,
+        )  # fmt: skip
+
+
 def test_a_unet_that_goes_on_under_another_clap_is_fitted_to_it(
     tone_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -92,6 +92,10 @@ def train(
         int | None,
         typer.Option(metavar="RANK", help="Train a LoRA on --init instead of all weights.", rich_help_panel=_LDM),
     ] = None,
+    blend: Annotated[
+        float | None,
+        typer.Option(help="Share of the trained weights, the rest --init's.", show_default="1", rich_help_panel=_LDM),
+    ] = None,
     mixup: Annotated[
         str | None, typer.Option(metavar="none|simple|bam|blm", show_default="the recipe's", rich_help_panel=_LDM)
     ] = None,
@@ -119,7 +123,7 @@ def train(
     silence_libraries()
     mixing = {"kind": mixup, "probability": mixup_prob, "sound_condition": mixup_sound, "captions": mixup_captions}
     changes = {"batch_size": batch_size, "learning_rate": learning_rate, "prediction": prediction, "min_snr": min_snr}
-    changes |= {"start": start, "lora_rank": lora}
+    changes |= {"start": start, "lora_rank": lora, "blend": blend}
     train_part(
         part,
         data=data,

@@ -165,6 +165,8 @@ def _latent_task(
         unet = ldm.build_unet(replace(settings, condition_width=conditions.text.shape[1]), latents.shape[1] // 2)
     if settings.lora_rank and paths.init is None:
         raise InvalidInputError("a LoRA changes a model that is there: give --init")
+    if settings.blend < 1 and (paths.init is None or settings.lora_rank):
+        raise InvalidInputError(f"blend is {settings.blend}: it is for all weights of a model that goes on from --init")
     if settings.condition_floor > 0 and not settings.lora_rank:
         raised = ldm.spread_condition(unet, conditions.text.astype(np.float32), settings.condition_floor)
         print(
