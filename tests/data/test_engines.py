@@ -71,11 +71,11 @@ def test_two_workers_make_what_one_makes(tmp_path: Path, source: Path, expected:
     assert contents(tmp_path / "out") == expected
 
 
-def test_runs_that_are_killed_go_on_to_the_same_bytes(
-    tmp_path: Path, source: Path, expected: dict[str, bytes], small_shards: None
-) -> None:
-    """Killed while looking, in the first shard, between shards and, at random, twice more."""
-    out = tmp_path / "out"
+def test_runs_that_are_killed_go_on_to_the_same_bytes(tmp_path: Path, small_shards: None) -> None:
+    """Killed while looking, in the first shard, between shards and, at random, twice more, in many files."""
+    source, out = tones(tmp_path / "src", 120), tmp_path / "out"
+    prepare(source, tmp_path / "expected", SETTINGS, engine=HERE)
+    expected = dict(contents(tmp_path / "expected"))
     rng = random.Random(0)
 
     def shards() -> int:
