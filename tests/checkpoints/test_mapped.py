@@ -66,7 +66,7 @@ def test_a_conversion_holds_each_weight_once(mapped: torch.nn.Linear) -> None:
 
 
 @needs_linux
-def test_a_conversion_leaves_others_of_the_file_alone(tmp_path: Path) -> None:
+def test_a_conversion_gives_back_its_own_pages_and_leaves_others_of_the_file_alone(tmp_path: Path) -> None:
     save_file(
         {"one": torch.full((3000, 1000), 2.0), "other": torch.full((3000, 1000), 3.0)}, tmp_path / "x.safetensors"
     )
@@ -74,7 +74,10 @@ def test_a_conversion_leaves_others_of_the_file_alone(tmp_path: Path) -> None:
     module = torch.nn.Module()
     module.one = torch.nn.Parameter(tensors["one"])
     module.register_buffer("steps", torch.arange(5))
+    sum(tensor.sum() for tensor in tensors.values())
+    before = resident("RssFile")
     narrow(module, torch.float16)
+    assert before - resident("RssFile") > 10
     assert torch.equal(tensors["other"], torch.full((3000, 1000), 3.0))
     assert (module.one.dtype, module.steps.dtype) == (torch.float16, torch.int64)
     assert torch.equal(module.one.float(), torch.full((3000, 1000), 2.0))

@@ -70,7 +70,9 @@ def test_trackio_gets_settings_curves_and_samples(tmp_path: Path, monkeypatch: p
     home = tracked("trackio", tmp_path, monkeypatch)
     with sqlite3.connect(home / "musicldm.db") as base:
         rows = base.execute("select run_name, step, metrics from metrics order by id").fetchall()
+        runs = base.execute("select distinct run_id from metrics").fetchall()
         config = json.loads(base.execute("select config from configs").fetchone()[0])
+    assert len(runs) == 1
     assert config["recipe"] == {"rate": 0.5}
     assert [(name, step) for name, step, _ in rows] == [("second try", step) for step in (5, 5, 6, 6)]
     assert json.loads(rows[0][2]) == {"train/loss": 0.25}
