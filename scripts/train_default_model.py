@@ -3,8 +3,8 @@
     python scripts/train_default_model.py --work RUNS --out src/musicldm/default_model            (two CPU cores: ~5 h)
     python scripts/train_default_model.py --work RUNS --out MODEL --device cuda --minutes-scale 0.1
 
-The index is written beside the model folder. Every stage is a command of the package; the lines are printed. A stage
-that has finished is skipped and one that was stopped resumes, so the script can be started again at any time.
+Every stage is a command of the package and can be run by hand; the lines are printed. A stage that has finished is
+skipped and one that was stopped resumes, so the script can be started again at any time.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from musicldm.checkpoints.defaults import GenerationDefaults
+from musicldm.checkpoints.integrity import write_sums
 from musicldm.checkpoints.resolve import DEFAULT
 from musicldm.evaluation.embedders import open_embedder
 from musicldm.evaluation.novelty.build import BuildOptions, build_index
@@ -102,10 +103,10 @@ def gather_parts(work: Path) -> None:
                 link.symlink_to((work / run / name).resolve())
 
 
-def write_index(data: Path, model: Path, out: Path, device: str) -> None:
-    """The novelty index of the training set, as that of the model that ships."""
-    with TemporaryDirectory(dir=out.parent) as temporary:
-        made = Path(temporary) / out.name
+def add_index(data: Path, model: Path, device: str) -> None:
+    """The novelty index of the training set, inside the model folder, as that of the model that ships."""
+    with TemporaryDirectory(dir=model.parent) as temporary:
+        made = Path(temporary) / "novelty"
         embedder = open_embedder(str(model), device=device)
         named = replace(embedder, identity=replace(embedder.identity, name=f"CLAP of {DEFAULT}"))
         build_index(data, made, named, BuildOptions(compact=True), opened_as=DEFAULT)
@@ -113,8 +114,9 @@ def write_index(data: Path, model: Path, out: Path, device: str) -> None:
         # Whoever gets the model has not got this machine's folder, but can compose the clips.
         manifest["source"] = f"musicldm corpus --clips {manifest['clips']} --seed {SEED}"
         (made / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-        shutil.rmtree(out, ignore_errors=True)
-        made.rename(out)
+        shutil.rmtree(model / "novelty", ignore_errors=True)
+        made.rename(model / "novelty")
+    write_sums(model)
 
 
 def main() -> None:
@@ -139,7 +141,7 @@ def main() -> None:
     runs = {"vae": work / "vae", "vocoder": work / "vocoder", "unet": work / "ldm", "scheduler": work / "ldm"}
     runs |= dict.fromkeys(("text_encoder", "tokenizer", "feature_extractor"), clap)
     assemble(runs, arguments.out, DEFAULTS)
-    write_index(work / "data", arguments.out, arguments.out.parent / "novelty_index", arguments.device)
+    add_index(work / "data", arguments.out, arguments.device)
     print(f"wrote {arguments.out}; measure it with: python benchmarks/model_card.py --model {arguments.out}")
 
 

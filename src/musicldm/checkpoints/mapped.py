@@ -1,8 +1,8 @@
 """Weights that lie in memory as pages of their file, as safetensors gives them, and how to let go of these pages.
 
-They count as the process' memory from their first use on. The text tower, a third of a published model, is used for a
-twentieth of a second and would then be carried along to the moment at which a generation needs the most; and while a
-model is converted to half precision, its pages would stand beside what has been made of them.
+They count as the process' memory from their first use on. The text tower of a published model is needed
+for a moment, and would then be carried along to the one at which a generation needs the most memory; and while a model
+is converted to half precision, its pages would stand beside what has been made of them.
 """
 
 from __future__ import annotations

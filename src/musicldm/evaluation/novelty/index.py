@@ -39,7 +39,7 @@ from musicldm.evaluation.novelty.vectors import Projection
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-DEFAULT_INDEX = DEFAULT_FOLDER.parent / "novelty_index"
+DEFAULT_INDEX = DEFAULT_FOLDER / "novelty"
 CLIPS, BEATS, PROJECTION, WHOLE, SEGMENTS, PEAKS = (
     "clips.jsonl.gz", "beats.npz", "projection.npz", "clips.faiss", "segments.faiss", "peaks.npz"
 )  # fmt: skip
