@@ -4,7 +4,8 @@ An index of 100,000 clips is made up from real ones: fingerprints of real clips 
 one clip and half of another, so that hashes are as common as in real music; embeddings drawn around those of real
 clips. The queries are real clips that are not among these. What is timed is the search: whole clip, segments, and
 fingerprint; listening to the query is timed beside it. Processor time tells what an idle machine takes on one core,
-wall time what this one took under its load. The vector index is compared with usearch where that is installed.
+wall time what this one took under its load. The vector index is compared with usearch where that is installed, and
+the embeddings of a compact index with what they were.
 Figures go to benchmarks/results/novelty_speed.json.
 """
 
@@ -34,6 +35,7 @@ from musicldm.evaluation.novelty.clips import Clip
 from musicldm.evaluation.novelty.features import Cutting, Features, listen
 from musicldm.evaluation.novelty.fingerprint import BINS, Peaks
 from musicldm.evaluation.novelty.index import (
+    COMPACT,
     FORMAT,
     MANIFEST,
     NoveltyIndex,
@@ -83,6 +85,7 @@ def main() -> None:
             "listening_processor_ms": float(np.median(listening)),
             "bytes": {name: file["bytes"] for name, file in index.manifest["files"].items()},
             "vectors": _compared(embeddings, index, queries),
+            "compact": _compact(embeddings, index, queries),
             **circumstances(options, time.perf_counter() - started),
         }
     text = json.dumps(plain(report), indent=1, ensure_ascii=False) + "\n"
@@ -170,6 +173,19 @@ def _compared(embeddings: Floats, index: NoveltyIndex, queries: list[Features]) 
         "right": float(np.mean(keys == truth)),
         "build_processor_s": built,
     }
+    return report
+
+
+def _compact(embeddings: Floats, index: NoveltyIndex, queries: list[Features]) -> list[dict[str, float]]:
+    """How far the cosines of the five nearest are from the true ones, by the bytes that an embedding takes."""
+    wanted = np.stack([one.whole for one in queries])
+    report = []
+    for size in COMPACT:
+        few = vectors.build_vectors(index.projection(embeddings), size)
+        squared, numbers = vectors.nearest(few, index.projection(wanted), 5)
+        truth = np.einsum("qd,qkd->qk", wanted, embeddings[numbers])
+        errors = index.projection.cosines(wanted, squared) - truth
+        report.append({"bytes": size, "rms_error": float(np.sqrt(np.mean(np.square(errors))))})
     return report
 
 

@@ -42,7 +42,7 @@ def make_index(
     compact: Annotated[bool, typer.Option("--compact", help="Smaller, and slower to open.")] = False,
     calibrated: Annotated[
         int, typer.Option(help="Clips whose fingerprints are compared with all others.", show_default=True)
-    ] = 500,
+    ] = 2000,
     seed: Annotated[int, typer.Option(help="Which these are.", show_default=True)] = 0,
     device: _Device = "auto",
 ) -> None:

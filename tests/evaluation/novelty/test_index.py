@@ -14,6 +14,7 @@ from musicldm.errors import CheckpointError, DataError, InvalidInputError
 from musicldm.evaluation.novelty import index as module
 from musicldm.evaluation.novelty.build import BuildOptions, build_index
 from musicldm.evaluation.novelty.check import check, nearest_clips
+from musicldm.evaluation.novelty.clips import Clip, read_clips, write_beats, write_clips
 from musicldm.evaluation.novelty.features import Cutting
 from musicldm.evaluation.novelty.index import NoveltyIndex, open_index
 
@@ -42,6 +43,20 @@ def test_the_manifest_does_not_say_what_is_there(index: NoveltyIndex, training: 
     assert [clip.source for clip in index.clips] == [f"{number}.wav" for number in range(10)]
     assert index.clips[3].beats == tuple(BEATS)
     assert index.clips[3].downbeats == tuple(BEATS[::4])
+
+
+def test_beats_do_not_come_back(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    clips = []
+    for number, count in enumerate((0, 1, 2, 40, 0, 7)):
+        beats = np.round(np.sort(rng.uniform(0, 3000, count)), 3)
+        clips.append(Clip(f"{number}.wav", 1.5 * number, 10.0, tuple(beats.tolist()), tuple(beats[::3].tolist())))
+    write_clips(clips, tmp_path / "clips")
+    write_beats(clips, tmp_path / "beats")
+    assert read_clips(tmp_path / "clips", tmp_path / "beats") == clips
+    written = (tmp_path / "beats").read_bytes()
+    write_beats(clips, tmp_path / "beats")
+    assert (tmp_path / "beats").read_bytes() == written
 
 
 def test_the_same_training_set_gives_another_identity(index: NoveltyIndex, training: Path, tmp_path: Path) -> None:
@@ -186,8 +201,8 @@ def test_another_embedder_under_the_name_passes(index: NoveltyIndex, monkeypatch
     ("content", "message"),
     [
         (None, "no novelty index there: musicldm novelty index TRAIN --out"),
-        ('{"kind": "novelty index", "format": 99}', "format 99, this version reads 1"),
-        ('{"format": 1}', "is no manifest of a novelty index"),
+        ('{"kind": "novelty index", "format": 99}', "format 99, this version reads 2"),
+        ('{"format": 2}', "is no manifest of a novelty index"),
         ("no json", "is no manifest of a novelty index"),
     ],
 )

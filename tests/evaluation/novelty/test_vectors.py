@@ -20,16 +20,35 @@ def units(count: int, rank: int = 12, width: int = 64, seed: int = 0) -> np.ndar
     return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
 
 
-@pytest.mark.parametrize(("bits", "error"), [(8, 0.004), (4, 0.06)])
-def test_the_nearest_are_not_those_of_brute_force(tmp_path: Path, bits: int, error: float) -> None:
-    embeddings, queries = units(500), units(40, seed=1)
+@pytest.mark.parametrize(("size", "error"), [(None, 0.004), (8, 0.03), (5, 0.09)])
+def test_the_nearest_are_not_those_of_brute_force(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int | None, error: float
+) -> None:
+    monkeypatch.setattr(vectors, "_FEW", 500)
+    embeddings, queries = units(1500), units(40, seed=1)
     projection = Projection.fit(embeddings)
-    write_vectors(build_vectors(projection(embeddings), bits), tmp_path / "a.faiss")
+    write_vectors(build_vectors(projection(embeddings), size), tmp_path / "a.faiss")
     squared, numbers = nearest(open_vectors(tmp_path / "a.faiss"), projection(queries), 3)
     found = projection.cosines(queries, squared)
     truth = queries @ embeddings.T
     assert np.abs(found - np.take_along_axis(truth, numbers, axis=1)).max() < error
     assert np.abs(found[:, 0] - truth.max(axis=1)).max() < error
+
+
+def test_few_bytes_take_more_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vectors, "_FEW", 500)
+    points = Projection.fit(units(1500))(units(1500))
+    made = [build_vectors(points, size) for size in (None, 8, 5)]
+    sizes = []
+    for place, index in enumerate(made):
+        write_vectors(index, tmp_path / f"{place}.faiss")
+        sizes.append((tmp_path / f"{place}.faiss").stat().st_size)
+    width = points.shape[1]
+    padded = [width, -(-width // 8) * 8, -(-width // 5) * 5]
+    wanted = [1500 * width, 1500 * 8 + 1024 * padded[1], 1500 * 5 + 1024 * padded[2]]
+    assert all(0 <= size - want < 1000 for size, want in zip(sizes, wanted, strict=True)), (sizes, wanted)
+    # too few for centres: a byte a number
+    assert build_vectors(points[:499], 8).sa_code_size() == width
 
 
 def test_cells_lose_what_brute_force_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,11 @@
-"""How strongly the peaks of a query agree with those of a clip at one place, beyond what chance gives.
+"""How strongly the peaks of a query agree with those of a clip at one place, beyond what chance and style give.
 
 A query's peak agrees if the clip has one within a frame and a bin. In the clip's row of pitch that happens at any
 other time with probability p, so a note that the clip repeats all the time is little evidence. If a share c of the
-query is copied, a peak agrees with probability q = p + (1 − p) c. The evidence is the logarithm (nats) of the
-likelihood ratio of q to p over all peaks, at the c that fits their number: the generalised likelihood ratio.
+query is copied, a peak agrees with probability q(c) = p + (1 − p) c. Pieces of one style that nobody copied share some
+of their onsets too (the same chords in the same rhythm), up to a share `STYLE`. The evidence is the logarithm (nats)
+of the likelihood ratio of q(c) to q(STYLE) over all peaks, at the c above it that fits their number: the generalised
+likelihood ratio.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import numpy.typing as npt
 from musicldm.evaluation.novelty.fingerprint import BINS, Peaks
 from musicldm.evaluation.novelty.landmarks import Candidate, Landmarks, Variant, candidates
 
+STYLE = 0.15
 FEWEST = 8
 """Peaks of the query that must fall within the clip."""
 _PRIOR_FRAMES = 20
@@ -56,7 +59,7 @@ def occupied(peaks: Peaks) -> npt.NDArray[np.bool_]:
 def evidence(
     frame: npt.NDArray[np.int64], pitch: npt.NDArray[np.int64], there: npt.NDArray[np.bool_]
 ) -> tuple[float, float]:
-    """Evidence in nats and copied share, of peaks at frames and bins (n,) against an `occupied` clip; 0 without any."""
+    """Evidence in nats and copied share, of peaks at frames and bins (n,) against an `occupied` clip."""
     frames = len(there)
     inside = (frame >= 0) & (frame < frames) & (pitch >= 0) & (pitch < BINS)
     frame, column = frame[inside], pitch[inside] + 1
@@ -66,9 +69,9 @@ def evidence(
     rows = there.mean(axis=0)
     p = np.clip((rows * frames + rows.mean() * _PRIOR_FRAMES) / (frames + _PRIOR_FRAMES), *_PROBABILITIES)[column]
     copied = min((agrees.mean() - p.mean()) / (1 - p.mean()), _MOST_COPIED)
-    if copied <= 0:
+    if copied <= STYLE:
         return 0.0, 0.0
-    ratio = np.where(agrees, np.log((p + (1 - p) * copied) / p), np.log1p(-copied))
+    ratio = np.where(agrees, np.log((p + (1 - p) * copied) / (p + (1 - p) * STYLE)), np.log((1 - copied) / (1 - STYLE)))
     return max(float(ratio.sum()), 0.0), float(copied)
 
 

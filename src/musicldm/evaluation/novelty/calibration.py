@@ -20,8 +20,8 @@ FALSE_ALARMS = 0.01
 CLOSE = 0.05
 VERDICTS = ("copy", "very close", "close", "new")
 _STEPS = 200
-_LEAST_EVIDENCE = 30.0
-_EVIDENT = 12.0
+_LEAST_EVIDENCE = 10.0
+_EVIDENT, _LEAST_SPREAD = 12.0, 2.5
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def evident(evidence: Numbers) -> float:
     The strongest of many chance agreements follows Gumbel's distribution, where so much has a probability of 2e-5.
     """
     median, upper = np.quantile(evidence, (0.5, 0.75))
-    return float(median + _EVIDENT * max(upper - median, 1.0))
+    return float(median + _EVIDENT * max(upper - median, _LEAST_SPREAD))
 
 
 def steps(values: Numbers) -> tuple[float, ...]:

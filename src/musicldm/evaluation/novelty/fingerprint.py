@@ -1,9 +1,11 @@
 """A wave to its fingerprint: the strongest note onsets as points in time and pitch, and hashes of pairs of them.
 
-Source: A. Wang, An industrial-strength audio search algorithm, ISMIR 2003, from which this differs in two ways. The
+Source: A. Wang, An industrial-strength audio search algorithm, ISMIR 2003, from which this differs in three ways. The
 points are peaks of an onset map (spectral flux with a maximum filter over pitch: Böck and Widmer, Maximum filter
 vibrato suppression for onset detection, DAFx 2013) on a scale of pitch, above 130 Hz and with a long window, so that
-bass drums and held notes leave no points; and on that scale a transposition is a shift by whole bins.
+bass drums and held notes leave no points; on that scale a transposition is a shift by whole bins; and magnitudes are
+compressed by a square root where a logarithm would be usual, which makes of the noise in quiet bins onsets as strong
+as any note's.
 Conventions: waves are (samples,) float32 at `RATE`; peaks are (n, 2) int32 of frame and bin, ascending.
 """
 
@@ -26,7 +28,7 @@ LOWEST = 130.0
 """Hz of the first bin."""
 BINS = 196
 """Up to 5.5 kHz."""
-PEAKS_PER_SECOND = 20
+PEAKS_AROUND = 10
 FAN = 4
 """Pairs that a peak begins."""
 REACH = 40
@@ -38,12 +40,12 @@ _COARSE_BINS = BINS // _COARSE
 HASHES = _COARSE_BINS * _COARSE_BINS * (REACH + 1)
 """Number of different hashes."""
 _LAG = 3
-_BLOCK = 31
+_AROUND = 15
 _AHEAD = 48
 _NEIGHBOURHOOD = (7, 9)
-_LEAST_RISE = 0.05
+_LEAST_RISE = 0.02
 _SMOOTH = 18
-_FLOOR = 1e-3
+_FLOOR = 0.02
 
 Peaks = npt.NDArray[np.int32]
 Ints = npt.NDArray[np.int64]
@@ -58,7 +60,13 @@ def _pitch_scale() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
 
 
 def spectrum(wave: Wave) -> npt.NDArray[np.float32]:
-    """Natural log of the magnitude (frames, BINS) on the scale of pitch; frame t is centred on sample t · HOP."""
+    """Square roots of magnitudes (frames, BINS) on the scale of pitch; frame t is centred on sample t · HOP.
+
+    Magnitudes are divided by the geometric mean of the sound's loudness and its envelope over pitch, so that they do
+    not depend on how loud it is, and only half on how it is filtered.
+    """
+    from scipy.ndimage import gaussian_filter1d
+
     padded = np.pad(np.asarray(wave, np.float32), WINDOW // 2)
     window = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
     frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]
@@ -66,11 +74,12 @@ def spectrum(wave: Wave) -> npt.NDArray[np.float32]:
     below, above = _pitch_scale()
     on_scale = magnitude[:, below] * (1 - above) + magnitude[:, below + 1] * above
     loudness = float(np.sqrt(np.mean(np.square(magnitude), dtype=np.float64)))
-    return np.asarray(np.log(on_scale + np.float32(_FLOOR * loudness + 1e-9)))
+    envelope = gaussian_filter1d(on_scale.mean(axis=0), _SMOOTH) + _FLOOR * loudness
+    return np.asarray(np.sqrt(on_scale / (np.sqrt(envelope * loudness) + 1e-9)), np.float32)
 
 
 def onsets(levels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """How much louder (nats) each point of (frames, BINS) is than 3 frames before, in its own or the next bins.
+    """How much higher each point of (frames, BINS) is than 3 frames before, in its own or the next bins.
 
     Zero where the point is not above the mean of its surroundings in pitch: a drum is loud everywhere, a note is not.
     """
@@ -83,7 +92,11 @@ def onsets(levels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def peaks_of(wave: Wave, sample_rate: int = RATE) -> Peaks:
-    """The strongest onsets of a wave of any rate, 20 at most in each second; none in silence."""
+    """The strongest onsets of a wave of any rate; none in silence.
+
+    An onset stays if fewer than 10 of those within half a second before and after it are stronger, so that a cut takes
+    away onsets near its ends and leaves all others.
+    """
     from scipy.ndimage import maximum_filter
 
     if sample_rate != RATE:
@@ -92,11 +105,21 @@ def peaks_of(wave: Wave, sample_rate: int = RATE) -> Peaks:
     found = (maximum_filter(rise, _NEIGHBOURHOOD) == rise) & (rise > _LEAST_RISE)
     found[:, :2] = found[:, -2:] = False
     frame, pitch = np.nonzero(found)
-    block = frame // _BLOCK
-    order = np.lexsort((-rise[frame, pitch], block))
-    rank = np.arange(len(order)) - np.searchsorted(block[order], block[order])
-    kept = np.sort(order[rank < PEAKS_PER_SECOND])
+    kept = _stronger_around(frame, rise[frame, pitch]) < PEAKS_AROUND
     return np.stack([frame[kept], pitch[kept]], axis=1).astype(np.int32)
+
+
+def _stronger_around(frame: Ints, rise: npt.NDArray[np.float32]) -> Ints:
+    """How many onsets within `_AROUND` frames are stronger, for each (n,); frames ascend, the first wins a tie."""
+    count = np.zeros(len(frame), np.int64)
+    for ahead in range(1, len(frame)):
+        near = frame[ahead:] - frame[:-ahead] <= _AROUND
+        if not near.any():
+            break
+        later = rise[ahead:] > rise[:-ahead]
+        count[:-ahead] += near & later
+        count[ahead:] += near & ~later
+    return count
 
 
 def pairs_of(peaks: Peaks, clips: Ints | None = None, reach: int = REACH) -> tuple[Ints, Ints]:

@@ -3,8 +3,8 @@
 `manifest.json` says all about it and has the SHA-256 of every other file:
 clips.jsonl.gz, beats.npz   sources, starts, lengths; beats
 projection.npz              see `vectors.Projection`
-clips.faiss                 whole clips, 8 bits a number
-segments.faiss              segments, 8 bits a number, 4 in a compact index
+clips.faiss                 whole clips, a byte a number; in a compact index 24 bytes each
+segments.faiss              segments, a byte a number; in a compact index 9 bytes each
 peaks.npz                   fingerprints
 landmarks.*.npy             their inverted file; of a compact index it is in the user's cache, once it was opened
 """
@@ -19,14 +19,14 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from musicldm.checkpoints.caches import cache_folder
 from musicldm.checkpoints.resolve import DEFAULT, DEFAULT_FOLDER
-from musicldm.data.arrays import sha256
+from musicldm.data.arrays import sha256, write_small
 from musicldm.errors import CheckpointError, DataError
 from musicldm.evaluation.embedders import Embedder, Floats, open_embedder
 from musicldm.evaluation.novelty import vectors
@@ -37,12 +37,14 @@ from musicldm.evaluation.novelty.fingerprint import Peaks
 from musicldm.evaluation.novelty.landmarks import Landmarks, build_landmarks
 from musicldm.evaluation.novelty.vectors import Projection
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 DEFAULT_INDEX = DEFAULT_FOLDER / "novelty"
 CLIPS, BEATS, PROJECTION, WHOLE, SEGMENTS, PEAKS = (
     "clips.jsonl.gz", "beats.npz", "projection.npz", "clips.faiss", "segments.faiss", "peaks.npz"
 )  # fmt: skip
+COMPACT = 24, 9
+"""Bytes of a whole clip's embedding and of a segment's."""
 LANDMARKS = ("landmarks.starts.npy", "landmarks.clips.npy", "landmarks.frames.npy")
 
 
@@ -74,7 +76,7 @@ class AllPeaks:
     def write(self, path: Path) -> None:
         """Frames as differences, which compress better."""
         steps = np.diff(self.frames, prepend=np.uint16(0))
-        np.savez_compressed(path, counts=np.diff(self.starts).astype(np.uint16), steps=steps, bins=self.bins)
+        write_small(path, counts=np.diff(self.starts).astype(np.uint16), steps=steps, bins=self.bins)
 
     @classmethod
     def read(cls, path: Path) -> AllPeaks:
@@ -245,14 +247,14 @@ def write_features(
         clips: in order.
         embeddings: of whole clips (n, D), and of all segments.
         peaks: of each clip.
-        compact: whether segments take 4 bits and the inverted file is left out.
+        compact: whether embeddings take few bytes and the inverted file is left out.
     """
-    bits: Literal[4, 8] = 4 if compact else 8
     whole, segments = embeddings
+    sizes = COMPACT if compact else (None, None)
     projection = Projection.fit(np.concatenate([whole, segments[:: max(1, len(segments) // 20_000)]]))
     np.savez(folder / PROJECTION, mean=projection.mean, basis=projection.basis, residual=projection.residual)
-    vectors.write_vectors(vectors.build_vectors(projection(whole)), folder / WHOLE)
-    vectors.write_vectors(vectors.build_vectors(projection(segments), bits), folder / SEGMENTS)
+    vectors.write_vectors(vectors.build_vectors(projection(whole), sizes[0]), folder / WHOLE)
+    vectors.write_vectors(vectors.build_vectors(projection(segments), sizes[1]), folder / SEGMENTS)
     write_clips(clips, folder / CLIPS)
     write_beats(clips, folder / BEATS)
     AllPeaks.of(peaks).write(folder / PEAKS)

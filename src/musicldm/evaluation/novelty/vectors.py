@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,12 @@ import numpy.typing as npt
 from musicldm.errors import MissingDependencyError
 
 Floats = npt.NDArray[np.float32]
-LARGE = 100_000
+LARGE = 250_000
 """Points from which on an index is divided into cells of which only some are searched."""
 _CELLS, _PROBED = 1024, 32
+_TRAINED_ON = 64 * _CELLS
+_FEW = 2000
+_ROUNDS = 12
 _EXPLAINED = 0.998
 _WIDEST = 96
 
@@ -71,18 +74,47 @@ class Projection:
         return np.asarray(1 - (squared + np.maximum(lost, 0)[:, None] + self.residual) / 2, np.float32)
 
 
-def build_vectors(points: Floats, bits: Literal[4, 8] = 8) -> Any:
-    """A faiss index of points (n, d) by distance, each number in 4 or 8 bits; in cells from `LARGE` points on."""
+def build_vectors(points: Floats, size: int | None = None) -> Any:
+    """A faiss index of points (n, d) by distance.
+
+    Args:
+        points: as a `Projection` gives them.
+        size: bytes for each, by product quantisation (Jégou et al., Product quantization for nearest neighbor search,
+            TPAMI 2011), or None for a byte a number, which from `LARGE` points on lie in cells. Few points take a
+            byte a number in any case: the centres would need more room than they save.
+    """
     library = faiss()
     width = points.shape[1]
-    kind = {4: library.ScalarQuantizer.QT_4bit, 8: library.ScalarQuantizer.QT_8bit}[bits]
+    if size is not None and len(points) >= _FEW:
+        return _by_products(points, size)
+    kind = library.ScalarQuantizer.QT_8bit
     if len(points) < LARGE:
         index = library.IndexScalarQuantizer(width, kind, library.METRIC_L2)
     else:
         cells = library.IndexFlatL2(width)
         index = library.IndexIVFScalarQuantizer(cells, width, _CELLS, kind, library.METRIC_L2)
         index.nprobe = _PROBED
-    index.train(points[:: max(1, len(points) // (64 * _CELLS))])
+    index.train(points[:: max(1, len(points) // _TRAINED_ON)])
+    index.add(points)
+    return index
+
+
+def _by_products(points: Floats, size: int) -> Any:
+    """Principal directions are dealt out to the `size` parts one by one, so that each has large and small ones."""
+    library = faiss()
+    width = points.shape[1]
+    padded = -(-width // size) * size
+    dealt = np.arange(padded).reshape(-1, size).T.ravel()
+    order = np.where(dealt < width, dealt, -1).astype(np.int32)
+    inner = library.IndexPQ(padded, size, 8)
+    inner.pq.cp.niter = _ROUNDS
+    inner.pq.cp.min_points_per_centroid = 1
+    numbers = library.IntVector()
+    library.copy_array_to_vector(order, numbers)
+    index = library.IndexPreTransform(library.RemapDimensionsTransform(width, padded, False), inner)
+    deal = library.downcast_VectorTransform(index.chain.at(0))
+    deal.map = numbers
+    index.train(points[:: max(1, len(points) // _TRAINED_ON)])
     index.add(points)
     return index
 
