@@ -1,0 +1,134 @@
+"""Does the shipped model repeat its training set? `python benchmarks/model_novelty.py --corpus C --training T`.
+
+C is a corpus composed of another seed. The model sings a caption of each of its clips, and both what it sings and the
+clip itself, which nobody trained on, are checked against the index of the training set: a model that repeats has more
+copies and lies nearer than new music of the same rules. That its copies would be found is proved by clips of T, the
+training set, sent through its VAE and vocoder. Figures go to benchmarks/results/model_novelty.json and .md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from model_card import circumstances, fingerprint, plain
+from musicldm.audio import MelSpec, Wave, log_mel, read
+from musicldm.checkpoints.resolve import parts_folder
+from musicldm.evaluation.novelty.calibration import VERDICTS
+from musicldm.evaluation.novelty.check import Report, check
+from musicldm.evaluation.novelty.index import open_index
+from musicldm.evaluation.reconstruction import Codec
+from musicldm.evaluation.shares import estimate
+from musicldm.pipeline import MusicLDMPipeline
+
+RESULT = Path(__file__).parent / "results" / "model_novelty.json"
+BATCH = 8
+
+
+def main() -> None:
+    """Sings, checks, writes."""
+    options = _arguments()
+    torch.set_num_threads(options.threads)
+    started = time.perf_counter()
+    lines = (options.corpus / "metadata.jsonl").read_text("utf-8").splitlines()[: options.clips]
+    rows = [json.loads(line) for line in lines]
+    pipe = MusicLDMPipeline.from_pretrained(options.model, dtype="auto")
+    pipe.set_progress_bar_config(disable=True)
+    rate = pipe.sample_rate
+    index = open_index(options.index)
+    chosen = np.random.default_rng(options.seed).permutation(len(index.clips))[: options.clips].tolist()
+    trained_on = [read(options.training / index.clips[number].source, rate)[0] for number in chosen]
+    sounds = {
+        "the model's": sung(pipe, [row["text"] for row in rows]),
+        "new clips": [read(options.corpus / row["file_name"], rate)[0] for row in rows],
+        "training clips through its VAE and vocoder": coded(parts_folder(options.model), trained_on, rate),
+    }
+    embedder = index.embedder("cpu")
+    report = {
+        "clips": len(rows),
+        "model": fingerprint(parts_folder(options.model)),
+        "index": {"identity": index.identity, "clips": len(index.clips)},
+        "music": {
+            name: figures([check(index, wave, rate, embedder, 1) for wave in waves]) for name, waves in sounds.items()
+        },
+        **circumstances(options, time.perf_counter() - started),
+    }
+    RESULT.write_text(json.dumps(plain(report), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    RESULT.with_suffix(".md").write_text(table(report), encoding="utf-8")
+    print(table(report))
+
+
+def sung(pipe: MusicLDMPipeline, texts: Sequence[str]) -> list[Wave]:
+    """A wave for each text, from the seed of its number, with the model's own settings."""
+    waves: list[Wave] = []
+    for start in range(0, len(texts), BATCH):
+        part = list(texts[start : start + BATCH])
+        generators = [torch.Generator().manual_seed(start + place) for place in range(len(part))]
+        result: Any = pipe(part, generator=generators)
+        waves += list(np.asarray(result.audios, np.float32))
+    return waves
+
+
+def coded(model: Path, waves: Sequence[Wave], rate: int) -> list[Wave]:
+    """Waves as they sound after the model's VAE and vocoder."""
+    codec, spec = Codec.load(model), MelSpec(sample_rate=rate, f_max=rate / 2)
+    out: list[Wave] = []
+    for start in range(0, len(waves), BATCH):
+        mels = log_mel(torch.from_numpy(np.stack(waves[start : start + BATCH])), spec)
+        out += list(codec(mels.numpy()))
+    return out
+
+
+def figures(reports: Sequence[Report]) -> dict[str, Any]:
+    """Shares of the verdicts, the mean percentile, and how similar and how copied they are at most."""
+    evidence = np.array([0.0 if one.copied is None else one.copied.evidence for one in reports])
+    return {
+        "verdicts": {name: estimate([one.verdict == name for one in reports]) for name in VERDICTS},
+        "percentile": estimate([one.percentile / 100 for one in reports]),
+        "similarity": {"median": float(np.median([one.similarity for one in reports]))},
+        "evidence": {"median": float(np.median(evidence)), "largest": float(evidence.max())},
+    }
+
+
+def table(report: dict[str, Any]) -> str:
+    """As Markdown."""
+    lines = [
+        f"{report['clips']} captions of clips that nobody trained on, sung by the model, and these clips, against the "
+        f"{report['index']['clips']:,} clips of the training set; per cent, with 95 % intervals.",
+        "",
+        f"| music | {' | '.join(VERDICTS)} | percentile, mean | evidence of a copy in nats, largest |",
+        "|---" * (len(VERDICTS) + 3) + "|",
+    ]
+    for name, found in report["music"].items():
+        shares = [_cell(found["verdicts"][verdict]) for verdict in VERDICTS]
+        largest = f"{found['evidence']['largest']:.1f}"
+        lines.append(f"| {name} | {' | '.join(shares)} | {_cell(found['percentile'])} | {largest} |")
+    lines += ["", f"Model {report['model']}; {report['hardware']}, {report['date']}."]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(one: Any) -> str:
+    return f"{100 * one.mean:.1f} ({100 * one.low:.1f} to {100 * one.high:.1f})"
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--corpus", type=Path, required=True, help="composed corpus of another seed")
+    parser.add_argument("--training", type=Path, required=True, help="composed corpus that it was trained on")
+    parser.add_argument("--model", default="default")
+    parser.add_argument("--index", default="default", help="novelty index of its training set")
+    parser.add_argument("--clips", type=int, default=300)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.set_defaults(seed=0)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
