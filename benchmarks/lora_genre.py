@@ -1,4 +1,4 @@
-"""Does a LoRA of one genre pull other prompts towards it? `python benchmarks/lora_genre.py --judges J [--genre metal]`.
+"""Does a LoRA of one genre pull other prompts towards it? `python benchmarks/lora_genre.py [--genre metal]`.
 
 Clips of one genre are composed, prepared and trained on by the commands that a user would give; then prompts that name
 no genre are sung without the LoRA and at several scales, from the same seeds, and judges say which share is of that
@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from model_card import circumstances, fingerprint, plain
-from musicldm.evaluation.judges import Judges
+from musicldm.evaluation.judges import Judges, judges_folder
 from musicldm.evaluation.shares import difference, estimate
 from musicldm.pipeline import MusicLDMPipeline
 
@@ -95,7 +95,7 @@ def heard(lora: Path, scale: float, options: argparse.Namespace) -> list[bool]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--judges", type=Path, required=True, help="folder of scripts/train_judges.py")
+    parser.add_argument("--judges", type=judges_folder, default="default", help="or a folder of them")
     parser.add_argument("--model", default="default")
     parser.add_argument("--genre", default="metal")
     parser.add_argument("--clips", type=int, default=120)

@@ -1,4 +1,4 @@
-"""The paper's comparison in small: `python benchmarks/mixup_comparison.py --test PREPARED --judges J --work DIR`.
+"""The paper's comparison in small: `python benchmarks/mixup_comparison.py --test PREPARED --work DIR`.
 
 Does beat-synchronous mixup make music newer without making it worse (arXiv 2308.01546, tables 1 and 2)? On small
 composed corpora UNets are trained with no mixup, simple mixup, BAM, BLM, and BLM with what this project adds, from the
@@ -38,7 +38,7 @@ from musicldm.evaluation.divergence import divergence
 from musicldm.evaluation.embedders import Embedder, open_embedder
 from musicldm.evaluation.frechet import Gaussian, frechet_distance
 from musicldm.evaluation.inception import inception_score
-from musicldm.evaluation.judges import Judges
+from musicldm.evaluation.judges import Judges, judges_folder
 from musicldm.evaluation.similarity import nearest
 from musicldm.evaluation.tempo import tempo_met, tempo_of
 from musicldm.pipeline import MusicLDMPipeline
@@ -200,7 +200,7 @@ def embedded(clap: Embedder, waves: Waves) -> Waves:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--test", type=Path, required=True, help="held-out corpus, prepared, of another seed")
-    parser.add_argument("--judges", type=Path, required=True, help="folder of scripts/train_judges.py")
+    parser.add_argument("--judges", type=judges_folder, default="default", help="or a folder of them")
     parser.add_argument("--work", type=Path, required=True, help="folder for corpora, runs and their figures")
     parser.add_argument("--model", default="default", help="whose VAE, vocoder and CLAP")
     parser.add_argument("--init", default="none", help="model whose UNet they start from; none: random weights")

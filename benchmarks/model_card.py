@@ -1,4 +1,4 @@
-"""Measures a model folder by judges: `python benchmarks/model_card.py --model M --judges J --corpus C`.
+"""Measures a model folder by judges: `python benchmarks/model_card.py --model M --corpus C`.
 
 Sections (`--sections`, all by default), each saved as soon as it is done, so that any can be measured again alone:
 known, held_out   sentences that are no training captions, with known and held-out genre expressions, default settings
@@ -39,7 +39,7 @@ from musicldm.data.beat_network import DEFAULT_FOLDER
 from musicldm.data.beats import BeatTracker
 from musicldm.data.clips import ClipRow, ClipStore
 from musicldm.evaluation.judge_training import accuracies
-from musicldm.evaluation.judges import DRUMS, Judges, JudgeVerdict
+from musicldm.evaluation.judges import DRUMS, Judges, JudgeVerdict, judges_folder
 from musicldm.evaluation.reconstruction import Codec, stft_distance
 from musicldm.evaluation.shares import Estimate, difference, estimate
 from musicldm.evaluation.tempo import tempo_met, tempo_of
@@ -382,7 +382,7 @@ def processor() -> str:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--judges", type=Path, required=True, help="folder of scripts/train_judges.py")
+    parser.add_argument("--judges", type=judges_folder, default="default", help="or a folder of them")
     parser.add_argument("--corpus", type=Path, help="held-out corpus, prepared, for the section reconstruction")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "model_card.json")
     parser.add_argument("--sections", type=lambda text: text.split(","), default=list(SECTIONS))

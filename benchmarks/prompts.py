@@ -1,4 +1,4 @@
-"""Six prompts at the default settings, judged: `python benchmarks/prompts.py --model M --judges J`.
+"""Six prompts at the default settings, judged: `python benchmarks/prompts.py --model M`.
 
 Writes results/prompts.json; `benchmarks/readme_results.py` puts it into the README.
 """
@@ -17,7 +17,7 @@ import torch
 from model_card import circumstances, fingerprint, plain
 from musicldm.audio import normalise, write
 from musicldm.data.beats import BeatTracker
-from musicldm.evaluation.judges import Judges
+from musicldm.evaluation.judges import Judges, judges_folder
 from musicldm.pipeline import MusicLDMPipeline
 
 RESULTS = Path(__file__).parent / "results" / "prompts.json"
@@ -89,7 +89,7 @@ def hear(
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--judges", type=Path, required=True, help="folder of scripts/train_judges.py")
+    parser.add_argument("--judges", type=judges_folder, default="default", help="or a folder of them")
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--audio", type=Path, help="folder for the six clips as FLAC")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())

@@ -1,4 +1,4 @@
-"""Quality against speed: `python benchmarks/quality_vs_speed.py --model M --judges J --corpus TEST`.
+"""Quality against speed: `python benchmarks/quality_vs_speed.py --model M --corpus TEST`.
 
 Each row is a way to sample: a scheduler and its spacing, steps, precision, engine, and the levers (guidance in an
 interval of noise, reused deep features). All make the same prompts from the same seeds in one run. Told of each:
@@ -34,7 +34,7 @@ from musicldm.data.beats import BeatTracker
 from musicldm.data.clips import ClipStore
 from musicldm.evaluation.embedders import open_embedder
 from musicldm.evaluation.frechet import Gaussian, frechet_distance
-from musicldm.evaluation.judges import Judges
+from musicldm.evaluation.judges import Judges, judges_folder
 from musicldm.evaluation.shares import difference, estimate
 from musicldm.pipeline import MusicLDMPipeline
 from musicldm.sampling.schedulers import SCHEDULERS
@@ -242,7 +242,7 @@ def _pipeline(model: Path, engine: str, dtype: str) -> MusicLDMPipeline:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--judges", type=Path, required=True, help="folder of scripts/train_judges.py")
+    parser.add_argument("--judges", type=judges_folder, default="default", help="or a folder of them")
     parser.add_argument("--corpus", type=Path, required=True, help="prepared corpus that the model has not seen")
     parser.add_argument("--prompts", type=int, default=108)
     parser.add_argument("--batch-size", type=int, default=8)

@@ -5,6 +5,9 @@ import pytest
 import torch
 
 from musicldm.audio import MelSpec, log_mel
+from musicldm.corpus.arrangement import compose
+from musicldm.corpus.build import find_soundfonts
+from musicldm.corpus.rendering import SoundFont, render
 from musicldm.data.clips import ClipRow
 from musicldm.errors import CheckpointError, DataError, InvalidInputError
 from musicldm.evaluation.judge_training import (
@@ -16,7 +19,7 @@ from musicldm.evaluation.judge_training import (
     split,
     tempo_ranges,
 )
-from musicldm.evaluation.judges import HEADS, Judges, build_net, classes_of, labels_of
+from musicldm.evaluation.judges import DRUMS, HEADS, Judges, build_net, classes_of, labels_of
 
 GENRES = ("ambient", "funk", "house")
 RECIPE = JudgeRecipe(channels=(8, 16, 24), crop_frames=64, batch_size=16, steps=60, minutes=2.0)
@@ -144,12 +147,30 @@ def test_missing_or_damaged_judges_are_named(judges, tmp_path):
     card = json.loads((tmp_path / "judges.json").read_text())
     card["classes"]["genre"] = ["ambient"]
     (tmp_path / "judges.json").write_text(json.dumps(card))
+    with pytest.raises(CheckpointError, match=r"judges\.json"):
+        Judges.load(tmp_path)
+    (tmp_path / "SHA256SUMS").unlink()
     with pytest.raises(CheckpointError, match="damaged"):
         Judges.load(tmp_path)
     judges.save(tmp_path)
+    (tmp_path / "SHA256SUMS").unlink()
     (tmp_path / "judges.safetensors").write_bytes(b"nothing")
     with pytest.raises(CheckpointError, match="damaged"):
         Judges.load(tmp_path)
+
+
+def test_the_judges_that_ship_hear_composed_clips_of_other_seeds():
+    try:
+        font = SoundFont(find_soundfonts()[-1])
+    except DataError as error:
+        pytest.skip(str(error))
+    clips = [compose(7_000_000 + number) for number in range(12)]
+    waves, shipped = np.stack([render(clip, font) for clip in clips]), Judges.load()
+    verdict = shipped(waves)
+    assert sum(one == clip.truth.genre for one, clip in zip(verdict.best("genre"), clips, strict=True)) >= 9
+    drums = [DRUMS[clip.truth.drums] for clip in clips]
+    assert sum(one == other for one, other in zip(verdict.best("drums"), drums, strict=True)) >= 9
+    assert set(shipped.card["test"]) >= set(HEADS)
 
 
 def test_labels_come_from_the_metadata_and_missing_ones_are_named():

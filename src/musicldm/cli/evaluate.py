@@ -33,7 +33,7 @@ _Prompts = Annotated[
     ),
 ]
 _Judges = Annotated[
-    Path | None, typer.Option(help="Folder of scripts/train_judges.py: verdicts on genre, …", rich_help_panel=_WHAT)
+    Path | None, typer.Option(help="Verdicts on genre, …: default, or a folder of judges.", rich_help_panel=_WHAT)
 ]
 _Embedder = Annotated[
     list[str] | None,

@@ -143,14 +143,15 @@ def captions_cosine(embeddings: Floats) -> float:
 
 
 def _of_judges(folder: Path) -> Embedder:
-    from musicldm.evaluation.judges import MIN_FRAMES, Judges
+    from musicldm.evaluation.judges import DEFAULT_FOLDER, MIN_FRAMES, Judges
 
     judges = Judges.load(folder)
     shortest = MIN_FRAMES * judges.spec.hop_length + judges.spec.n_fft
     width = next(iter(judges.net.heads.values())).in_features
     assert isinstance(width, int)
+    name = DEFAULT if folder == DEFAULT_FOLDER else folder.name
     return Embedder(
-        identity_of(f"judges {folder.name}", judges.net, judges.spec.sample_rate, width),
+        identity_of(f"judges {name}", judges.net, judges.spec.sample_rate, width),
         audio=lambda waves: judges.features(checked_waves(waves, shortest)),
         classes=lambda waves: judges(checked_waves(waves, shortest)).probabilities["genre"],
     )

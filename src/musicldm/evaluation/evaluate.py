@@ -21,6 +21,7 @@ from musicldm.evaluation.embedders import Embedder
 from musicldm.evaluation.figures import SECTIONS, Collection, Figure
 from musicldm.evaluation.follow import judge_figures, tempo_figures, text_figures
 from musicldm.evaluation.hearing import Heard, Listening, hear_all, opened, opened_judges
+from musicldm.evaluation.judges import judges_folder
 from musicldm.evaluation.music import Piece, find_music, read_prompts
 from musicldm.evaluation.novelty.check import nearest_clips
 from musicldm.evaluation.novelty.index import NoveltyIndex
@@ -42,7 +43,7 @@ class Options:
         training: what the model was trained on, for novelty: audio, prepared data, or a novelty index of it, "default"
             for that of the model that ships; None for none.
         prompts: file of prompts; None takes those in the folder and in its files.
-        judges: folder of judges, which are an embedder too; None for none.
+        judges: folder of judges, or "default" for those that ship, which are an embedder too; None for none.
         embedders: names for `open_embedder`.
         beats: beat tracker's name; "auto" is the one that ships, where it is there; "none" is none.
         device: for the networks.
@@ -64,7 +65,7 @@ class Options:
     @property
     def listening(self) -> Listening:
         """What is heard in each clip."""
-        judges = None if self.judges is None else str(self.judges)
+        judges = None if self.judges is None else str(judges_folder(self.judges))
         names = dict.fromkeys([*self.embedders, *([judges] if judges else [])])
         return Listening(tuple(names), judges, _tracker(self.beats), True, self.seconds, self.device)
 

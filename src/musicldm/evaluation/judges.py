@@ -22,12 +22,15 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from musicldm.audio import MelSpec, log_mel
+from musicldm.checkpoints.integrity import verify, write_sums
 from musicldm.data.clips import ClipRow
 from musicldm.errors import CheckpointError, DataError, InvalidInputError, unknown_choice
 from musicldm.evaluation.tempo import ANY_MUSIC, TempoRange
 
 DRUMS = ("without drums", "with drums")
 HEADS = ("genre", "drums", "lead", "quality")
+DEFAULT = "default"
+DEFAULT_FOLDER = Path(__file__).resolve().parent.parent / "judge_model"
 MIN_FRAMES = 32
 _WEIGHTS, _CARD = "judges.safetensors", "judges.json"
 # Mean and deviation of music's log-mels: only conditioning of the optimisation, batch norms do the rest.
@@ -211,7 +214,7 @@ class Judges:
         return log_mel(torch.from_numpy(np.atleast_2d(sound).astype(np.float32)), self.spec).numpy()
 
     def save(self, folder: Path) -> None:
-        """Writes `judges.safetensors` and `judges.json`; each is whole or not there."""
+        """Writes `judges.safetensors` and `judges.json`, each whole or not there, and their hashes."""
         folder.mkdir(parents=True, exist_ok=True)
         head = {"classes": self.classes, "channels": self.channels, "mel": asdict(self.spec)}
         part = folder / f".{_WEIGHTS}.{os.getpid()}"
@@ -220,15 +223,17 @@ class Judges:
         part = folder / f".{_CARD}.{os.getpid()}"
         part.write_text(json.dumps(head | {"card": self.card}, indent=2) + "\n", encoding="utf-8")
         part.replace(folder / _CARD)
+        write_sums(folder)
 
     @classmethod
-    def load(cls, folder: Path | str) -> Judges:
-        """The judges that `save` wrote.
+    def load(cls, folder: Path | str = DEFAULT) -> Judges:
+        """The judges that `save` wrote, or those that ship.
 
         Raises:
-            CheckpointError: a file is missing, or the two do not belong together.
+            CheckpointError: a file is missing or has other bytes, or the two do not belong together.
         """
-        folder = Path(folder)
+        folder = judges_folder(folder)
+        verify(folder)
         for name in (_WEIGHTS, _CARD):
             if not (folder / name).is_file():
                 raise CheckpointError(f"no judges in {folder}: {name} is missing (scripts/train_judges.py makes it)")
@@ -242,6 +247,11 @@ class Judges:
             reason = str(error).splitlines()[0]
             raise CheckpointError(f"the judges in {folder} are damaged: {reason}") from error
         return cls(net, classes, stored["channels"], spec, stored["card"])
+
+
+def judges_folder(name: Path | str) -> Path:
+    """The folder that a name stands for: "default" is that of the judges that ship with musicldm."""
+    return DEFAULT_FOLDER if str(name) == DEFAULT else Path(name)
 
 
 def build_net(classes: Mapping[str, Sequence[str]], channels: Sequence[int], spec: MelSpec) -> JudgeNet:
