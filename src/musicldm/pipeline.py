@@ -156,7 +156,10 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionL
             pipeline: Self = super().from_pretrained(str(folder), generation_defaults=defaults, **kwargs)
         for part, dtype in narrowed.items():
             narrow(getattr(pipeline, part), dtype)
-        pipeline.vae.to(memory_format=torch.channels_last)  # decodes faster on a CPU
+        # Faster on a CPU: the decoder always, the UNet in bfloat16 only.
+        pipeline.vae.to(memory_format=torch.channels_last)
+        if pipeline.unet.dtype == torch.bfloat16:
+            pipeline.unet.to(memory_format=torch.channels_last)
         if name is not None:
             pipeline.set_scheduler(name)
         elif defaults.scheduler is not None and "scheduler" not in passed:

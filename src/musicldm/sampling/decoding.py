@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from musicldm.sampling.flat_convolutions import FlatConvolutions
 from musicldm.sampling.geometry import AudioGeometry
 
 _CHUNK_SECONDS = 40.0
@@ -49,7 +50,8 @@ def _vocode_in_pieces(vocoder: Any, mel: torch.Tensor) -> torch.Tensor:
     for start in range(0, frames, _VOCODER_FRAMES):
         end = min(start + _VOCODER_FRAMES, frames)
         first = max(0, start - margin)
-        wave = vocoder(mel[:, first : end + margin])
+        with FlatConvolutions():
+            wave = vocoder(mel[:, first : end + margin])
         pieces.append(wave[:, (start - first) * hop : None if end == frames else (end - first) * hop])
     return torch.cat(pieces, dim=1)
 
