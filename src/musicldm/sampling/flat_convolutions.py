@@ -1,4 +1,4 @@
-"""Convolutions over time on a CPU as flat images: the same sums in half the time.
+"""Convolutions over time on a CPU as flat images: the same sums, sooner.
 
 oneDNN has its fast kernels for images whose channels lie together in memory. PyTorch keeps a sequence (n, channels,
 samples) the other way round and turns it about before and after every convolution, which takes longer than the
