@@ -326,6 +326,9 @@ def test_auto_makes_sound_in_what_is_fast_here_and_hears_words_in_float32(
     assert pipeline.text_encoder.dtype == torch.float32
 
 
-def test_the_vae_decodes_channels_last(model: Path) -> None:
-    weight = load(model).vae.decoder.up_blocks[0].resnets[0].conv1.weight
-    assert weight.is_contiguous(memory_format=torch.channels_last)
+def test_the_vae_always_and_the_unet_in_bfloat16_lie_channels_last(model: Path) -> None:
+    for dtype, unet_last in ((torch.float32, False), (torch.bfloat16, True)):
+        pipeline = load(model, dtype=dtype)
+        for part, last in ((pipeline.vae.decoder, True), (pipeline.unet, unet_last)):
+            weight = part.up_blocks[0].resnets[0].conv1.weight
+            assert weight.is_contiguous(memory_format=torch.channels_last) == last

@@ -23,6 +23,7 @@ from musicldm.evaluation.evaluate import Options, evaluate
 from musicldm.evaluation.figures import Collection
 from musicldm.evaluation.frechet import Gaussian, frechet_distance
 from musicldm.evaluation.hearing import Heard, Listening
+from musicldm.evaluation.judges import DEFAULT_FOLDER
 from musicldm.evaluation.music import Piece
 from musicldm.evaluation.novelty.build import build_index
 from musicldm.evaluation.novelty.calibration import Calibration
@@ -51,6 +52,12 @@ def folders(tmp_path_factory: pytest.TempPathFactory, tiny_model_dir: Path) -> P
 def options(folders: Path, tiny_model_dir: Path, judges_dir: Path, **changed: object) -> Options:
     chosen = {"reference": folders / "real", "training": folders / "data", "judges": judges_dir, **changed}
     return Options(folders / "gen", embedders=(str(tiny_model_dir),), device="cpu", beats="none", **chosen)
+
+
+def test_default_judges_are_an_embedder_beside_the_default_one(folders: Path) -> None:
+    listening = Options(folders / "gen", judges=Path("default"), beats="none").listening
+    assert listening.judges == str(DEFAULT_FOLDER)
+    assert listening.embedders == ("default", str(DEFAULT_FOLDER))
 
 
 @pytest.fixture(scope="module")

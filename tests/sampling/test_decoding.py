@@ -38,6 +38,15 @@ def test_without_dither_the_vocoder_alone_decides_and_repeats_itself(vocoder: Sp
 
 
 @torch.no_grad()
+def test_between_its_layers_a_vocoder_keeps_channels_together(vocoder: SpeechT5HifiGan) -> None:
+    seen: list[int] = []
+    hook = vocoder.conv_pre.register_forward_hook(lambda _module, _inputs, out: seen.append(out.stride(1)))
+    vocode(vocoder, torch.ones(1, 20, 4))
+    hook.remove()
+    assert seen == [1]
+
+
+@torch.no_grad()
 def test_dither_breaks_the_repetition_in_the_same_way_each_time(
     vocoder: SpeechT5HifiGan, monkeypatch: pytest.MonkeyPatch
 ) -> None:

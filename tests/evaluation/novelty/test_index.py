@@ -12,6 +12,7 @@ from tests.tiny_music import RATE, melody, save, tiny_embedder
 
 from musicldm.errors import CheckpointError, DataError, InvalidInputError
 from musicldm.evaluation.novelty import index as module
+from musicldm.evaluation.novelty import vectors
 from musicldm.evaluation.novelty.build import BuildOptions, build_index
 from musicldm.evaluation.novelty.check import check, nearest_clips
 from musicldm.evaluation.novelty.clips import Clip, read_clips, write_beats, write_clips
@@ -102,6 +103,20 @@ def test_a_compact_index_finds_less(index: NoveltyIndex, training: Path, tmp_pat
     )
     report = check(small, melody(4), RATE, tiny_embedder())
     assert (report.verdict, report.copied.place.source) == ("copy", "4.wav")
+
+
+@pytest.mark.parametrize("compact", [False, True])
+def test_a_compact_index_takes_as_many_bytes_as_a_whole_one(
+    compact: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vectors, "_FEW", 300)
+    rng = np.random.default_rng(0)
+    points = rng.standard_normal((300, 32)).astype(np.float32)
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    clips = [Clip(f"{number}.wav", 0.0, 3.0) for number in range(300)]
+    module.write_features(tmp_path, clips, (points, points), [np.zeros((0, 2), np.int32)] * 300, compact=compact)
+    sizes = [vectors.open_vectors(tmp_path / name).sa_code_size() for name in (module.WHOLE, module.SEGMENTS)]
+    assert sizes == ([24, 9] if compact else [32, 32])
 
 
 def test_a_copy_is_not_told_with_its_place_and_bars(index: NoveltyIndex) -> None:
