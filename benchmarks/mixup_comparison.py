@@ -28,7 +28,7 @@ import numpy.typing as npt
 import torch
 
 from mixup_comparison_table import write_results
-from model_card import circumstances, fingerprint, plain
+from model_card import circumstances, fingerprint, plain, sung
 from musicldm.checkpoints.devices import choose_device, dtypes_of_parts, fast_dtype
 from musicldm.checkpoints.resolve import parts_folder
 from musicldm.data.clips import ClipStore
@@ -88,7 +88,7 @@ def main() -> None:
         if not kept.is_file():
             started = time.perf_counter()
             data = prepared(work, run.size, options.model)
-            found = measured(sung(trained(run, data, options), options), data, options)
+            found = measured(generated(trained(run, data, options), options), data, options)
             found["run"] = {**settings, **circumstances(options, time.perf_counter() - started)}
             kept.write_text(json.dumps(plain({**vars(run), **found}), indent=1) + "\n", encoding="utf-8")
         rows.append(json.loads(kept.read_text(encoding="utf-8")))
@@ -130,7 +130,7 @@ def trained(run: Run, data: Path, options: argparse.Namespace) -> Path:
 
 
 @torch.inference_mode()
-def sung(out: Path, options: argparse.Namespace) -> Waves:
+def generated(out: Path, options: argparse.Namespace) -> Waves:
     """Waves (n, samples), the first caption of each of the first n held-out clips from the seed of its number."""
     from diffusers import UNet2DConditionModel
 
@@ -139,13 +139,7 @@ def sung(out: Path, options: argparse.Namespace) -> Waves:
     pipe.register_modules(unet=UNet2DConditionModel.from_pretrained(out / "unet", torch_dtype=dtype))
     pipe.to(choose_device(options.device)).set_progress_bar_config(disable=True)
     rows = ClipStore(options.test).rows[: options.generations]
-    waves = []
-    for start in range(0, len(rows), BATCH):
-        part = [row.captions[0] for row in rows[start : start + BATCH]]
-        generators = [torch.Generator().manual_seed(start + i) for i in range(len(part))]
-        result: Any = pipe(part, generator=generators)
-        waves.append(np.asarray(result.audios, dtype=np.float32))
-    return np.concatenate(waves)
+    return sung(pipe, [row.captions[0] for row in rows], BATCH)
 
 
 def measured(waves: Waves, data: Path, options: argparse.Namespace) -> dict[str, Any]:

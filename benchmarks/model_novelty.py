@@ -2,8 +2,8 @@
 
 C is a corpus composed of another seed. The model sings a caption of each of its clips, and both what it sings and the
 clip itself, which nobody trained on, are checked against the index of the training set: a model that repeats has more
-copies and lies nearer than new music of the same rules. That its copies would be found is proved by clips of T, the
-training set, sent through its VAE and vocoder. Figures go to benchmarks/results/model_novelty.json and .md.
+copies and lies nearer than new music of the same rules. Whether its copies would be found at all is told by clips of
+T, the training set, sent through its VAE and vocoder. Figures go to benchmarks/results/model_novelty.json and .md.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from model_card import circumstances, fingerprint, plain
+from model_card import circumstances, fingerprint, plain, sung
 from musicldm.audio import MelSpec, Wave, log_mel, read
 from musicldm.checkpoints.resolve import parts_folder
 from musicldm.evaluation.novelty.calibration import VERDICTS
@@ -46,7 +46,7 @@ def main() -> None:
     chosen = np.random.default_rng(options.seed).permutation(len(index.clips))[: options.clips].tolist()
     trained_on = [read(options.training / index.clips[number].source, rate)[0] for number in chosen]
     sounds = {
-        "the model's": sung(pipe, [row["text"] for row in rows]),
+        "the model's": list(sung(pipe, [row["text"] for row in rows])),
         "new clips": [read(options.corpus / row["file_name"], rate)[0] for row in rows],
         "training clips through its VAE and vocoder": coded(parts_folder(options.model), trained_on, rate),
     }
@@ -63,17 +63,6 @@ def main() -> None:
     RESULT.write_text(json.dumps(plain(report), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     RESULT.with_suffix(".md").write_text(table(report), encoding="utf-8")
     print(table(report))
-
-
-def sung(pipe: MusicLDMPipeline, texts: Sequence[str]) -> list[Wave]:
-    """A wave for each text, from the seed of its number, with the model's own settings."""
-    waves: list[Wave] = []
-    for start in range(0, len(texts), BATCH):
-        part = list(texts[start : start + BATCH])
-        generators = [torch.Generator().manual_seed(start + place) for place in range(len(part))]
-        result: Any = pipe(part, generator=generators)
-        waves += list(np.asarray(result.audios, np.float32))
-    return waves
 
 
 def coded(model: Path, waves: Sequence[Wave], rate: int) -> list[Wave]:

@@ -25,7 +25,7 @@ LAYERS: list[tuple[type[nn.Module], dict[str, Any]]] = [
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize(("kind", "options"), LAYERS)
-def test_a_flat_convolution_is_another_sum(kind: type[nn.Module], options: dict[str, Any], dtype: torch.dtype) -> None:
+def test_a_flat_convolution_is_the_same_sum(kind: type[nn.Module], options: dict[str, Any], dtype: torch.dtype) -> None:
     torch.manual_seed(0)
     layer = kind(6, 4, **options).to(dtype)
     for size in (1, 3):
@@ -37,7 +37,7 @@ def test_a_flat_convolution_is_another_sum(kind: type[nn.Module], options: dict[
         torch.testing.assert_close(flat, plain, rtol=0, atol=1e-5 if dtype == torch.float32 else 2e-2)
 
 
-def test_layers_turn_the_sound_about_between_them() -> None:
+def test_channels_stay_together_from_layer_to_layer() -> None:
     layers = nn.Sequential(nn.Conv1d(6, 8, 3), nn.LeakyReLU(), nn.ConvTranspose1d(8, 4, 4, stride=2), nn.Tanh())
     seen: list[torch.Tensor] = []
     for layer in layers:
@@ -50,13 +50,13 @@ def test_layers_turn_the_sound_about_between_them() -> None:
     assert all(one.stride(2) == 1 for one in seen)
 
 
-def test_a_sound_without_a_batch_changes() -> None:
+def test_a_sound_without_a_batch_is_left_alone() -> None:
     layer, sound = nn.Conv1d(6, 4, 3), torch.randn(6, 30)
     with FlatConvolutions():
         torch.testing.assert_close(layer(sound), layer(sound[None])[0], rtol=0, atol=1e-5)
 
 
-def test_a_vocoder_sings_otherwise() -> None:
+def test_a_vocoder_sings_the_same() -> None:
     torch.manual_seed(0)
     sizes = {"upsample_rates": [4, 2], "upsample_kernel_sizes": [8, 4], "upsample_initial_channel": 32}
     vocoder = SpeechT5HifiGan(SpeechT5HifiGanConfig(model_in_dim=16, **sizes)).eval()
