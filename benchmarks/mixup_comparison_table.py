@@ -34,31 +34,47 @@ PAPER = (
     "| + BLM | 24.95 | 2.31 | 1.79 | 3.40 | 0.268 | 40.1 % | 2.0 % |",
 )
 
+NONE = "none"
+AGAINST = (
+    "Differences to no mixup of the same seed, which has the same order of clips and the same starts of its "
+    "generations; bold where the interval leaves out 0, as it does by chance in one of twenty:"
+)
+
 Summary = dict[str, dict[str, float]]
 
 
 def write_results(runs: Sequence[Mapping[str, Any]]) -> None:
     """Writes results/mixup_comparison.json and .md and the figure."""
     groups = {(run["size"], run["arm"]): summary(runs, run["size"], run["arm"]) for run in runs}
+    against = {
+        (size, arm): summary(runs, size, arm, against=NONE)
+        for size, arm in groups
+        if arm != NONE and (size, NONE) in groups
+    }
     report = {
         "table": [{"clips": size, "arm": arm, **found} for (size, arm), found in groups.items()],
+        "against_none": [{"clips": size, "arm": arm, **found} for (size, arm), found in against.items()],
         "runs": list(runs),
     }
+    text = "\n\n".join([conditions(runs), table(groups), AGAINST, table(against, signed=True), "\n".join(PAPER)])
     RESULTS.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    RESULTS.with_suffix(".md").write_text(table(groups) + "\n", encoding="utf-8")
+    RESULTS.with_suffix(".md").write_text(text + "\n", encoding="utf-8")
     draw(groups)
 
 
-def summary(runs: Sequence[Mapping[str, Any]], size: int, arm: str) -> Summary:
-    """Mean over the seeds of one arm, half its 95 % interval by Student's t, and the number of seeds."""
-    own = [run for run in runs if (run["size"], run["arm"]) == (size, arm)]
+def summary(runs: Sequence[Mapping[str, Any]], size: int, arm: str, against: str | None = None) -> Summary:
+    """Mean over the seeds of one arm, half its 95 % interval by Student's t, and the number of seeds.
+
+    Of the figures, or of their differences to another arm's of the same seed.
+    """
+    own, other = ({run["seed"]: run for run in runs if (run["size"], run["arm"]) == (size, a)} for a in (arm, against))
+    seeds = [seed for seed in own if against is None or seed in other]
     found = {}
     for name in COLUMNS:
-        values = np.array([_value(run[name]) for run in own])
-        half = (
-            float(student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5) if len(own) > 1 else 0
-        )
-        found[name] = {"mean": float(values.mean()), "half": half, "seeds": len(values)}
+        values = np.array([_value(own[seed][name]) - (_value(other[seed][name]) if other else 0.0) for seed in seeds])
+        count = len(values)
+        half = float(student.ppf(0.975, count - 1) * values.std(ddof=1) / count**0.5) if count > 1 else 0.0
+        found[name] = {"mean": float(values.mean()), "half": half, "seeds": count}
     return found
 
 
@@ -66,19 +82,32 @@ def _value(figure: Any) -> float:
     return float(figure["mean"] if isinstance(figure, Mapping) else figure)
 
 
-def table(groups: Mapping[tuple[int, str], Summary]) -> str:
-    """As Markdown, the paper's rows below."""
+def conditions(runs: Sequence[Mapping[str, Any]]) -> str:
+    """What all runs share, and where they ran."""
+    all_ = [one["run"] for one in runs]
+    run = all_[0]
+    machines = "; ".join(dict.fromkeys(f"{one['hardware']}, torch {one['torch']}, {one['date']}" for one in all_))
+    seeds = len({one["seed"] for one in runs})
+    return (
+        f"{run['steps']} steps from the UNet of {run['init']}, parts of the model {run['model']}, {run['generations']} "
+        f"generations of a run, judges {run['judges']}; means over {seeds} seeds with 95 % intervals. {machines}."
+    )
+
+
+def table(groups: Mapping[tuple[int, str], Summary], *, signed: bool = False) -> str:
+    """As Markdown; of differences `signed`, those whose interval leaves out 0 in bold."""
     names = [title for title, _ in COLUMNS.values()]
     lines = [f"| clips | mixup | {' | '.join(names)} |", "|---" * (len(names) + 2) + "|"]
     for (size, arm), found in groups.items():
-        cells = [_cell(found[name], form) for name, (_, form) in COLUMNS.items()]
+        cells = [_cell(found[name], form, signed=signed) for name, (_, form) in COLUMNS.items()]
         lines.append(f"| {size} | {arm} | {' | '.join(cells)} |")
-    return "\n".join([*lines, "", *PAPER])
+    return "\n".join(lines)
 
 
-def _cell(value: Mapping[str, float], form: str) -> str:
-    mean = form.format(value["mean"])
-    return f"{mean} ± {form.format(value['half'])}" if value["seeds"] > 1 else mean
+def _cell(value: Mapping[str, float], form: str, *, signed: bool) -> str:
+    mean = (form.replace("{:", "{:+") if signed else form).format(value["mean"])
+    cell = f"{mean} ± {form.format(value['half'])}" if value["seeds"] > 1 else mean
+    return f"**{cell}**" if signed and value["seeds"] > 1 and abs(value["mean"]) > value["half"] else cell
 
 
 def draw(groups: Mapping[tuple[int, str], Summary]) -> None:

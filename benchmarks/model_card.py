@@ -370,7 +370,7 @@ def fingerprint(model: Path) -> str:
 def circumstances(options: argparse.Namespace, seconds: float) -> dict[str, Any]:
     """Hardware, versions, date and duration of a section."""
     return {
-        "hardware": f"{processor()}, {options.threads} of {os.cpu_count()} cores",
+        "hardware": ", ".join([f"{processor()}, {options.threads} of {os.cpu_count()} cores", *graphics()]),
         "load": round(os.getloadavg()[0], 1),
         "python": platform.python_version(),
         **{package: version(package) for package in PACKAGES},
@@ -378,6 +378,11 @@ def circumstances(options: argparse.Namespace, seconds: float) -> dict[str, Any]
         "seconds": round(seconds, 1),
         "seed": options.seed,
     }
+
+
+def graphics() -> list[str]:
+    """Names of the GPUs that PyTorch sees, which the device "auto" takes."""
+    return [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
 
 
 def processor() -> str:

@@ -253,12 +253,19 @@ def test_keys_agree_just_where_their_scales_share_six_notes() -> None:
 
 
 def test_clips_without_beats_are_refused_by_name_where_beats_are_needed() -> None:
-    rows = [ClipRow("a.wav", ("a",), {"downbeats": [0.0, 2.0], "beats": [0.0, 0.5], "key": "C", "mode": "major"})]
-    assert Mixer.of_rows(rows, SECONDS, MixupOptions("bam")).keys == [("C", "major")]
+    rows = [ClipRow("a.wav", ("a",), {"downbeats": [0.0, 2.0], "beats": [0.0, 0.5]})]
+    assert list(Mixer.of_rows(rows, SECONDS, MixupOptions("bam")).partners(0)) == [0]
     rows.append(ClipRow("b.wav", ("b",), {}))
     with pytest.raises(DataError, match=r"b.wav has no beats, which mixup 'blm' needs"):
         Mixer.of_rows(rows, SECONDS, MixupOptions("blm"))
-    assert Mixer.of_rows(rows, SECONDS, MixupOptions("simple")).keys == [("C", "major"), None]
+    assert list(Mixer.of_rows(rows, SECONDS, MixupOptions("simple")).partners(0)) == [0, 1]
+
+
+def test_keys_are_those_that_the_clips_name_and_unknown_ones_agree_with_all() -> None:
+    keys = [{"key": "C", "mode": "major"}, {"key": "F#", "mode": "major"}, {"key": "A", "mode": "minor"}, {"key": "C"}]
+    rows = [ClipRow(f"{at}.wav", ("a",), key) for at, key in enumerate(keys)]
+    mixer = Mixer.of_rows(rows, SECONDS, MixupOptions("simple", match_key=True))
+    assert [list(mixer.partners(at)) for at in range(4)] == [[0, 2, 3], [1, 3], [0, 2, 3], [0, 1, 2, 3]]
 
 
 @pytest.mark.parametrize(

@@ -125,20 +125,20 @@ def keys_agree(first: tuple[str, str] | None, second: tuple[str, str] | None) ->
 
     Scales of seven notes that are neighbours on the circle of fifths differ in one.
     """
-    places = [_fifths(key) for key in (first, second) if key is not None]
-    known = [place for place in places if place is not None]
-    if len(known) < 2:
-        return True
-    distance = (known[0] - known[1]) % 12
-    return min(distance, 12 - distance) <= 1
+    return bool(_places_agree(_fifths(first), np.array([_fifths(second)]))[0])
 
 
-def _fifths(key: tuple[str, str]) -> int | None:
-    """Place on the circle of fifths of the major scale with the same notes; None where the key is no such scale."""
-    tonic, mode = key
-    if tonic not in _KEYS or mode not in _MODES:
-        return None
-    return (_KEYS.index(tonic) - _MODES[mode]) * 7 % 12
+def _places_agree(place: int, others: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Whether a place on the circle of fifths is the neighbour of others or the same; one below 0 is unknown."""
+    distance = (others - place) % 12
+    return np.asarray((place < 0) | (others < 0) | (np.minimum(distance, 12 - distance) <= 1))
+
+
+def _fifths(key: tuple[str, str] | None) -> int:
+    """Place on the circle of fifths of the major scale with the same notes; -1 where there is no key, or no such."""
+    if key is None or key[0] not in _KEYS or key[1] not in _MODES:
+        return -1
+    return (_KEYS.index(key[0]) - _MODES[key[1]]) * 7 % 12
 
 
 def downbeat_cut(downbeats: Sequence[float], latest: float, rng: np.random.Generator) -> float | None:
@@ -246,7 +246,8 @@ class Mixer:
             seconds: length of every clip.
             options: whom they may be mixed with.
         """
-        self.options, self.seconds, self.downbeats, self.keys = options, seconds, downbeats, keys
+        self.options, self.seconds, self.downbeats = options, seconds, downbeats
+        self._places = np.array([_fifths(key) for key in keys])
         in_time = options.kind in ("bam", "blm")
         self._group = [tempo_group(b, fold=options.fold_tempo) if in_time else 0 for b in beats]
         members: dict[int, list[int]] = {}
@@ -277,8 +278,7 @@ class Mixer:
         if self.options.other_partner:
             members = members[members != index]
         if self.options.match_key:
-            agree = [keys_agree(self.keys[index], self.keys[other]) for other in members]
-            members = members[np.array(agree, dtype=bool)]
+            members = members[_places_agree(int(self._places[index]), self._places[members])]
         return members
 
     def draw(self, index: int, needed: float, rng: np.random.Generator) -> Mix | None:

@@ -83,7 +83,7 @@ class ConsistencyTask(LdmTask):
     def losses(self, turn: str, batch: Batch, progress: float) -> Losses | None:  # noqa: ARG002 - one turn
         latent = batch["latent"]
         steps = self._on_path(self._draw_steps(len(latent))).to(latent.device)
-        noise = torch.randn(latent.shape).to(latent.device)
+        noise = torch.randn(latent.shape, device=latent.device)
         errors = self._disagreement(latent, batch["condition"], noise, steps)
         return {"loss": errors.mean()}
 

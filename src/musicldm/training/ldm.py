@@ -312,7 +312,7 @@ class LdmTask:
 
     def losses(self, turn: str, batch: Batch, progress: float) -> Losses | None:  # noqa: ARG002 - one turn
         latent = batch["latent"]
-        noise = torch.randn(latent.shape).to(latent.device)
+        noise = torch.randn(latent.shape, device=latent.device)
         steps = self._draw_steps(len(latent)).to(latent.device)
         errors = self._errors(latent, batch["condition"], noise, steps)
         return {"loss": (errors * self._weights(steps).to(errors)).mean()}

@@ -6,6 +6,7 @@ update the size of AdamW's, so that both share a learning rate. PyTorch's own ta
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -43,32 +44,39 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         assert closure is None
         for group in self.param_groups:
+            alike: dict[torch.Size, list[Tensor]] = defaultdict(list)
             for weight in group["params"]:
                 if weight.grad is not None:
-                    self._update(weight, weight.grad, group)
+                    alike[weight.flatten(1).shape].append(weight)
+            for weights in alike.values():
+                self._update(weights, group)
 
-    def _update(self, weight: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
-        state = self.state[weight]
-        if not state:
-            state["average"] = torch.zeros_like(weight)
-        average = state["average"].lerp_(gradient, 1 - group["momentum"])
-        ahead = gradient.lerp(average, group["momentum"]).flatten(1)
-        update = orthogonal(ahead, group["iterations"])
-        weight.mul_(1 - group["lr"] * group["weight_decay"])
-        size = _UPDATE_SIZE * max(update.shape) ** 0.5
-        weight.add_(update.view_as(weight), alpha=-group["lr"] * size)
+    def _update(self, weights: list[Tensor], group: dict[str, Any]) -> None:
+        """Of weights that are matrices of one shape, all at once: a GPU would mostly wait between them."""
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        for weight in weights:
+            if not self.state[weight]:
+                self.state[weight]["average"] = torch.zeros_like(weight)
+        averages = [self.state[weight]["average"] for weight in weights]
+        torch._foreach_lerp_(averages, gradients, 1 - group["momentum"])
+        ahead = torch._foreach_lerp(gradients, averages, group["momentum"])
+        updates = orthogonal(torch.stack([one.flatten(1) for one in ahead]), group["iterations"])
+        size = _UPDATE_SIZE * max(updates.shape[1:]) ** 0.5
+        torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
+        shaped = [update.view_as(weight) for update, weight in zip(updates, weights, strict=True)]
+        torch._foreach_add_(weights, shaped, alpha=-group["lr"] * size)
 
 
-def orthogonal(matrix: Tensor, iterations: int = 5) -> Tensor:
-    """(m, n) → U Vᵀ of its singular value decomposition, nearly: the singular values come out between 0.7 and 1.2.
+def orthogonal(matrices: Tensor, iterations: int = 5) -> Tensor:
+    """(k, m, n) → U Vᵀ of each one's singular value decomposition, nearly: singular values of 0.7 to 1.2.
 
     All iterations are polynomials in X Xᵀ, which commute: so they are gathered in one m x m matrix, and X is multiplied
     once, which for the wide matrices of convolutions costs less than half.
     """
-    tall = matrix.shape[0] > matrix.shape[1]
-    x: Tensor = matrix.T if tall else matrix
-    x = x / (x.norm() + 1e-7)
-    square = x @ x.T
+    tall = matrices.shape[1] > matrices.shape[2]
+    x: Tensor = matrices.mT if tall else matrices
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    square = x @ x.mT
     gathered = _polynomial(square)
     factor = gathered
     for _ in range(iterations - 1):
@@ -76,12 +84,12 @@ def orthogonal(matrix: Tensor, iterations: int = 5) -> Tensor:
         factor = _polynomial(square)
         gathered = factor @ gathered
     x = gathered @ x
-    return x.T if tall else x
+    return x.mT if tall else x
 
 
 def _polynomial(square: Tensor) -> Tensor:
     """What an iteration multiplies X by, of its X Xᵀ."""
     a, b, c = _COEFFICIENTS
-    polynomial = torch.addmm(square, square, square, beta=b, alpha=c)
-    polynomial.diagonal().add_(a)
+    polynomial = torch.baddbmm(square, square, square, beta=b, alpha=c)
+    polynomial.diagonal(dim1=1, dim2=2).add_(a)
     return polynomial
