@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tests.tiny_model import tiny_tokenizer
 
 from model_card import graphics, processor
 from musicldm import MusicLDMPipeline
 from musicldm.checkpoints.devices import dtypes_of_parts
-from parity_full_size import full_size_parts, tiny_tokenizer
+from parity_full_size import full_size_parts
 
 RESULTS = Path(__file__).parent / "results"
 PROMPT = "melodic techno with a fast beat and synths"

@@ -77,12 +77,12 @@ def coded(model: Path, waves: Sequence[Wave], rate: int) -> list[Wave]:
 
 def figures(reports: Sequence[Report]) -> dict[str, Any]:
     """Shares of the verdicts, the mean percentile, and how similar and how copied they are at most."""
-    evidence = np.array([0.0 if one.copied is None else one.copied.evidence for one in reports])
+    strength = np.array([0.0 if one.copied is None else one.copied.strength for one in reports])
     return {
         "verdicts": {name: estimate([one.verdict == name for one in reports]) for name in VERDICTS},
         "percentile": estimate([one.percentile / 100 for one in reports]),
         "similarity": {"median": float(np.median([one.similarity for one in reports]))},
-        "evidence": {"median": float(np.median(evidence)), "largest": float(evidence.max())},
+        "strength": {"median": float(np.median(strength)), "largest": float(strength.max())},
     }
 
 
@@ -92,12 +92,12 @@ def table(report: dict[str, Any]) -> str:
         f"{report['clips']} captions of clips that nobody trained on, sung by the model, and these clips, against the "
         f"{report['index']['clips']:,} clips of the training set; per cent, with 95 % intervals.",
         "",
-        f"| music | {' | '.join(VERDICTS)} | percentile, mean | evidence of a copy in nats, largest |",
+        f"| music | {' | '.join(VERDICTS)} | percentile, mean | strength of a copy (above 1 it is one), largest |",
         "|---" * (len(VERDICTS) + 3) + "|",
     ]
     for name, found in report["music"].items():
         shares = [_cell(found["verdicts"][verdict]) for verdict in VERDICTS]
-        largest = f"{found['evidence']['largest']:.1f}"
+        largest = f"{found['strength']['largest']:.2f}"
         lines.append(f"| {name} | {' | '.join(shares)} | {_cell(found['percentile'])} | {largest} |")
     lines += ["", f"Model {report['model']}; {report['hardware']}, {report['date']}."]
     return "\n".join(lines) + "\n"

@@ -3,9 +3,10 @@
 Copies of indexed clips are planted, changed in one way each, and sought among all indexed clips; clips composed by the
 same rules from other seeds are the new music. The index is the one that ships, or another one of that corpus, and the
 thresholds are those that it stores, from comparing its clips with one another: the new clips only measure the false
-alarms. A copy counts as found if its evidence is above the threshold and the clip named is the right one. For
-comparison the same is done with the largest CLAP cosine of whole clips. Figures go to
-benchmarks/results/novelty_roc.json and .md as they come in.
+alarms. A copy counts as found if the strength of what tells it is above 1, its threshold, and the clip named is the
+right one; by onsets, by outline, and by the stronger of both, as `musicldm novelty check` does. For comparison the same
+is done with the largest CLAP cosine of whole clips. Figures go to benchmarks/results/novelty_roc.json and .md as they
+come in.
 """
 
 from __future__ import annotations
@@ -23,15 +24,17 @@ import numpy.typing as npt
 import torch
 
 from model_card import circumstances, plain
+from model_novelty import coded
 from musicldm.audio import Wave, read
+from musicldm.checkpoints.resolve import parts_folder
 from musicldm.corpus.arrangement import compose
 from musicldm.corpus.rendering import SoundFont, render
 from musicldm.evaluation.embedders import Embedder
 from musicldm.evaluation.novelty.agreement import best_agreement
-from musicldm.evaluation.novelty.calibration import Calibration
 from musicldm.evaluation.novelty.check import nearest_clips
 from musicldm.evaluation.novelty.fingerprint import RATE, peaks_of
 from musicldm.evaluation.novelty.index import NoveltyIndex, open_index
+from musicldm.evaluation.novelty.outline import best_outlined, outline_of
 from musicldm.evaluation.shares import estimate
 
 RESULT = Path(__file__).parent / "results" / "novelty_roc.json"
@@ -40,7 +43,11 @@ TARGET = 0.99
 FALSE_ALARMS = (0.001, 0.003, 0.01, 0.03, 0.1)
 _SAVED_EVERY = 10
 
+WAYS = {"copy": "found", "onsets": "by onsets", "outline": "by outline", "cosine": "by CLAP cosine"}
+
 Numbers = npt.NDArray[np.float64]
+Scores = dict[str, tuple[float, int]]
+"""By way: strength, 1 at the threshold, and the clip that it is for."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,7 @@ def _stretched(rate: float) -> Callable[[Source], Wave]:
     return lambda source: np.asarray(time_stretch(source.wave, rate=rate), np.float32)
 
 
-def kinds(font: Path) -> dict[str, Callable[[Source], Wave]]:
+def kinds(font: Path, model: Path) -> dict[str, Callable[[Source], Wave]]:
     """What is done to a clip, by name."""
     other_font = SoundFont(font)
     return {
@@ -113,6 +120,7 @@ def kinds(font: Path) -> dict[str, Callable[[Source], Wave]]:
         "6 % faster": _stretched(1.06),
         "6 % slower": _stretched(1 / 1.06),
         "other sound font": lambda source: render(compose(source.seed), other_font),
+        "through the model's VAE and vocoder": lambda source: coded(model, [source.wave], RATE)[0],
     }
 
 
@@ -123,12 +131,17 @@ class Bench:
     index: NoveltyIndex
     embedder: Embedder
 
-    def scores(self, wave: Wave) -> tuple[float, int, float, int]:
-        """Evidence and the clip it is for, the largest cosine and the clip it is with."""
-        found = best_agreement(peaks_of(wave), self.index.landmarks, self.index.peaks.__getitem__)
-        near = nearest_clips(self.index, self.embedder.audio(np.asarray(wave, np.float32)[None]))
-        cosine, nearest = float(near.similarity[0]), int(near.index[0])
-        return (found.evidence, found.clip, cosine, nearest) if found else (0.0, -1, cosine, nearest)
+    def scores(self, wave: Wave) -> Scores:
+        index, usual = self.index, self.index.calibration
+        onsets = best_agreement(peaks_of(wave), index.landmarks, index.peaks.__getitem__)
+        outline = best_outlined(outline_of(wave), index.words, index.outlines.__getitem__)
+        near = nearest_clips(index, self.embedder.audio(np.asarray(wave, np.float32)[None]))
+        found = {
+            "onsets": (onsets.evidence / usual.copy, onsets.clip) if onsets else (0.0, -1),
+            "outline": (outline.score / usual.copy_outlined, outline.clip) if outline else (0.0, -1),
+            "cosine": (float(near.similarity[0]) / usual.very_close, int(near.index[0])),
+        }
+        return {"copy": max(found["onsets"], found["outline"]), **found}
 
 
 def main() -> None:
@@ -141,13 +154,12 @@ def main() -> None:
     lines = (options.corpus / "metadata.jsonl").read_text("utf-8").splitlines()
     seeds = {row["file_name"]: int(row["seed"]) for row in map(json.loads, lines)}
     new = [read(path, RATE)[0] for path in sorted((options.novel / "audio").iterdir())[: options.new]]
-    print(f"evidence from {calibration.copy:.1f}, cosine from {calibration.very_close:.4f}", flush=True)
+    print(f"onsets from {calibration.copy:.1f}, outline from {calibration.copy_outlined:.1f}", flush=True)
     novel = [bench.scores(wave) for wave in new]
     print(f"{len(novel)} new clips: {time.perf_counter() - started:.0f} s", flush=True)
-    hits: dict[str, list[tuple[float, bool, float, bool]]] = {}
+    hits: dict[str, list[tuple[int, Scores]]] = {}
     for number, (name, source, wave) in enumerate(_copies(index, new, seeds, options), 1):
-        evidence, clip, cosine, nearest = bench.scores(wave)
-        hits.setdefault(name, []).append((evidence, clip == source, cosine, nearest == source))
+        hits.setdefault(name, []).append((source, bench.scores(wave)))
         if number % (_SAVED_EVERY * len(hits)) == 0:
             _store(hits, novel, index, options, started)
     _store(hits, novel, index, options, started)
@@ -157,7 +169,7 @@ def _copies(
     index: NoveltyIndex, new: list[Wave], seeds: dict[str, int], options: argparse.Namespace
 ) -> Iterator[tuple[str, int, Wave]]:
     """Kind, number of the clip that is copied, and the copy: all kinds of one clip, then of the next."""
-    made = kinds(options.font)
+    made = kinds(options.font, parts_folder(options.model))
     rng = np.random.default_rng(options.seed)
     for clip in rng.permutation(len(index.clips))[: options.copies].tolist():
         name = index.clips[clip].source
@@ -169,48 +181,41 @@ def _copies(
 
 
 def _store(
-    hits: dict[str, list[tuple[float, bool, float, bool]]],
-    novel: list[tuple[float, int, float, int]],
+    hits: dict[str, list[tuple[int, Scores]]],
+    novel: list[Scores],
     index: NoveltyIndex,
     options: argparse.Namespace,
     started: float,
 ) -> None:
-    calibration = index.calibration
-    evidence = np.array([one[0] for one in novel])
-    cosine = np.array([one[2] for one in novel])
+    usual = index.calibration
+    new = {way: np.array([one[way][0] for one in novel]) for way in WAYS}
     report = {
         "clips": len(index.clips),
         "index": index.identity,
         "new_clips": len(novel),
         "copies_a_kind": len(next(iter(hits.values()))),
         "target": TARGET,
-        "threshold": {"evidence": calibration.copy, "cosine": calibration.very_close},
-        "false_alarms": {
-            "fingerprint": estimate((evidence > calibration.copy).tolist()),
-            "cosine": estimate((cosine > calibration.very_close).tolist()),
+        "threshold": {"onsets": usual.copy, "outline": usual.copy_outlined, "cosine": usual.very_close},
+        "false_alarms": {way: estimate((strength > 1).tolist()) for way, strength in new.items()},
+        "new": {way: np.quantile(strength, (0.5, 0.9, 0.99, 1)).tolist() for way, strength in new.items()},
+        "kinds": {
+            name: {way: _found([(source, scores[way]) for source, scores in found], new[way]) for way in WAYS}
+            for name, found in hits.items()
         },
-        "new_evidence": np.quantile(evidence, (0.5, 0.9, 0.99, 1)).tolist(),
-        "kinds": {name: _kind(found, evidence, cosine, calibration) for name, found in hits.items()},
         **circumstances(options, time.perf_counter() - started),
     }
     RESULT.write_text(json.dumps(plain(report), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     RESULT.with_suffix(".md").write_text(_table(report), encoding="utf-8")
 
 
-def _kind(
-    found: list[tuple[float, bool, float, bool]], new_evidence: Numbers, new_cosine: Numbers, calibration: Calibration
-) -> dict[str, Any]:
-    """What is found of one kind of copies, and the curves against the new clips; the wrong clip scores nothing."""
-    evidence = np.array([one[0] if one[1] else 0.0 for one in found])
-    cosine = np.array([one[2] if one[3] else -1.0 for one in found])
+def _found(copies: list[tuple[int, tuple[float, int]]], new: Numbers) -> dict[str, Any]:
+    """What is found of one kind of copies in one way, and its curve against the new clips; a wrong clip scores 0."""
+    strength = np.array([found if clip == source else 0.0 for source, (found, clip) in copies])
     return {
-        "found": estimate((evidence > calibration.copy).tolist()),
-        "found_by_cosine": estimate((cosine > calibration.very_close).tolist()),
-        "area": _area(evidence, new_evidence),
-        "area_by_cosine": _area(cosine, new_cosine),
-        "curve": _curve(evidence, new_evidence),
-        "curve_by_cosine": _curve(cosine, new_cosine),
-        "evidence": np.quantile(evidence, (0.01, 0.5)).tolist(),
+        "found": estimate((strength > 1).tolist()),
+        "area": _area(strength, new),
+        "curve": _curve(strength, new),
+        "strength": np.quantile(strength, (0.01, 0.5)).tolist(),
     }
 
 
@@ -228,23 +233,20 @@ def _table(report: dict[str, Any]) -> str:
     def cell(one: Any) -> str:
         return f"{100 * one.mean:.1f} ({100 * one.low:.1f} to {100 * one.high:.1f})"
 
-    alarms = report["false_alarms"]
+    alarms = " | 1.0 | ".join(cell(report["false_alarms"][way]) for way in WAYS)
     lines = [
         f"{report['copies_a_kind']} copies a kind among {report['clips']} indexed clips, {report['new_clips']} new "
         "clips; per cent, with 95 % intervals, at the thresholds that the index stores, and where 1 % of the new clips "
         "would be called copies.",
         "",
-        "| copy | fingerprint | at 1 % | area | CLAP cosine | at 1 % | area |",
-        "|---|---|---|---|---|---|---|",
-        f"| *new music (false alarms)* | {cell(alarms['fingerprint'])} | 1.0 | | {cell(alarms['cosine'])} | 1.0 | |",
+        f"| copy | {' | at 1 % | '.join(WAYS.values())} | at 1 % | area |",
+        "|---" * (2 * len(WAYS) + 2) + "|",
+        f"| *new music (false alarms)* | {alarms} | 1.0 | |",
     ]
-    for name, found in report["kinds"].items():
+    for name, ways in report["kinds"].items():
         mark = "**" if name in TARGETS else ""
-        ways = [
-            f"{cell(found[f'found{way}'])} | {100 * found[f'curve{way}']['0.01']:.1f} | {found[f'area{way}']:.4f}"
-            for way in ("", "_by_cosine")
-        ]
-        lines.append(f"| {mark}{name}{mark} | {' | '.join(ways)} |")
+        cells = [f"{cell(found['found'])} | {100 * found['curve']['0.01']:.1f}" for found in ways.values()]
+        lines.append(f"| {mark}{name}{mark} | {' | '.join(cells)} | {ways['copy']['area']:.4f} |")
     lines += ["", f"Bold: target {100 * TARGET:.0f} %. {report['hardware']}, {report['date']}."]
     return "\n".join(lines) + "\n"
 
@@ -254,6 +256,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--corpus", type=Path, required=True, help="composed corpus that is indexed")
     parser.add_argument("--index", default="default", help="its novelty index")
     parser.add_argument("--novel", type=Path, required=True, help="composed corpus of another seed")
+    parser.add_argument("--model", default="default", help="whose VAE and vocoder")
     parser.add_argument("--font", type=Path, default=Path("/usr/share/sounds/sf2/TimGM6mb.sf2"))
     parser.add_argument("--new", type=int, default=300, help="new clips")
     parser.add_argument("--copies", type=int, default=300, help="of each kind")

@@ -44,6 +44,7 @@ from musicldm.evaluation.novelty.index import (
     open_index,
     write_features,
 )
+from musicldm.evaluation.novelty.outline import STEPS_PER_SECOND, Outline
 from musicldm.evaluation.shares import estimate
 
 RESULT = Path(__file__).parent / "results" / "novelty_speed.json"
@@ -102,19 +103,27 @@ def _made_up(
     each = len(real[0].starts)
     segments = _around(np.concatenate([one.segments for one in real]), count * each, rng)
     clips = [Clip(f"{number}.flac", 0.0, SECONDS) for number in range(count)]
-    write_features(folder, clips, (whole, segments), peaks, compact=False)
+    outlines = [_shuffled(real[number].outline, rng) for number in rng.integers(len(real), size=count)]
+    write_features(folder, clips, (whole, segments), peaks, outlines, compact=False)
     usual = np.linspace(0, 1, 201)
     manifest = {
         "kind": "novelty index",
         "format": FORMAT,
         "embedder": embedder,
         "cutting": asdict(Cutting()),
-        "calibration": asdict(Calibration.of(usual, usual)),
+        "calibration": asdict(Calibration.of(usual, usual, usual)),
         "files": describe_files(folder),
         "identity": "made up",
     }
     (folder / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
     return open_index(folder, verify=False), whole
+
+
+def _shuffled(outline: Outline, rng: np.random.Generator) -> Outline:
+    """A real outline turned round its end, with one bit in eight another, alike in all steps of a second."""
+    turned = np.roll(outline, rng.integers(len(outline)))
+    flips = rng.choice(1 << np.arange(8), size=-(-len(outline) // STEPS_PER_SECOND)).astype(np.uint8)
+    return np.asarray(turned ^ np.repeat(flips, STEPS_PER_SECOND)[: len(outline)])
 
 
 def _mixed(real: list[Features], rng: np.random.Generator) -> Peaks:

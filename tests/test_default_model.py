@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from musicldm import MusicLDMPipeline
-from musicldm.audio import read
+from musicldm.audio import MelSpec, log_mel, read
 from musicldm.checkpoints import integrity
 from musicldm.checkpoints.resolve import DEFAULT_FOLDER
 from musicldm.corpus.build import FONT_PATHS, build_corpus
@@ -68,11 +68,15 @@ def test_words_of_like_meaning_lie_nearer_than_others(pipe: MusicLDMPipeline) ->
 
 @pytest.mark.skipif(not any(path.is_file() for path in FONT_PATHS), reason="needs a sound font")
 def test_its_novelty_index_is_not_of_its_own_clap_or_overlooks_its_training_music(tmp_path: Path) -> None:
-    """The first clips of its training corpus, composed again, are copies; a clip of another seed is not."""
+    """The first clips of its training corpus, composed again, are copies, also as its VAE and vocoder make them anew.
+
+    A clip of another seed is none.
+    """
     pytest.importorskip("faiss")
     pytest.importorskip("tinysoundfont")
     from musicldm.evaluation.novelty.check import check
     from musicldm.evaluation.novelty.index import open_index
+    from musicldm.evaluation.reconstruction import Codec
 
     build_corpus(tmp_path / "trained", clips=2, seed=0, workers=1)
     build_corpus(tmp_path / "new", clips=1, seed=987_654, workers=1)
@@ -84,4 +88,8 @@ def test_its_novelty_index_is_not_of_its_own_clap_or_overlooks_its_training_musi
         assert report.copied.place.source == f"audio/{name}.flac"
         assert report.copied.place.bars is not None
         assert report.nearest[0].place.source == f"audio/{name}.flac"
+    codec = Codec.load(DEFAULT_FOLDER)
+    wave, rate = read(tmp_path / "trained" / "audio" / "000001.flac")
+    report = check(index, codec(log_mel(torch.from_numpy(wave), MelSpec())[None])[0], rate, embedder)
+    assert (report.verdict, report.copied.by, report.copied.place.source) == ("copy", "outline", "audio/000001.flac")
     assert check(index, *read(tmp_path / "new" / "audio" / "000000.flac"), embedder).verdict != "copy"

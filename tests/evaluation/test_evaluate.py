@@ -147,7 +147,7 @@ def test_an_index_is_asked_about_embeddings_of_others(folders, tiny_model_dir, j
 def test_similarities_are_not_measured_by_those_of_the_training_set():
     """Quantiles of the training set from 0 to 1 in equal steps: a similarity of x is the percentile 100 x."""
     steps = tuple(np.linspace(0, 1, 201))
-    usual = Calibration(steps, steps, clips=50, fingerprinted=50, doubles=0.0)
+    usual = Calibration(steps, steps, steps, clips=50, fingerprinted=50, doubles=0.0)
     near = Nearest(np.array([0.5, 0.94, 0.96, 0.995]), np.zeros(4, np.int64), 50)
     nobody = Nearest(np.zeros(0), np.zeros(0, np.int64), 50)
     percentile, share = _percentile_figures(near, nobody, usual, "CLAP")

@@ -72,7 +72,8 @@ def _show_index(index: NoveltyIndex) -> None:
         ("left out", left_out or "none"),
         ("embedder", f"{about['embedder']['name']}, {about['embedder']['weights']}"),
         ("similarity", f"1 in 20 clips is above {usual.close:.3f} to another, 1 in 100 above {usual.very_close:.3f}"),
-        ("copies", f"evidence above {usual.copy:.1f}; {usual.doubles:.1%} of the clips repeat another"),
+        ("copies", f"onsets above {usual.copy:.1f} nats, outline above {usual.copy_outlined:.1f}"),
+        ("doubles", f"{usual.doubles:.1%} of the clips repeat another"),
     ]
     show_table(("", ""), rows)
 

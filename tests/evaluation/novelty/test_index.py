@@ -83,6 +83,21 @@ def test_a_compact_index_makes_its_inverted_file_once(
             assert np.array_equal(getattr(found, name), getattr(expected, name))
 
 
+def test_a_compact_index_is_calibrated_by_another_one(
+    training: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two are made one after the other with one cache; neither has an identity yet when it is calibrated."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    build_index(training, tmp_path / "small", tiny_embedder(), replace(OPTIONS, compact=True))
+    save(tmp_path / "more", [melody(seed) for seed in (40, 41, 42, 41)])
+    calibrations = [
+        build_index(tmp_path / "more", tmp_path / name, tiny_embedder(), replace(OPTIONS, compact=compact)).calibration
+        for name, compact in (("whole", False), ("other", True))
+    ]
+    assert calibrations[0].evidence == calibrations[1].evidence
+    assert calibrations[0].evidence[-1] > 20
+
+
 def test_a_cache_that_cannot_be_written_does_not_matter(
     training: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,9 +129,10 @@ def test_a_compact_index_takes_as_many_bytes_as_a_whole_one(
     points = rng.standard_normal((300, 32)).astype(np.float32)
     points /= np.linalg.norm(points, axis=1, keepdims=True)
     clips = [Clip(f"{number}.wav", 0.0, 3.0) for number in range(300)]
-    module.write_features(tmp_path, clips, (points, points), [np.zeros((0, 2), np.int32)] * 300, compact=compact)
+    nothing = [np.zeros((0, 2), np.int32)] * 300, [np.zeros(0, np.uint8)] * 300
+    module.write_features(tmp_path, clips, (points, points), *nothing, compact=compact)
     sizes = [vectors.open_vectors(tmp_path / name).sa_code_size() for name in (module.WHOLE, module.SEGMENTS)]
-    assert sizes == ([24, 9] if compact else [32, 32])
+    assert sizes == ([24, 6] if compact else [32, 32])
 
 
 def test_a_copy_is_not_told_with_its_place_and_bars(index: NoveltyIndex) -> None:
@@ -216,7 +232,7 @@ def test_another_embedder_under_the_name_passes(index: NoveltyIndex, monkeypatch
     ("content", "message"),
     [
         (None, "no novelty index there: musicldm novelty index TRAIN --out"),
-        ('{"kind": "novelty index", "format": 99}', "format 99, this version reads 2"),
+        ('{"kind": "novelty index", "format": 99}', "format 99, this version reads 3"),
         ('{"format": 2}', "is no manifest of a novelty index"),
         ("no json", "is no manifest of a novelty index"),
     ],

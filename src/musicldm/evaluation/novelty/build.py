@@ -44,6 +44,8 @@ from musicldm.evaluation.novelty.index import (
     open_index,
     write_features,
 )
+from musicldm.evaluation.novelty.landmarks import Landmarks, build_landmarks
+from musicldm.evaluation.novelty.outline import Outline, best_outlined
 
 Progress = Callable[[int, int, str], None]
 _BLOCK = 512
@@ -131,8 +133,8 @@ def _write(
     """All files of an index, the manifest last."""
     whole = np.stack([one.whole for one in features])
     segments = np.concatenate([one.segments for one in features])
-    peaks = [one.peaks for one in features]
-    write_features(folder, clips, (whole, segments), peaks, compact=options.compact)
+    peaks, outlines = [one.peaks for one in features], [one.outline for one in features]
+    write_features(folder, clips, (whole, segments), peaks, outlines, compact=options.compact)
     manifest: dict[str, Any] = {
         "kind": "novelty index",
         "format": FORMAT,
@@ -147,6 +149,7 @@ def _write(
         "calibration": {
             "similarities": [0.0, 1.0],
             "evidence": [0.0, 0.0],
+            "outlined": [0.0, 0.0],
             "clips": 0,
             "fingerprinted": 0,
             "doubles": 0.0,
@@ -155,7 +158,10 @@ def _write(
         "identity": "",
     }
     _save(folder, manifest)
-    calibration = calibrate(open_index(folder, verify=False), whole, options, tell)
+    index = open_index(folder, verify=False)
+    # That of a compact index is kept under its identity, which it has not got yet.
+    landmarks = build_landmarks(peaks) if options.compact else index.landmarks
+    calibration = calibrate(index, landmarks, whole, outlines, options, tell)
     manifest |= {"calibration": asdict(calibration), "date": datetime.now(UTC).date().isoformat()}
     _save(folder, {**manifest, "identity": identity_of(json.loads(json.dumps(manifest)))})
 
@@ -248,8 +254,24 @@ def _cut(
         yield Sound(Clip.of({"source": source.name, "start": start, "seconds": seconds, **inside}), part, rate)
 
 
-def calibrate(index: NoveltyIndex, whole: Floats, options: BuildOptions, tell: Progress) -> Calibration:
-    """Compares training clips with the others, but for those of the same file; `whole` (n, D) are their embeddings."""
+def calibrate(
+    index: NoveltyIndex,
+    landmarks: Landmarks,
+    whole: Floats,
+    outlines: list[Outline],
+    options: BuildOptions,
+    tell: Progress,
+) -> Calibration:
+    """Compares training clips with the others, but for those of the same file.
+
+    Args:
+        index: of them.
+        landmarks: its inverted file.
+        whole: (n, D) their embeddings.
+        outlines: every step of them.
+        options: how many are compared.
+        tell: called with how far it is.
+    """
     sources: dict[str, list[int]] = {}
     for number, clip in enumerate(index.clips):
         sources.setdefault(clip.source, []).append(number)
@@ -257,13 +279,15 @@ def calibrate(index: NoveltyIndex, whole: Floats, options: BuildOptions, tell: P
         raise DataError("all clips are of one file: an index needs clips of at least 2 to know what is usual")
     rng = np.random.default_rng(options.seed)
     chosen = rng.permutation(len(index.clips))[: options.calibrated]
-    evidence = np.zeros(len(chosen))
+    evidence, outlined = np.zeros(len(chosen)), np.zeros(len(chosen))
     for place, number in enumerate(chosen.tolist()):
         same = sources[index.clips[number].source]
-        found = best_agreement(index.peaks[number], index.landmarks, index.peaks.__getitem__, same)
+        found = best_agreement(index.peaks[number], landmarks, index.peaks.__getitem__, same)
         evidence[place] = 0.0 if found is None else found.evidence
+        alike = best_outlined(outlines[number], index.words, index.outlines.__getitem__, same)
+        outlined[place] = 0.0 if alike is None else alike.score
         tell(place + 1, len(chosen), "Comparing the training set with itself")
-    return Calibration.of(_nearest_others(index, whole, sources), evidence)
+    return Calibration.of(_nearest_others(index, whole, sources), evidence, outlined)
 
 
 def _nearest_others(index: NoveltyIndex, whole: Floats, sources: dict[str, list[int]]) -> npt.NDArray[np.float64]:

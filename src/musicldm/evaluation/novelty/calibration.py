@@ -17,10 +17,11 @@ from musicldm.errors import DataError
 
 Numbers = npt.NDArray[np.float64]
 FALSE_ALARMS = 0.01
+"""Share of new clips that are called copies, half of them by fingerprint and half by outline."""
 CLOSE = 0.05
 VERDICTS = ("copy", "very close", "close", "new")
 _STEPS = 200
-_LEAST_EVIDENCE = 10.0
+_LEAST_EVIDENCE, _LEAST_OUTLINED = 10.0, 6.0
 _EVIDENT, _LEAST_SPREAD = 12.0, 2.5
 
 
@@ -31,13 +32,15 @@ class Calibration:
     Args:
         similarities: quantiles, from 0 to 1 in equal steps, of the largest cosine with another clip.
         evidence: quantiles of the strongest agreement of fingerprints with another clip, nats; doubles left out.
+        outlined: quantiles of the best score of outlines with another clip; these doubles left out.
         clips: how many clips the similarities come from.
-        fingerprinted: how many the evidence comes from.
+        fingerprinted: how many the evidence and the scores come from.
         doubles: share of these that evidently repeat another clip.
     """
 
     similarities: tuple[float, ...]
     evidence: tuple[float, ...]
+    outlined: tuple[float, ...]
     clips: int
     fingerprinted: int
     doubles: float
@@ -45,7 +48,12 @@ class Calibration:
     @property
     def copy(self) -> float:
         """Evidence from which on something is called a copy."""
-        return max(quantile(self.evidence, 1 - FALSE_ALARMS), _LEAST_EVIDENCE)
+        return max(quantile(self.evidence, 1 - FALSE_ALARMS / 2), _LEAST_EVIDENCE)
+
+    @property
+    def copy_outlined(self) -> float:
+        """Score of outlines from which on something is called a copy."""
+        return max(quantile(self.outlined, 1 - FALSE_ALARMS / 2), _LEAST_OUTLINED)
 
     @property
     def very_close(self) -> float:
@@ -61,27 +69,32 @@ class Calibration:
         """Per cent of the training clips that are less like their nearest other clip than `similarity`."""
         return float(100 * np.interp(similarity, self.similarities, np.linspace(0, 1, len(self.similarities))))
 
-    def verdict(self, similarity: float, evidence: float) -> str:
-        """One of `VERDICTS`."""
-        if evidence > self.copy:
+    def verdict(self, similarity: float, strength: float) -> str:
+        """One of `VERDICTS`; `strength` is that of what may be copied, above 1 a copy."""
+        if strength > 1:
             return "copy"
         if similarity > self.very_close:
             return "very close"
         return "close" if similarity > self.close else "new"
 
     @classmethod
-    def of(cls, similarities: Numbers, evidence: Numbers) -> Calibration:
+    def of(cls, similarities: Numbers, evidence: Numbers, outlined: Numbers) -> Calibration:
         """From the largest cosines (n,) and the strongest agreements (m,) of training clips with other ones."""
-        single = evidence[evidence <= evident(evidence)]
+        single = evidence <= evident(evidence)
         return cls(
-            steps(similarities), steps(single), len(similarities), len(evidence), 1 - len(single) / len(evidence)
+            steps(similarities),
+            steps(evidence[single]),
+            steps(outlined[single]),
+            len(similarities),
+            len(evidence),
+            1 - float(single.mean()),
         )
 
     @classmethod
     def load(cls, stored: dict[str, Any]) -> Calibration:
         """From a manifest. Raises DataError where it is none."""
         try:
-            lists = {name: tuple(map(float, stored[name])) for name in ("similarities", "evidence")}
+            lists = {name: tuple(map(float, stored[name])) for name in ("similarities", "evidence", "outlined")}
             return cls(**{**stored, **lists})
         except (KeyError, TypeError, ValueError):
             raise DataError("the manifest of this novelty index has no calibration: build the index again") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -11,11 +12,12 @@ from musicldm.audio import Wave
 from musicldm.errors import InvalidInputError
 from musicldm.evaluation.embedders import Embedder, Floats
 from musicldm.evaluation.novelty import vectors
-from musicldm.evaluation.novelty.agreement import Agreement, best_agreement
+from musicldm.evaluation.novelty.agreement import best_agreement
 from musicldm.evaluation.novelty.clips import Clip
 from musicldm.evaluation.novelty.features import Features, listen
 from musicldm.evaluation.novelty.fingerprint import FRAMES_PER_SECOND
 from musicldm.evaluation.novelty.index import NoveltyIndex
+from musicldm.evaluation.novelty.outline import STEPS_PER_SECOND, best_outlined
 from musicldm.evaluation.similarity import Nearest
 
 
@@ -49,25 +51,29 @@ class Likeness:
 
 @dataclass(frozen=True)
 class Copied:
-    """The training passage whose note onsets agree most.
+    """The training passage whose note onsets, or else whose outline, agree most.
 
     Args:
+        by: "onsets" or "outline", whichever tells more.
         start: second of the music.
         end: second of the music.
         place: where that comes from.
-        evidence: nats that it does, against chance.
-        share: of the onsets that are copied, chance taken off, 0 to 1.
-        semitones: that the music lies above the passage.
-        stretch: seconds of the music for a second of the passage.
+        strength: of what tells it, above 1 a copy.
+        evidence: nats that the onsets are copied, against chance; of outlines their score, see `Outlined`.
+        share: of the onsets that are copied, chance taken off, 0 to 1; of outlines the share of bits that agree.
+        semitones: that the music lies above the passage; 0 by outline.
+        stretch: seconds of the music for a second of the passage; 1 by outline.
     """
 
+    by: Literal["onsets", "outline"]
     start: float
     end: float
     place: Place
+    strength: float
     evidence: float
     share: float
-    semitones: int
-    stretch: float
+    semitones: int = 0
+    stretch: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,7 @@ class Report:
         percentile: per cent of the training clips that have less in common with their nearest other one.
         nearest: the training clips that sound most like it, whole against whole.
         passages: for each segment the training segment that sounds most like it.
-        copied: the strongest agreement of onsets, copy or chance; None where there is none.
+        copied: the strongest agreement of onsets or outlines, copy or chance; None where there is none.
         index: identity of the index.
     """
 
@@ -124,10 +130,11 @@ def check_features(
     near = [one for piece, start in zip(pieces, starts, strict=True) for one in _nearest(index, piece, start, count)]
     near = sorted(near, key=lambda one: -one.similarity)[:count]
     passages = [one for piece, start in zip(pieces, starts, strict=True) for one in _passages(index, piece, start)]
-    found = [_copied(index, piece, start) for piece, start in zip(pieces, starts, strict=True)]
-    copied = max((one for one in found if one is not None), key=lambda one: one.evidence, default=None)
+    ways = (_by_onsets, _by_outline)
+    found = [way(index, piece, start) for piece, start in zip(pieces, starts, strict=True) for way in ways]
+    copied = max((one for one in found if one is not None), key=lambda one: one.strength, default=None)
     similarity = near[0].similarity
-    verdict = index.calibration.verdict(similarity, 0.0 if copied is None else copied.evidence)
+    verdict = index.calibration.verdict(similarity, 0.0 if copied is None else copied.strength)
     percentile = index.calibration.percentile(similarity)
     sentence = _sentence(verdict, percentile, near[0], copied)
     return Report(verdict, sentence, similarity, percentile, tuple(near), tuple(passages), copied, index.identity)
@@ -171,17 +178,18 @@ def _passages(index: NoveltyIndex, piece: Features, start: float) -> list[Likene
     return found
 
 
-def _copied(index: NoveltyIndex, piece: Features, start: float) -> Copied | None:
+def _by_onsets(index: NoveltyIndex, piece: Features, start: float) -> Copied | None:
     found = best_agreement(piece.peaks, index.landmarks, index.peaks.__getitem__)
     if found is None:
         return None
-    clip, stretch = index.clips[found.clip], found.variant.stretch
-    begin, end = _span(found, piece.seconds, clip.seconds)
-    at = found.offset / FRAMES_PER_SECOND
+    clip, stretch, at = index.clips[found.clip], found.variant.stretch, found.offset / FRAMES_PER_SECOND
+    begin, end = _span(at, piece.seconds / stretch, clip.seconds)
     return Copied(
+        "onsets",
         round(start + (begin - at) * stretch, 3),
         round(start + (end - at) * stretch, 3),
         _place(clip, begin, end),
+        round(found.evidence / index.calibration.copy, 3),
         round(found.evidence, 1),
         round(found.share, 3),
         found.variant.semitones,
@@ -189,10 +197,26 @@ def _copied(index: NoveltyIndex, piece: Features, start: float) -> Copied | None
     )
 
 
-def _span(found: Agreement, seconds: float, clip_seconds: float) -> tuple[float, float]:
-    """Seconds of the clip that music of so many seconds covers."""
-    begin = found.offset / FRAMES_PER_SECOND
-    return max(begin, 0.0), min(begin + seconds / found.variant.stretch, clip_seconds)
+def _by_outline(index: NoveltyIndex, piece: Features, start: float) -> Copied | None:
+    found = best_outlined(piece.outline, index.words, index.outlines.__getitem__)
+    if found is None:
+        return None
+    clip, at = index.clips[found.clip], found.offset / STEPS_PER_SECOND
+    begin, end = _span(at, piece.seconds, clip.seconds)
+    return Copied(
+        "outline",
+        round(start + begin - at, 3),
+        round(start + end - at, 3),
+        _place(clip, begin, end),
+        round(found.score / index.calibration.copy_outlined, 3),
+        round(found.score, 1),
+        round(found.share, 3),
+    )
+
+
+def _span(at: float, seconds: float, clip_seconds: float) -> tuple[float, float]:
+    """Seconds of the clip that are covered by so many from second `at` on."""
+    return max(at, 0.0), min(at + seconds, clip_seconds)
 
 
 def _sentence(verdict: str, percentile: float, near: Likeness, copied: Copied | None) -> str:
@@ -203,9 +227,11 @@ def _sentence(verdict: str, percentile: float, near: Likeness, copied: Copied | 
         if abs(copied.stretch - 1) > 0.01:
             how.append(f"{'slower' if copied.stretch > 1 else 'faster'} by {abs(copied.stretch - 1):.0%}")
         changed = f" ({', '.join(how)})" if how else ""
+        what = f"{copied.share:.0%} of the note onsets" if copied.by == "onsets" else "the outline of the sound"
+        verb = "are those" if copied.by == "onsets" else f"agrees in {copied.share:.0%} with that"
         return (
-            f"copy: {copied.share:.0%} of the note onsets from {copied.start:.1f} to {copied.end:.1f} s are those of "
-            f"{spell(copied.place)}{changed}; 1 in 100 new clips looks like a copy"
+            f"copy: {what} from {copied.start:.1f} to {copied.end:.1f} s {verb} of {spell(copied.place)}{changed}; "
+            "1 in 100 new clips looks like a copy"
         )
     usual = f"{percentile:.0f} % of the training clips are less like their nearest other one"
     end = {

@@ -1,4 +1,4 @@
-"""A wave to what is compared: embeddings of the whole and of overlapping segments, and fingerprint peaks."""
+"""A wave to what is compared: embeddings of the whole and of overlapping segments, fingerprint peaks, and outline."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from musicldm.audio import Wave, resample
 from musicldm.errors import InvalidInputError
 from musicldm.evaluation.embedders import Embedder, Floats
 from musicldm.evaluation.novelty.fingerprint import RATE, Peaks, peaks_of
+from musicldm.evaluation.novelty.outline import Outline, outline_of
 
 SHORTEST = 1.0
 """Seconds."""
@@ -61,6 +62,7 @@ class Features:
         segments: (S, D) those of its segments.
         starts: (S,) where they begin, in seconds.
         peaks: (n, 2) of its fingerprint.
+        outline: (m,) every step of it.
     """
 
     seconds: float
@@ -68,6 +70,7 @@ class Features:
     segments: Floats
     starts: tuple[float, ...]
     peaks: Peaks
+    outline: Outline
 
 
 def listen(wave: Wave, sample_rate: int, embedder: Embedder, cutting: Cutting) -> Features:
@@ -87,4 +90,5 @@ def listen(wave: Wave, sample_rate: int, embedder: Embedder, cutting: Cutting) -
     segments = np.stack([sound[first : first + length] for first in firsts])
     whole = embedder.audio(sound[None])[0]
     parts = embedder.audio(segments) if len(starts) > 1 or length < len(sound) else whole[None]
-    return Features(seconds, whole, parts, tuple(starts), peaks_of(resample(wave, sample_rate, RATE)))
+    at_rate = resample(wave, sample_rate, RATE)
+    return Features(seconds, whole, parts, tuple(starts), peaks_of(at_rate), outline_of(at_rate, RATE))

@@ -4,9 +4,10 @@
 clips.jsonl.gz, beats.npz   sources, starts, lengths; beats
 projection.npz              see `vectors.Projection`
 clips.faiss                 whole clips, a byte a number; in a compact index 24 bytes each
-segments.faiss              segments, a byte a number; in a compact index 9 bytes each
+segments.faiss              segments, a byte a number; in a compact index 6 bytes each
 peaks.npz                   fingerprints
-landmarks.*.npy             their inverted file; of a compact index it is in the user's cache, once it was opened
+outlines.npz                outlines
+landmarks.*.npy             inverted file of the fingerprints; a compact index' is in the user's cache, once opened
 """
 
 from __future__ import annotations
@@ -35,15 +36,16 @@ from musicldm.evaluation.novelty.clips import Clip, read_clips, write_beats, wri
 from musicldm.evaluation.novelty.features import Cutting
 from musicldm.evaluation.novelty.fingerprint import Peaks
 from musicldm.evaluation.novelty.landmarks import Landmarks, build_landmarks
+from musicldm.evaluation.novelty.outline import KEPT, Outline, build_words
 from musicldm.evaluation.novelty.vectors import Projection
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "manifest.json"
 DEFAULT_INDEX = DEFAULT_FOLDER / "novelty"
-CLIPS, BEATS, PROJECTION, WHOLE, SEGMENTS, PEAKS = (
-    "clips.jsonl.gz", "beats.npz", "projection.npz", "clips.faiss", "segments.faiss", "peaks.npz"
+CLIPS, BEATS, PROJECTION, WHOLE, SEGMENTS, PEAKS, OUTLINES = (
+    "clips.jsonl.gz", "beats.npz", "projection.npz", "clips.faiss", "segments.faiss", "peaks.npz", "outlines.npz"
 )  # fmt: skip
-COMPACT = 24, 9
+COMPACT = 24, 6
 """Bytes of a whole clip's embedding and of a segment's."""
 LANDMARKS = ("landmarks.starts.npy", "landmarks.clips.npy", "landmarks.frames.npy")
 
@@ -86,6 +88,37 @@ class AllPeaks:
 
 
 @dataclass(frozen=True)
+class AllOutlines:
+    """The outlines of all clips as an index keeps them, those of a clip after those of the one before.
+
+    Args:
+        starts: (clips + 1,) where those of each begin.
+        joined: (n,) uint8.
+    """
+
+    starts: npt.NDArray[np.int64]
+    joined: Outline
+
+    @classmethod
+    def of(cls, outlines: list[Outline]) -> AllOutlines:
+        """From those of each clip, every step of them."""
+        kept = [outline[::KEPT] for outline in outlines]
+        return cls(np.cumsum([0, *map(len, kept)]).astype(np.int64), np.concatenate([*kept, np.zeros(0, np.uint8)]))
+
+    def __getitem__(self, clip: int) -> Outline:
+        """That of one clip."""
+        return self.joined[self.starts[clip] : self.starts[clip + 1]]
+
+    def write(self, path: Path) -> None:
+        write_small(path, counts=np.diff(self.starts).astype(np.uint16), joined=self.joined)
+
+    @classmethod
+    def read(cls, path: Path) -> AllOutlines:
+        with np.load(path) as stored:
+            return cls(np.concatenate([[0], np.cumsum(stored["counts"], dtype=np.int64)]), stored["joined"])
+
+
+@dataclass(frozen=True)
 class NoveltyIndex:
     """An index that is open; see `open_index`.
 
@@ -97,6 +130,7 @@ class NoveltyIndex:
         whole: faiss index of whole clips.
         segments: faiss index of all segments, those of a clip after those of the one before.
         peaks: fingerprints.
+        outlines: of the clips.
         calibration: what is usual within the training set.
     """
 
@@ -107,6 +141,7 @@ class NoveltyIndex:
     whole: Any
     segments: Any
     peaks: AllPeaks
+    outlines: AllOutlines
     calibration: Calibration
 
     @property
@@ -135,6 +170,11 @@ class NoveltyIndex:
                 _write_landmarks(made, whole)
                 whole.rename(kept)
         return made
+
+    @cached_property
+    def words(self) -> Landmarks:
+        """The inverted file of the outlines."""
+        return build_words([self.outlines[clip] for clip in range(len(self.clips))])
 
     @cached_property
     def first_segments(self) -> npt.NDArray[np.int64]:
@@ -185,7 +225,7 @@ def open_index(path: str | Path = DEFAULT, *, verify: bool = True) -> NoveltyInd
         if not (folder / name).is_file() or (verify and sha256(folder / name) != about["sha256"]):
             raise DataError(f"{folder / name} is missing or damaged: build the index again")
     with np.load(folder / PROJECTION) as stored:
-        projection = Projection(stored["mean"], stored["basis"], float(stored["residual"]))
+        projection = Projection(stored["mean"], stored["basis"].astype(np.float32), float(stored["residual"]))
     return NoveltyIndex(
         folder,
         manifest,
@@ -194,6 +234,7 @@ def open_index(path: str | Path = DEFAULT, *, verify: bool = True) -> NoveltyInd
         vectors.open_vectors(folder / WHOLE),
         vectors.open_vectors(folder / SEGMENTS),
         AllPeaks.read(folder / PEAKS),
+        AllOutlines.read(folder / OUTLINES),
         Calibration.load(manifest["calibration"]),
     )
 
@@ -237,6 +278,7 @@ def write_features(
     clips: list[Clip],
     embeddings: tuple[Floats, Floats],
     peaks: list[Peaks],
+    outlines: list[Outline],
     *,
     compact: bool,
 ) -> None:
@@ -247,17 +289,20 @@ def write_features(
         clips: in order.
         embeddings: of whole clips (n, D), and of all segments.
         peaks: of each clip.
+        outlines: of each clip, every step of them.
         compact: whether embeddings take few bytes and the inverted file is left out.
     """
     whole, segments = embeddings
     sizes = COMPACT if compact else (None, None)
     projection = Projection.fit(np.concatenate([whole, segments[:: max(1, len(segments) // 20_000)]]))
-    np.savez(folder / PROJECTION, mean=projection.mean, basis=projection.basis, residual=projection.residual)
+    basis = projection.basis.astype(np.float16)
+    np.savez(folder / PROJECTION, mean=projection.mean, basis=basis, residual=projection.residual)
     vectors.write_vectors(vectors.build_vectors(projection(whole), sizes[0]), folder / WHOLE)
     vectors.write_vectors(vectors.build_vectors(projection(segments), sizes[1]), folder / SEGMENTS)
     write_clips(clips, folder / CLIPS)
     write_beats(clips, folder / BEATS)
     AllPeaks.of(peaks).write(folder / PEAKS)
+    AllOutlines.of(outlines).write(folder / OUTLINES)
     if not compact:
         _write_landmarks(build_landmarks(peaks), folder)
 

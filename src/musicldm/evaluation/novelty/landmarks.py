@@ -1,4 +1,4 @@
-"""Which clips share pairs of peaks with a query, and where: an inverted file from hashes to clips and frames.
+"""Which clips share hashes with a query, and where: an inverted file from hashes to clips and frames.
 
 A vote for a clip at an offset counts log(1 + clips / clips with that hash), the idf of text retrieval (Spärck Jones
 1972), so that what many clips share (a drum loop, a bass note of the same sound font) hardly counts; and only the
@@ -61,12 +61,12 @@ VARIANTS = (
 
 @dataclass(frozen=True)
 class Landmarks:
-    """An inverted file over the pairs of many clips.
+    """An inverted file over the hashes of many clips, of pairs of peaks or what else has a place in time.
 
     Args:
-        starts: (HASHES + 1,) where the entries of each hash begin.
+        starts: (hashes + 1,) where the entries of each hash begin.
         clips: (m,) uint32, the clip of each entry.
-        frames: (m,) uint16, the frame of its first peak.
+        frames: (m,) uint16, where in it that is, of a pair the frame of its first peak.
         count: number of clips.
     """
 
@@ -100,13 +100,15 @@ def build_landmarks(peaks: Sequence[Peaks]) -> Landmarks:
     joined = np.concatenate([*peaks, np.zeros((0, 2), np.int32)])
     first, second = pairs_of(joined, clips)
     frame, pitch = joined[:, 0].astype(np.int64), joined[:, 1].astype(np.int64)
-    hashes = hashes_of(pitch[first], pitch[second], frame[second] - frame[first]).astype(np.int32)
-    order = np.argsort(hashes, kind="stable")
-    starts = np.concatenate([[0], np.cumsum(np.bincount(hashes, minlength=HASHES))])
-    entry = first[order]
-    return Landmarks(
-        starts.astype(np.int64), clips[entry].astype(np.uint32), frame[entry].astype(np.uint16), len(peaks)
-    )
+    hashes = hashes_of(pitch[first], pitch[second], frame[second] - frame[first])
+    return inverted(hashes, clips[first], frame[first], HASHES, len(peaks))
+
+
+def inverted(hashes: Ints, clips: Ints, frames: Ints, size: int, count: int) -> Landmarks:
+    """The inverted file of entries (m,): their hashes below `size`, clips and frames; of `count` clips."""
+    order = np.argsort(hashes.astype(np.int32), kind="stable")
+    starts = np.concatenate([[0], np.cumsum(np.bincount(hashes, minlength=size))])
+    return Landmarks(starts.astype(np.int64), clips[order].astype(np.uint32), frames[order].astype(np.uint16), count)
 
 
 def candidates(
@@ -120,21 +122,14 @@ def candidates(
     pairs = pairs_of(peaks, reach=int(REACH * _SLACK))
     keys, weights = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
     for number, variant in enumerate(variants):
-        key, weight = _votes(landmarks, *_hashes(peaks, pairs, variant))
+        key, weight = votes(landmarks, *_hashes(peaks, pairs, variant))
         keys.append(key + number * landmarks.count * _OFFSETS)
         weights.append(weight)
-    places, votes = _tally(np.concatenate(keys), np.concatenate(weights))
-    if len(excluded):
-        kept = ~np.isin(places // _OFFSETS % landmarks.count, excluded)
-        places, votes = places[kept], votes[kept]
-    best = np.argsort(-votes, kind="stable")[:top]
-    return [_candidate(int(places[one]), float(votes[one]), landmarks.count, variants) for one in best]
-
-
-def _candidate(key: int, votes: float, count: int, variants: Sequence[Variant]) -> Candidate:
-    place, offset = divmod(key, _OFFSETS)
-    variant, clip = divmod(place, count)
-    return Candidate(clip, variants[variant], offset - _OFFSETS // 2, votes)
+    places, offsets, strength = tally(np.concatenate(keys), np.concatenate(weights), landmarks.count, excluded, top)
+    return [
+        Candidate(place % landmarks.count, variants[place // landmarks.count], offset, voted)
+        for place, offset, voted in zip(places.tolist(), offsets.tolist(), strength.tolist(), strict=True)
+    ]
 
 
 def _hashes(peaks: Peaks, pairs: tuple[Ints, Ints], variant: Variant) -> tuple[Ints, Ints]:
@@ -148,8 +143,14 @@ def _hashes(peaks: Peaks, pairs: tuple[Ints, Ints], variant: Variant) -> tuple[I
     return hashes_of(pitch[first], pitch[second], gap), frame[first]
 
 
-def _votes(landmarks: Landmarks, hashes: Ints, anchors: Ints) -> tuple[Ints, npt.NDArray[np.float32]]:
-    """Keys (clip and offset) that the rarest hashes point to, and the weight of each."""
+def votes(landmarks: Landmarks, hashes: Ints, anchors: Ints) -> tuple[Ints, npt.NDArray[np.float32]]:
+    """Keys (clip and offset) that the rarest of a query's hashes point to, and the weight of each.
+
+    Args:
+        landmarks: of the index.
+        hashes: (n,) of the query.
+        anchors: (n,) frame of each.
+    """
     begin = landmarks.starts[hashes]
     count = landmarks.starts[hashes + 1] - begin
     order = np.argsort(count, kind="stable")
@@ -162,11 +163,23 @@ def _votes(landmarks: Landmarks, hashes: Ints, anchors: Ints) -> tuple[Ints, npt
     return landmarks.clips[entry].astype(np.int64) * _OFFSETS + offset, np.repeat(weight, count)
 
 
-def _tally(keys: Ints, weights: npt.NDArray[np.float32]) -> tuple[Ints, npt.NDArray[np.float64]]:
-    """Different keys, ascending, and the weights of each together with those of the next offset, which jitter fills."""
+def tally(
+    keys: Ints, weights: npt.NDArray[np.float32], count: int, excluded: Sequence[int], top: int
+) -> tuple[Ints, Ints, npt.NDArray[np.float64]]:
+    """The `top` places with the most votes, best first: clips, offsets, and the votes for each.
+
+    The votes for the next offset, which jitter fills, count for both. Clips are told beyond `count` where the keys are,
+    as variants of a query are; those in `excluded` are left out, beyond `count` too.
+    """
     if not len(keys):
-        return keys, np.zeros(0)
+        return keys, keys, np.zeros(0)
     places, inverse = np.unique(keys, return_inverse=True)
-    votes = np.bincount(inverse, weights).astype(np.float64)
+    voted = np.bincount(inverse, weights).astype(np.float64)
     neighbour = np.append(places[1:] == places[:-1] + 1, False)
-    return places, votes + np.where(neighbour, np.append(votes[1:], 0), 0)
+    voted += np.where(neighbour, np.append(voted[1:], 0), 0)
+    clips, offsets = np.divmod(places, _OFFSETS)
+    if len(excluded):
+        kept = ~np.isin(clips % count, excluded)
+        clips, offsets, voted = clips[kept], offsets[kept], voted[kept]
+    best = np.argsort(-voted, kind="stable")[:top]
+    return clips[best], offsets[best] - _OFFSETS // 2, voted[best]

@@ -48,7 +48,8 @@ def picture(index: NoveltyIndex, report: Report, wave: Wave, sample_rate: int, t
         time = there[:, 0] / FRAMES_PER_SECOND + index.clips[clip].start - copied.place.start
         at = copied.start + time * copied.stretch
         pitch = _midi(there[:, 1]) + copied.semitones
-        label = f"onsets of {copied.place.source} ({copied.share:.0%} agree beyond chance)"
+        agree = "agree beyond chance" if copied.by == "onsets" else "of the outline agrees"
+        label = f"onsets of {copied.place.source} ({copied.share:.0%} {agree})"
         below.scatter(at, pitch, s=40, facecolors="none", edgecolors="tab:red", label=label)
     below.set(xlim=(0, seconds), ylim=(_midi(0) - 1, _midi(BINS) + 1), xlabel="seconds", ylabel="pitch (MIDI)")
     below.legend(loc="upper right", fontsize="small")

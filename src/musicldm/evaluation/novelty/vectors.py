@@ -45,7 +45,7 @@ class Projection:
 
     Args:
         mean: (D,).
-        basis: (d, D), orthonormal rows.
+        basis: (d, D), rows that are orthonormal to half precision, in which an index keeps them.
         residual: mean squared length of what training embeddings lose.
     """
 
@@ -61,7 +61,7 @@ class Projection:
         values, vectors = np.linalg.eigh(centred.T @ centred / len(centred))
         explained = np.cumsum(values[::-1]) / max(float(values.sum()), 1e-12)
         width = min(int(np.searchsorted(explained, _EXPLAINED)) + 1, _WIDEST, len(values))
-        basis = np.ascontiguousarray(vectors[:, ::-1][:, :width].T, np.float32)
+        basis = np.ascontiguousarray(vectors[:, ::-1][:, :width].T.astype(np.float16), np.float32)
         return cls(mean.astype(np.float32), basis, max(float(values[::-1][width:].sum()), 0.0))
 
     def __call__(self, embeddings: Floats) -> Floats:
