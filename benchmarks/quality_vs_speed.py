@@ -1,7 +1,8 @@
 """Quality against speed: `python benchmarks/quality_vs_speed.py --model M --corpus TEST`.
 
 Each row is a way to sample: a scheduler and its spacing, steps, precision, engine, and the levers (guidance in an
-interval of noise, reused deep features). All make the same prompts from the same seeds in one run. Told of each:
+interval of noise, reused deep features; a LoRA of `musicldm train distill`, without guidance, with `--distilled`).
+All make the same prompts from the same seeds in one run. Told of each:
 
 seconds     for one clip of the model's own length, warm and unscored, the median of five, all rows in turn
 clap        CLAP score; genre, drums, lead, tempo: shares that judges and tempo tracker hear right
@@ -54,13 +55,14 @@ class Way:
     levers: Mapping[str, Any] = field(default_factory=dict)
     dtype: str = "bfloat16"
     engine: str = "torch"
+    distilled: bool = False
 
     @property
     def name(self) -> str:
         extras = [f"{key} {value}".replace("use_", "").replace(" True", "") for key, value in self.spacing.items()]
         extras += [f"{key} {value}" for key, value in self.levers.items()]
         extras += [said for said, usual in ((self.dtype, "bfloat16"), (self.engine, "torch")) if said != usual]
-        return ", ".join([f"{self.scheduler} {self.steps}", *extras])
+        return ", ".join([f"{self.scheduler} {self.steps}", *(["distilled"] if self.distilled else []), *extras])
 
 
 REFERENCE = Way("ddim", 200, dtype="float32")
@@ -79,22 +81,24 @@ WAYS = (
     *(Way(_PLUS, 12, dtype=dtype, engine="openvino") for dtype in ("bfloat16", "int8")),
     *(Way(_PLUS, 6, levers={"cache_interval": 2}, dtype=dtype, engine="openvino") for dtype in ("bfloat16", "int8")),
 )
+DISTILLED = tuple(Way("lcm", steps, levers={"guidance_scale": 1.0}, distilled=True) for steps in (2, 4))
 
 
 def main() -> None:
     """Makes all rows, writes the results after each, then table and picture."""
     options = _arguments()
     torch.set_num_threads(options.threads)
-    pipes = {key: _pipeline(options.model, *key) for key in sorted({(way.engine, way.dtype) for way in WAYS})}
+    ways = WAYS + (DISTILLED if options.distilled else ())
+    pipes = {key: _pipeline(options, *key) for key in sorted({(way.engine, way.dtype, way.distilled) for way in ways})}
     judges = Judges.load(options.judges)
     report: dict[str, Any] = {"judges": judges.card.get("test"), "rows": {}}
     started = time.perf_counter()
     study = Study(options, pipes, judges)
-    for way in WAYS:
+    for way in ways:
         report["rows"][way.name] = {**asdict(way), **plain(study.measure(way))}
         print(way.name, report["rows"][way.name]["clap"], flush=True)
         (RESULTS / "quality_vs_speed.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    for name, seconds in study.seconds(WAYS).items():
+    for name, seconds in study.seconds(ways).items():
         report["rows"][name]["seconds"] = round(seconds, 3)
     report["front"] = front(report["rows"])
     report["run"] = {"model": fingerprint(options.model), **circumstances(options, time.perf_counter() - started)}
@@ -108,7 +112,7 @@ class Study:
     """The prompts, and what each way makes of them."""
 
     def __init__(
-        self, options: argparse.Namespace, pipes: dict[tuple[str, str], MusicLDMPipeline], judges: Judges
+        self, options: argparse.Namespace, pipes: dict[tuple[str, str, bool], MusicLDMPipeline], judges: Judges
     ) -> None:
         self.options, self.pipes, self.judges = options, pipes, judges
         self.prompts = evaluation_prompts(options.seed, options.prompts, held_out=False)
@@ -159,7 +163,7 @@ class Study:
         return {name: float(np.median(values)) for name, values in taken.items()}
 
     def _ready(self, way: Way) -> MusicLDMPipeline:
-        pipe = self.pipes[way.engine, way.dtype]
+        pipe = self.pipes[way.engine, way.dtype, way.distilled]
         pipe.scheduler = SCHEDULERS[way.scheduler].build({**self.config, **way.spacing})
         return pipe
 
@@ -229,10 +233,13 @@ def draw(report: dict[str, Any], path: Path) -> None:
     figure.savefig(path, metadata={"Date": None})
 
 
-def _pipeline(model: Path, engine: str, dtype: str) -> MusicLDMPipeline:
+def _pipeline(options: argparse.Namespace, engine: str, dtype: str, distilled: bool) -> MusicLDMPipeline:
     products = getattr(torch, dtype)
     stored = torch.float32 if engine == "openvino" else products
-    pipe = MusicLDMPipeline.from_pretrained(str(model), dtype=dtypes_of_parts(stored))
+    pipe = MusicLDMPipeline.from_pretrained(str(options.model), dtype=dtypes_of_parts(stored))
+    if distilled:
+        pipe.load_lora(options.distilled)
+        pipe.unet.fuse_lora()
     pipe.set_progress_bar_config(disable=True)
     if engine == "openvino":
         pipe.enable_openvino(products)
@@ -244,6 +251,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--judges", type=judges_folder, default="default", help="or a folder of them")
     parser.add_argument("--corpus", type=Path, required=True, help="prepared corpus that the model has not seen")
+    parser.add_argument("--distilled", type=Path, help="folder of a run of `musicldm train distill --lora`")
     parser.add_argument("--prompts", type=int, default=108)
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
