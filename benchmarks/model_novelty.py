@@ -2,8 +2,9 @@
 
 C is a corpus composed of another seed. The model sings a caption of each of its clips, and both what it sings and the
 clip itself, which nobody trained on, are checked against the index of the training set: a model that repeats has more
-copies and lies nearer than new music of the same rules. Whether its copies would be found at all is told by clips of
-T, the training set, sent through its VAE and vocoder. Figures go to benchmarks/results/model_novelty.json and .md.
+copies and lies nearer than new music of the same rules. It also sings captions of T, the training set, which bring back
+what was learned by heart, if anything does. Whether its copies would be found at all is told by clips of T sent through
+its VAE and vocoder. Figures go to benchmarks/results/model_novelty.json and .md.
 """
 
 from __future__ import annotations
@@ -37,16 +38,18 @@ def main() -> None:
     options = _arguments()
     torch.set_num_threads(options.threads)
     started = time.perf_counter()
-    lines = (options.corpus / "metadata.jsonl").read_text("utf-8").splitlines()[: options.clips]
-    rows = [json.loads(line) for line in lines]
+    rows = corpus_rows(options.corpus)[: options.clips]
     pipe = MusicLDMPipeline.from_pretrained(options.model, dtype="auto")
     pipe.set_progress_bar_config(disable=True)
     rate = pipe.sample_rate
     index = open_index(options.index)
     chosen = np.random.default_rng(options.seed).permutation(len(index.clips))[: options.clips].tolist()
-    trained_on = [read(options.training / index.clips[number].source, rate)[0] for number in chosen]
+    names = [index.clips[number].source for number in chosen]
+    trained_on = [read(options.training / name, rate)[0] for name in names]
+    captions = {row["file_name"]: row["text"] for row in corpus_rows(options.training)}
     sounds = {
         "the model's": list(sung(pipe, [row["text"] for row in rows])),
+        "the model's, captions of training clips": list(sung(pipe, [captions[name] for name in names])),
         "new clips": [read(options.corpus / row["file_name"], rate)[0] for row in rows],
         "training clips through its VAE and vocoder": coded(parts_folder(options.model), trained_on, rate),
     }
@@ -63,6 +66,11 @@ def main() -> None:
     RESULT.write_text(json.dumps(plain(report), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     RESULT.with_suffix(".md").write_text(table(report), encoding="utf-8")
     print(table(report))
+
+
+def corpus_rows(folder: Path) -> list[dict[str, Any]]:
+    """The lines of a corpus' metadata."""
+    return [json.loads(line) for line in (folder / "metadata.jsonl").read_text("utf-8").splitlines()]
 
 
 def coded(model: Path, waves: Sequence[Wave], rate: int) -> list[Wave]:
@@ -89,8 +97,8 @@ def figures(reports: Sequence[Report]) -> dict[str, Any]:
 def table(report: dict[str, Any]) -> str:
     """As Markdown."""
     lines = [
-        f"{report['clips']} captions of clips that nobody trained on, sung by the model, and these clips, against the "
-        f"{report['index']['clips']:,} clips of the training set; per cent, with 95 % intervals.",
+        f"{report['clips']} captions of clips that nobody trained on, sung by the model, these clips, and as many of "
+        f"the training set, against its {report['index']['clips']:,} clips; per cent, with 95 % intervals.",
         "",
         f"| music | {' | '.join(VERDICTS)} | percentile, mean | strength of a copy (above 1 it is one), largest |",
         "|---" * (len(VERDICTS) + 3) + "|",

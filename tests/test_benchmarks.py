@@ -57,3 +57,20 @@ def test_a_way_is_on_the_front_if_no_faster_one_is_as_good(monkeypatch: pytest.M
         for name, seconds, clap in (("a", 1, 0.3), ("b", 2, 0.3), ("c", 3, 0.5), ("d", 0.5, 0.2), ("e", 4, 0.4))
     }
     assert front(rows) == ["d", "a", "c"]
+
+
+def test_a_difference_is_that_of_runs_of_the_same_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    table = runpy.run_path(str(ROOT / "benchmarks" / "mixup_comparison_table.py"))
+    summary, figures = table["summary"], dict.fromkeys(table["COLUMNS"], 0.0)
+    runs = [
+        {"size": 500, "arm": arm, "seed": seed, **figures, "fad": fad}
+        for arm, fads in (("none", (1.0, 5.0, 3.0)), ("blm", (3.4, 1.1, 5.3)))
+        for seed, fad in zip((0, 1, 2) if arm == "none" else (2, 0, 1), fads, strict=True)
+    ]
+    own, against = summary(runs, 500, "blm")["fad"], summary(runs, 500, "blm", against="none")["fad"]
+    assert own["mean"] == pytest.approx(9.8 / 3)
+    # 0.1, 0.3 and 0.4 above no mixup: Student's t with two degrees of freedom is 4.3027 at 97.5 %.
+    assert against["mean"] == pytest.approx(0.8 / 3)
+    assert against["half"] == pytest.approx(4.3027 * 0.152753 / 3**0.5, rel=1e-4)
+    assert against["seeds"] == 3

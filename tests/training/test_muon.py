@@ -40,3 +40,17 @@ def test_a_kernel_is_a_matrix_of_its_outputs() -> None:
     matrix.grad = kernel.grad.flatten(1).clone()
     Muon([kernel, matrix], lr=0.1).step()
     assert torch.equal(kernel.flatten(1), matrix)
+
+
+def test_weights_of_one_shape_step_as_each_would_alone() -> None:
+    torch.manual_seed(0)
+    together, alone = ([nn.Parameter(weight.clone()) for weight in torch.ones(40, 6, 4)] for _ in range(2))
+    for one, other in zip(together, alone, strict=True):
+        one.grad = torch.randn(6, 4)
+        other.grad = one.grad.clone()
+        Muon([other], lr=0.1, weight_decay=0.1).step()
+    together[3].grad = None
+    Muon(together, lr=0.1, weight_decay=0.1).step()
+    assert torch.equal(together[3], torch.ones(6, 4))
+    for one, other in zip(together[4:], alone[4:], strict=True):
+        assert torch.allclose(one, other, atol=1e-6)

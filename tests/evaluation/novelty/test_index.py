@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from tests.tiny_music import RATE, melody, save, tiny_embedder
 
+from musicldm.audio import Wave
 from musicldm.errors import CheckpointError, DataError, InvalidInputError
 from musicldm.evaluation.novelty import index as module
 from musicldm.evaluation.novelty import vectors
@@ -133,6 +134,27 @@ def test_a_compact_index_takes_as_many_bytes_as_a_whole_one(
     module.write_features(tmp_path, clips, (points, points), *nothing, compact=compact)
     sizes = [vectors.open_vectors(tmp_path / name).sa_code_size() for name in (module.WHOLE, module.SEGMENTS)]
     assert sizes == ([24, 6] if compact else [32, 32])
+
+
+def noise_like(wave: Wave) -> Wave:
+    """White noise whose mel bands are as loud as those of a wave at any time: a vocoder that knows no pitches."""
+    librosa = pytest.importorskip("librosa")
+    noise = np.random.default_rng(0).standard_normal(len(wave)).astype(np.float32)
+    own, made = (librosa.stft(one, n_fft=1024, hop_length=160) for one in (wave, noise))
+    filters = librosa.filters.mel(sr=RATE, n_fft=1024, n_mels=64, norm=None)
+    gains = np.sqrt((filters @ np.abs(own) ** 2) / (filters @ np.abs(made) ** 2 + 1e-9))
+    spread = (filters.T @ gains) / (filters.sum(axis=0)[:, None] + 1e-3)
+    return np.asarray(librosa.istft(made * spread, hop_length=160, length=len(wave)), np.float32)
+
+
+def test_music_made_anew_from_its_mel_bands_is_new(tmp_path: Path) -> None:
+    save(tmp_path / "train", [melody(seed, 10.0) for seed in range(6)], beats=BEATS, downbeats=BEATS[::4])
+    made = build_index(tmp_path / "train", tmp_path / "index", tiny_embedder(), BuildOptions(calibrated=6))
+    report = check(made, noise_like(melody(3, 10.0)[RATE:]), RATE, tiny_embedder())
+    assert (report.verdict, report.copied.by, report.copied.place.source) == ("copy", "outline", "3.wav")
+    assert (report.copied.start, report.copied.place.start) == pytest.approx((0.0, 1.0), abs=0.05)
+    assert report.copied.place.bars == pytest.approx((1 + (1.0 - 0.25) / 2, 1 + (10.0 - 0.25) / 2), abs=0.05)
+    assert report.sentence.startswith("copy: the outline of the sound from 0.0 to 9.0 s agrees in ")
 
 
 def test_a_copy_is_not_told_with_its_place_and_bars(index: NoveltyIndex) -> None:

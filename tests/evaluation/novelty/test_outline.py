@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from tests.tiny_music import RATE, melody
 
 from musicldm.audio import Wave
 from musicldm.evaluation.novelty.fingerprint import peaks_of
+from musicldm.evaluation.novelty.index import AllOutlines
 from musicldm.evaluation.novelty.outline import (
     KEPT,
     STEPS_PER_SECOND,
@@ -98,6 +101,13 @@ def test_agreement_is_not_that_of_coins() -> None:
     assert agreement(query, ~clip, 0) == pytest.approx((-((8 * 25) ** 0.5), 0.0))
     assert agreement(query, clip[5:], -5 * KEPT) == pytest.approx(((8 * 20) ** 0.5, 1.0))
     assert agreement(query, clip, 16 * KEPT) == (0.0, 0.0), "too little in common to tell"
+
+
+def test_an_index_keeps_other_bytes(tmp_path: Path) -> None:
+    outlines = [np.arange(count).astype(np.uint8) for count in (1, 0, 40)]
+    AllOutlines.of(outlines).write(tmp_path / "outlines.npz")
+    found = AllOutlines.read(tmp_path / "outlines.npz")
+    assert [found[clip].tolist() for clip in range(3)] == [[0], [], [0, 16, 32]]
 
 
 def test_too_short_a_piece_or_an_excluded_clip_is_told(kept: list[Outline]) -> None:

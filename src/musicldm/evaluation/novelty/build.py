@@ -60,7 +60,7 @@ class BuildOptions:
         cutting: clips and segments; prepared data keep the length of their clips.
         beats: of audio that is not prepared: "metadata", "auto", "model" or "none", as in `musicldm prepare`.
         compact: whether it should be small (about 0.25 KB a clip instead of 3.6) rather than exact (cosines of whole
-            clips to 0.0025, of segments to 0.008) and quick to open the first time.
+            clips to 0.0025, of segments to 0.012) and quick to open the first time.
         calibrated: clips whose fingerprints are compared with all others, at most.
         seed: which these are.
     """
