@@ -168,8 +168,14 @@ def tally(
 ) -> tuple[Ints, Ints, npt.NDArray[np.float64]]:
     """The `top` places with the most votes, best first: clips, offsets, and the votes for each.
 
-    The votes for the next offset, which jitter fills, count for both. Clips are told beyond `count` where the keys are,
-    as variants of a query are; those in `excluded` are left out, beyond `count` too.
+    The votes for the next offset, which jitter fills, count for both.
+
+    Args:
+        keys: (m,) of all votes; those of a query's n-th variant have n · `count` added to their clips, from 0 on.
+        weights: (m,) of the votes.
+        count: clips of the index.
+        excluded: clips that are left out, in all variants.
+        top: how many places.
     """
     if not len(keys):
         return keys, keys, np.zeros(0)
