@@ -78,7 +78,8 @@ def main() -> None:
     work: Path = options.work
     (work / "figures").mkdir(parents=True, exist_ok=True)
     settings = {
-        "steps": options.steps, "init": options.init, "generations": options.generations, "model": _hash(options.model),
+        "steps": options.steps, "init": options.init, "generations": options.generations,
+        "model": fingerprint(parts_folder(options.model)),
         "clips": options.sizes, "seeds": options.seeds, "judges": fingerprint(options.judges),
         "mixed_precision": options.mixed_precision,
     }  # fmt: skip
@@ -93,10 +94,6 @@ def main() -> None:
             kept.write_text(json.dumps(plain({**vars(run), **found}), indent=1) + "\n", encoding="utf-8")
         rows.append(json.loads(kept.read_text(encoding="utf-8")))
         write_results(rows)
-
-
-def _hash(model: str) -> str:
-    return fingerprint(Path(parts_folder(model)))
 
 
 def prepared(work: Path, size: int, model: str) -> Path:

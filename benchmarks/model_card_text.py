@@ -80,7 +80,8 @@ recipes in `musicldm/training`; `docs/train.md` describes them.{notes}
 |---|---|---|---|
 {rows}
 
-Together {hours:.1f} hours on {hardware}; torch {torch}, diffusers {diffusers}, transformers {transformers}; {date}.
+Together {hours:.1f} hours, on the machines that the notes name; recorded {date} with torch {torch},
+diffusers {diffusers}, transformers {transformers}.
 """
 
 TAIL = """\

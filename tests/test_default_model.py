@@ -67,7 +67,7 @@ def test_words_of_like_meaning_lie_nearer_than_others(pipe: MusicLDMPipeline) ->
 
 
 @pytest.mark.skipif(not any(path.is_file() for path in FONT_PATHS), reason="needs a sound font")
-def test_its_novelty_index_is_not_of_its_own_clap_or_overlooks_its_training_music(tmp_path: Path) -> None:
+def test_its_novelty_index_is_of_its_own_clap_and_finds_its_training_music(tmp_path: Path) -> None:
     """The first clips of its training corpus, composed again, are copies, also as its VAE and vocoder make them anew.
 
     A clip of another seed is none.

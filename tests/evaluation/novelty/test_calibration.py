@@ -13,7 +13,7 @@ def gumbel(count: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).gumbel(30, 8, count)
 
 
-def test_the_thresholds_raise_more_alarms_than_they_say() -> None:
+def test_the_thresholds_raise_as_many_alarms_as_they_say() -> None:
     similarities = np.random.default_rng(1).uniform(0.5, 0.95, 5000)
     found = Calibration.of(similarities, gumbel(5000), gumbel(5000, seed=3))
     assert np.mean(gumbel(5000, seed=2) > found.copy) == pytest.approx(0.005, abs=0.003)
@@ -25,7 +25,7 @@ def test_the_thresholds_raise_more_alarms_than_they_say() -> None:
 
 
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.2])
-def test_doubles_in_the_training_set_hide_copies(share: float) -> None:
+def test_doubles_in_the_training_set_hide_no_copies(share: float) -> None:
     evidence, outlined = gumbel(1000), gumbel(1000, seed=1)
     evidence[: int(1000 * share)] = outlined[: int(1000 * share)] = 400
     found = Calibration.of(np.linspace(0.5, 0.9, 1000), evidence, outlined)
@@ -34,7 +34,7 @@ def test_doubles_in_the_training_set_hide_copies(share: float) -> None:
     assert found.copy_outlined < 90
 
 
-def test_a_verdict_is_not_the_strongest_that_holds() -> None:
+def test_a_verdict_is_the_strongest_that_holds() -> None:
     found = Calibration.of(np.linspace(0, 1, 1001), gumbel(500), gumbel(500))
     assert found.verdict(0.2, 1.01) == "copy"
     assert found.verdict(0.995, 1) == "very close"
@@ -42,7 +42,7 @@ def test_a_verdict_is_not_the_strongest_that_holds() -> None:
     assert found.verdict(0.5, 0.99) == "new"
 
 
-def test_it_is_not_read_as_it_was_stored() -> None:
+def test_it_is_read_as_it_was_stored() -> None:
     from dataclasses import asdict
 
     made = Calibration.of(np.linspace(0, 1, 50), gumbel(50), gumbel(50, seed=1))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from tests.tiny_music import RATE, melody
 
 from musicldm.audio import Wave
@@ -37,13 +38,12 @@ def made_anew(wave: Wave) -> Wave:
     return np.asarray(made, np.float32)
 
 
-def test_the_bits_are_not_the_signs_of_cosines() -> None:
+def test_the_bits_are_the_signs_of_cosines() -> None:
     """SciPy's transform of a patch, at a step in the middle of a piece."""
     from scipy.fft import dctn
 
     from musicldm.audio import MelSpec, log_mel
 
-    torch = pytest.importorskip("torch")
     wave = melody(5)
     mel = log_mel(torch.from_numpy(wave), MelSpec()).numpy()
     mel = np.maximum(mel, np.log(np.exp(mel).mean()) - 6)
@@ -55,12 +55,12 @@ def test_the_bits_are_not_the_signs_of_cosines() -> None:
     assert f"{outline_of(wave)[150]:08b}"[::-1] == "".join("1" if one > 0 else "0" for one in wanted)
 
 
-def test_loudness_changes_the_outline() -> None:
+def test_loudness_leaves_the_outline() -> None:
     wave = melody(1)
     assert np.array_equal(outline_of(wave), outline_of(0.25 * wave))
 
 
-def test_music_made_anew_from_its_bands_is_found_nowhere(kept: list[Outline]) -> None:
+def test_music_made_anew_from_its_bands_is_found(kept: list[Outline]) -> None:
     words = build_words(kept)
     for seed in (2, 7):
         wave = made_anew(melody(seed))
@@ -74,14 +74,14 @@ def test_music_made_anew_from_its_bands_is_found_nowhere(kept: list[Outline]) ->
         assert new is None or new.score < 3 < 4.5 < found.score
 
 
-def test_a_piece_that_begins_later_is_found_elsewhere(kept: list[Outline]) -> None:
+def test_a_piece_that_begins_later_is_found_there(kept: list[Outline]) -> None:
     found = best_outlined(outline_of(melody(4)[37 * STEP :]), build_words(kept), kept.__getitem__)
     assert found is not None
     assert found.clip == 4
     assert found.offset == pytest.approx(37, abs=1)
 
 
-def test_what_two_clips_share_counts_whole(kept: list[Outline]) -> None:
+def test_what_two_clips_share_counts_half(kept: list[Outline]) -> None:
     """The runner-up's agreement is taken off by half; one below 6 counts as 6."""
     query = outline_of(melody(4))
     alone = best_outlined(query, build_words(kept), kept.__getitem__)
@@ -94,7 +94,7 @@ def test_what_two_clips_share_counts_whole(kept: list[Outline]) -> None:
     assert double.score == pytest.approx(most / 2)
 
 
-def test_agreement_is_not_that_of_coins() -> None:
+def test_agreement_is_in_deviations_of_fair_coins() -> None:
     query = np.random.default_rng(0).integers(0, 256, 400).astype(np.uint8)
     clip = query[::KEPT]
     assert agreement(query, clip, 0) == pytest.approx(((8 * 25) ** 0.5, 1.0))
@@ -103,21 +103,21 @@ def test_agreement_is_not_that_of_coins() -> None:
     assert agreement(query, clip, 16 * KEPT) == (0.0, 0.0), "too little in common to tell"
 
 
-def test_an_index_keeps_other_bytes(tmp_path: Path) -> None:
+def test_an_index_keeps_every_sixteenth_byte(tmp_path: Path) -> None:
     outlines = [np.arange(count).astype(np.uint8) for count in (1, 0, 40)]
     AllOutlines.of(outlines).write(tmp_path / "outlines.npz")
     found = AllOutlines.read(tmp_path / "outlines.npz")
     assert [found[clip].tolist() for clip in range(3)] == [[0], [], [0, 16, 32]]
 
 
-def test_too_short_a_piece_or_an_excluded_clip_is_told(kept: list[Outline]) -> None:
+def test_too_short_a_piece_and_an_excluded_clip_are_not_told(kept: list[Outline]) -> None:
     words = build_words(kept)
     assert best_outlined(outline_of(melody(4)[: 3 * RATE]), words, kept.__getitem__) is None
     other = best_outlined(outline_of(melody(4)), words, kept.__getitem__, excluded=[4])
     assert other is None or other.clip != 4
 
 
-def test_silence_breaks_something() -> None:
+def test_silence_has_an_outline() -> None:
     silent = outline_of(np.zeros(5 * RATE, np.float32))
     assert len(silent) == 5 * STEPS_PER_SECOND
     assert best_outlined(silent, build_words([]), lambda _: silent) is None
