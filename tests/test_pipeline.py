@@ -91,7 +91,7 @@ def test_memory_of_parts_that_are_done_is_given_back(pipe: Any, monkeypatch: pyt
     happened: list[object] = []
     monkeypatch.setattr("musicldm.pipeline.give_back", happened.append)
     pipe("happy techno", callback=lambda step, *_: happened.append(step), num_inference_steps=2)
-    assert happened == [pipe.text_encoder, 0, 1, pipe.unet]
+    assert happened == [pipe.text_encoder, 0, 1, pipe.unet, pipe.vocoder, pipe.text_encoder]
 
 
 @pytest.mark.parametrize(

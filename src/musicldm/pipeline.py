@@ -29,7 +29,7 @@ from transformers import (
 from musicldm.checkpoints import integrity, loading, lora, resolve
 from musicldm.checkpoints.defaults import FILE_NAME, GenerationDefaults
 from musicldm.checkpoints.devices import choose_device, dtypes_of_parts, fast_dtype
-from musicldm.checkpoints.mapped import give_back, narrow, stored_in_float32
+from musicldm.checkpoints.mapped import give_back, layer_by_layer, narrow, stored_in_float32
 from musicldm.errors import InvalidInputError, MissingDependencyError
 from musicldm.sampling import inputs, scoring
 from musicldm.sampling.batching import ROWS, InPieces, RememberedRows
@@ -160,6 +160,7 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionL
         pipeline.vae.to(memory_format=torch.channels_last)
         if pipeline.unet.dtype == torch.bfloat16:
             pipeline.unet.to(memory_format=torch.channels_last)
+        give_back(pipeline.unet)
         if name is not None:
             pipeline.set_scheduler(name)
         elif defaults.scheduler is not None and "scheduler" not in passed:
@@ -483,7 +484,8 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionL
         self._guidance_scale, self._interrupt = request.guidance_scale, False
 
         # 2. Prompts to embeddings
-        conditions = self._encode(request, device)
+        with layer_by_layer(self.text_encoder):
+            conditions = self._encode(request, device)
         give_back(self.text_encoder)
         asked = conditions.positive
 
@@ -526,14 +528,17 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionL
         give_back(self.unet)
         samples = geometry.samples(request.seconds)
         audio = decode(parts.vae, parts.vocoder, latents, geometry, samples)
+        give_back(self.vocoder)
 
         # 5. Best first within each prompt
         scores = None
         order = list(range(len(audio)))
         if scoring.can_score(self.text_encoder, self.feature_extractor):
-            made = scoring.audio_embeddings(
-                self.text_encoder, self.feature_extractor, audio, geometry.sample_rate, device
-            )
+            with layer_by_layer(self.text_encoder):
+                made = scoring.audio_embeddings(
+                    self.text_encoder, self.feature_extractor, audio, geometry.sample_rate, device
+                )
+            give_back(self.text_encoder)
             unsorted = scoring.cosines(made, asked)
             order = scoring.order_within_prompts(unsorted, request.per_prompt)
             scores = [unsorted[index] for index in order]

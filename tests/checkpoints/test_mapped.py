@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from musicldm.checkpoints.mapped import give_back, narrow, stored_in_float32
+from musicldm.checkpoints.mapped import give_back, layer_by_layer, narrow, stored_in_float32
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 MEGABYTES = 80
@@ -54,6 +54,33 @@ def test_weights_of_no_file_and_small_modules_are_left_alone(tmp_path: Path) -> 
     small = torch.nn.Linear(4000, 1000, bias=False)
     small.load_state_dict(load_file(tmp_path / "small.safetensors"), assign=True)
     assert give_back(small) == 0
+
+
+@needs_linux
+def test_freed_memory_goes_back_to_the_system() -> None:
+    large = torch.nn.Linear(1000, MEGABYTES * 250)
+    keep = [torch.ones(1000) for _ in range(40_000)]
+    kept, freed = keep[::100], keep[1::100]
+    before = resident("RssAnon")
+    del keep, freed
+    assert before - resident("RssAnon") < 20
+    give_back(large)
+    assert before - resident("RssAnon") > 100
+    assert all(float(one.sum()) == 1000 for one in kept)
+
+
+@needs_linux
+def test_layers_leave_memory_one_by_one(tmp_path: Path) -> None:
+    stack = torch.nn.Sequential()
+    stack.layers = torch.nn.ModuleList(torch.nn.Linear(1000, 10_000, bias=False) for _ in range(3))
+    save_file(stack.state_dict(), tmp_path / "stack.safetensors")
+    stack.load_state_dict(load_file(tmp_path / "stack.safetensors"), assign=True)
+    ones, before = torch.ones(1, 1000), resident("RssFile")
+    with layer_by_layer(stack):
+        made = [layer(ones) for layer in stack.layers]
+        assert resident("RssFile") - before < 10
+    assert all(torch.equal(layer(ones), sound) for layer, sound in zip(stack.layers, made, strict=True))
+    assert resident("RssFile") - before > 100
 
 
 @needs_linux

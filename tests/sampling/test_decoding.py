@@ -58,6 +58,10 @@ def test_dither_breaks_the_repetition_in_the_same_way_each_time(
     assert torch.equal(waves, vocode(vocoder, mel))
 
 
+WIDEST = 160
+"""Values a frame of the largest layers of `published_shape`: 8 channels times 20 samples, 4 times 40 and so on."""
+
+
 def published_shape() -> SpeechT5HifiGan:
     """The published vocoder's strides, kernels and dilations, narrow, with weights that let a far sample through."""
     torch.manual_seed(0)
@@ -79,11 +83,22 @@ def test_a_long_clip_in_pieces_is_the_whole_to_the_seams(frames: int, monkeypatc
     mel = torch.randn(2, frames, 4, generator=torch.Generator().manual_seed(1))
     whole = vocode(vocoder, mel)
     torch.testing.assert_close(whole, vocoder(mel), rtol=0, atol=1e-4)
-    monkeypatch.setattr(decoding, "_VOCODER_FRAMES", 100)
+    monkeypatch.setattr(decoding, "_VOCODER_VALUES", 100 * WIDEST)
     made = vocode(vocoder, mel)
     assert made.shape == whole.shape
     assert float(whole.std()) > 0.01
     assert float((made - whole).abs().max()) < 1e-5
+
+
+@torch.no_grad()
+def test_no_layer_computes_more_at_once_than_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    vocoder = published_shape()
+    sizes: list[int] = []
+    for module in vocoder.modules():
+        module.register_forward_hook(lambda _module, _arguments, output: sizes.append(output.numel()))
+    monkeypatch.setattr(decoding, "_VOCODER_VALUES", 100 * WIDEST + 7)
+    vocode(vocoder, torch.randn(1, 430, 4))
+    assert max(sizes) == pytest.approx((100 + 2 * receptive_frames(vocoder.config)) * WIDEST, rel=0.005)
 
 
 def test_a_frame_hears_as_far_as_is_said_and_no_farther() -> None:

@@ -1,8 +1,9 @@
-"""Weights that lie in memory as pages of their file, as safetensors gives them, and how to let go of these pages.
+"""What large modules leave in memory after their use, and how to let go of it.
 
-They count as the process' memory from their first use on. The text tower of a published model is needed
-for a moment, and would then be carried along to the one at which a generation needs the most memory; and while a model
-is converted to half precision, its pages would stand beside what has been made of them.
+Weights lie there as pages of their file, as safetensors gives them, and count as the process' memory from their first
+use on. The text tower of a published model is needed for a moment, and would then be carried along to the one at which
+a generation needs the most memory; and while a model is converted to half precision, its pages would stand beside what
+has been made of them. Activations that were freed stay with the allocator, beside which the next part makes its own.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import ctypes
 import json
 import mmap
 import struct
+import sys
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -27,18 +30,45 @@ _PRESENT, _SWAPPED, _OF_FILE = (np.uint64(1) << np.uint64(bit) for bit in (63, 6
 
 
 def give_back(module: torch.nn.Module) -> int:
-    """Takes a module's weights out of memory that are pages of a file; the next use brings them from the cache.
+    """Takes out of memory what a module leaves there after its use: its weights' pages, and memory that is free.
 
-    Values stay what they are: weights that were written to stay where they are, as do those of no file, and all of them
-    on systems that do not tell (without /proc). Modules below 64 MiB are not worth the milliseconds.
+    Weights that are pages of a file come back from the cache at the next use. Values stay what they are: weights that
+    were written to stay where they are, as do those of no file, and all of them on systems that do not tell (without
+    /proc). Modules below 64 MiB are not worth the milliseconds.
 
     Returns:
-        How many bytes were given back, those included that were not in memory.
+        How many bytes of weights were given back, those included that were not in memory.
     """
-    parameters = list(module.parameters())
-    if sum(parameter.nbytes for parameter in parameters) < _WORTHWHILE:
+    if not _worthwhile(module):
         return 0
-    return sum(map(_releaser(), parameters))
+    given = sum(map(_releaser(), module.parameters()))
+    _trim()
+    return given
+
+
+@contextmanager
+def layer_by_layer(module: torch.nn.Module) -> Iterator[None]:
+    """While it lasts, the pages of each layer of a large module leave memory as soon as the layer has computed.
+
+    Never more than one layer's are there then, for a few milliseconds more a layer where it is called again.
+    """
+    if not _worthwhile(module):
+        yield
+        return
+    stacks = [stack for stack in module.modules() if isinstance(stack, torch.nn.ModuleList)]
+    layers = [layer for stack in stacks for layer in stack]
+    release = _releaser()
+
+    def leave(layer: torch.nn.Module, *_: object) -> None:
+        for parameter in layer.parameters():
+            release(parameter)
+
+    handles = [layer.register_forward_hook(leave) for layer in layers]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def narrow(module: torch.nn.Module, dtype: torch.dtype) -> None:
@@ -60,6 +90,17 @@ def stored_in_float32(folder: Path) -> bool:
         (length,) = struct.unpack("<Q", file.read(8))
         header = json.loads(file.read(length))
     return any(entry.get("dtype") == "F32" for entry in header.values())
+
+
+def _worthwhile(module: torch.nn.Module) -> bool:
+    return sum(parameter.nbytes for parameter in module.parameters()) >= _WORTHWHILE
+
+
+def _trim() -> None:
+    """Gives the system what the allocator keeps of freed memory, where it is glibc's."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
 
 
 def _releaser() -> Callable[[torch.Tensor], int]:

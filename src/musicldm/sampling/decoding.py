@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import operator
 from typing import Any
 
 import torch
@@ -12,8 +14,9 @@ from musicldm.sampling.geometry import AudioGeometry
 
 _CHUNK_SECONDS = 40.0
 """Audio decoded at once by a GPU: bounds the memory of large batches, which the decoder's first layers would fill."""
-_VOCODER_FRAMES = 1024
-"""Frames vocoded at once: bounds the memory of long clips. Shorter pieces would repeat more of each other's margins."""
+_VOCODER_VALUES = 5 << 19
+"""Of a layer that a vocoder computes at once, which bounds the memory: 512 frames of the published model, 1,024 of the
+shipped one. Shorter pieces would repeat more of each other's margins."""
 
 
 def decode(vae: Any, vocoder: Any, latents: torch.Tensor, geometry: AudioGeometry, samples: int) -> torch.Tensor:
@@ -46,14 +49,21 @@ def _vocode_in_pieces(vocoder: Any, mel: torch.Tensor) -> torch.Tensor:
     """Each piece is vocoded with what is heard of its neighbours, so that the seams are those of the whole."""
     config, frames = vocoder.config, mel.shape[1]
     hop, margin = math.prod(config.upsample_rates), receptive_frames(config)
+    at_once = max(1, _VOCODER_VALUES // _widest_layer(config))
     pieces = []
-    for start in range(0, frames, _VOCODER_FRAMES):
-        end = min(start + _VOCODER_FRAMES, frames)
+    for start in range(0, frames, at_once):
+        end = min(start + at_once, frames)
         first = max(0, start - margin)
         with FlatConvolutions():
             wave = vocoder(mel[:, first : end + margin])
         pieces.append(wave[:, (start - first) * hop : None if end == frames else (end - first) * hop])
     return torch.cat(pieces, dim=1)
+
+
+def _widest_layer(config: Any) -> int:
+    """Values a frame of the largest layer of a HiFi-GAN, whose levels have half the channels each of the one before."""
+    samples = itertools.accumulate(config.upsample_rates, operator.mul)
+    return max(count * config.upsample_initial_channel >> level for level, count in enumerate(samples, start=1))
 
 
 def receptive_frames(config: Any) -> int:
