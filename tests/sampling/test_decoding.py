@@ -77,28 +77,49 @@ def published_shape() -> SpeechT5HifiGan:
 
 
 @pytest.mark.parametrize("frames", [99, 100, 101, 150, 430])
+@pytest.mark.parametrize("together", [1, 3])
 @torch.no_grad()
-def test_a_long_clip_in_pieces_is_the_whole_to_the_seams(frames: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_clip_in_pieces_is_the_whole_to_the_seams(
+    frames: int, together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     vocoder = published_shape()
     mel = torch.randn(2, frames, 4, generator=torch.Generator().manual_seed(1))
     whole = vocode(vocoder, mel)
     torch.testing.assert_close(whole, vocoder(mel), rtol=0, atol=1e-4)
-    monkeypatch.setattr(decoding, "_VOCODER_VALUES", 100 * WIDEST)
+    monkeypatch.setattr(decoding, "_VOCODER_FRAMES", 100)
+    monkeypatch.setattr(decoding, "_VOCODER_VALUES", together * 148 * WIDEST)
     made = vocode(vocoder, mel)
     assert made.shape == whole.shape
     assert float(whole.std()) > 0.01
     assert float((made - whole).abs().max()) < 1e-5
 
 
+@pytest.mark.parametrize("together", [1, 3])
 @torch.no_grad()
-def test_no_layer_computes_more_at_once_than_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_layer_computes_more_at_once_than_is_said(together: int, monkeypatch: pytest.MonkeyPatch) -> None:
     vocoder = published_shape()
     sizes: list[int] = []
     for module in vocoder.modules():
         module.register_forward_hook(lambda _module, _arguments, output: sizes.append(output.numel()))
-    monkeypatch.setattr(decoding, "_VOCODER_VALUES", 100 * WIDEST + 7)
+    width = 86 + 2 * receptive_frames(vocoder.config)  # 430 frames are five pieces of 86
+    monkeypatch.setattr(decoding, "_VOCODER_FRAMES", 100)
+    monkeypatch.setattr(decoding, "_VOCODER_VALUES", together * width * WIDEST + 7)
     vocode(vocoder, torch.randn(1, 430, 4))
-    assert max(sizes) == pytest.approx((100 + 2 * receptive_frames(vocoder.config)) * WIDEST, rel=0.005)
+    assert max(sizes) == pytest.approx(together * width * WIDEST, rel=0.005)
+
+
+@torch.no_grad()
+def test_pieces_in_bfloat16_are_of_one_length_and_sound_like_the_whole() -> None:
+    vocoder = published_shape().bfloat16()
+    widths: list[int] = []
+    vocoder.conv_pre.register_forward_pre_hook(lambda _module, arguments: widths.append(arguments[0].shape[2]))
+    mel = torch.randn(2, 1000, 4, generator=torch.Generator().manual_seed(1)).bfloat16()
+    made = vocode(vocoder, mel)
+    whole = vocoder(mel)
+    # Twenty margins of 24 frames are 480 at most: three pieces of 334.
+    assert set(widths[:-1]) == {334 + 2 * 24}
+    assert made.shape == whole.shape
+    assert float((made - whole).float().std()) < 0.01 * float(whole.float().std())
 
 
 def test_a_frame_hears_as_far_as_is_said_and_no_farther() -> None:

@@ -14,9 +14,13 @@ from musicldm.sampling.geometry import AudioGeometry
 
 _CHUNK_SECONDS = 40.0
 """Audio decoded at once by a GPU: bounds the memory of large batches, which the decoder's first layers would fill."""
-_VOCODER_VALUES = 5 << 19
-"""Of a layer that a vocoder computes at once, which bounds the memory: 512 frames of the published model, 1,024 of the
-shipped one. Shorter pieces would repeat more of each other's margins."""
+_VOCODER_FRAMES = 1024
+"""Frames vocoded at once: bounds the memory of long clips. Shorter pieces would repeat more of each other's margins."""
+_MARGINS_A_PIECE = 20
+"""Length of a vocoder's pieces in bfloat16 on a CPU, in margins. oneDNN prepares the products of a layer in bfloat16
+sample by sample, which takes ten times as long for ten seconds as the products do; pieces of one length share that."""
+_VOCODER_VALUES = 3 << 20
+"""Of a layer, for all pieces of a clip that are computed at once."""
 
 
 def decode(vae: Any, vocoder: Any, latents: torch.Tensor, geometry: AudioGeometry, samples: int) -> torch.Tensor:
@@ -46,24 +50,35 @@ def vocode(vocoder: Any, mel: torch.Tensor) -> torch.Tensor:
 
 
 def _vocode_in_pieces(vocoder: Any, mel: torch.Tensor) -> torch.Tensor:
-    """Each piece is vocoded with what is heard of its neighbours, so that the seams are those of the whole."""
+    """Each piece is vocoded with what is heard of its neighbours, so that the seams are those of the whole.
+
+    All are of one length, so that a layer is prepared for it once.
+    """
     config, frames = vocoder.config, mel.shape[1]
     hop, margin = math.prod(config.upsample_rates), receptive_frames(config)
-    at_once = max(1, _VOCODER_VALUES // _widest_layer(config))
+    slow_to_prepare = mel.device.type == "cpu" and mel.dtype == torch.bfloat16
+    longest = _MARGINS_A_PIECE * margin if slow_to_prepare else _VOCODER_FRAMES
+    length = math.ceil(frames / math.ceil(frames / longest))
+    width = min(frames, length + 2 * margin)
+    begins = range(0, frames, length)
+    firsts = [max(0, min(begin - margin, frames - width)) for begin in begins]
+    at_once = max(1, _VOCODER_VALUES // (_widest_layer(config) * width))
     pieces = []
-    for start in range(0, frames, at_once):
-        end = min(start + at_once, frames)
-        first = max(0, start - margin)
+    for start in range(0, len(begins), at_once):
+        some = firsts[start : start + at_once]
         with FlatConvolutions():
-            wave = vocoder(mel[:, first : end + margin])
-        pieces.append(wave[:, (start - first) * hop : None if end == frames else (end - first) * hop])
+            waves = vocoder(torch.cat([mel[:, first : first + width] for first in some]))
+        for begin, first, wave in zip(begins[start:], some, waves.chunk(len(some)), strict=False):
+            end = min(begin + length, frames)
+            pieces.append(wave[:, (begin - first) * hop : None if end == frames else (end - first) * hop])
     return torch.cat(pieces, dim=1)
 
 
 def _widest_layer(config: Any) -> int:
     """Values a frame of the largest layer of a HiFi-GAN, whose levels have half the channels each of the one before."""
+    channels: int = config.upsample_initial_channel
     samples = itertools.accumulate(config.upsample_rates, operator.mul)
-    return max(count * config.upsample_initial_channel >> level for level, count in enumerate(samples, start=1))
+    return max(count * channels >> level for level, count in enumerate(samples, start=1))
 
 
 def receptive_frames(config: Any) -> int:
