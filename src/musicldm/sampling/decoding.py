@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-import operator
 from typing import Any
 
 import torch
@@ -76,9 +74,11 @@ def _vocode_in_pieces(vocoder: Any, mel: torch.Tensor) -> torch.Tensor:
 
 def _widest_layer(config: Any) -> int:
     """Values a frame of the largest layer of a HiFi-GAN, whose levels have half the channels each of the one before."""
-    channels: int = config.upsample_initial_channel
-    samples = itertools.accumulate(config.upsample_rates, operator.mul)
-    return max(count * channels >> level for level, count in enumerate(samples, start=1))
+    widest, samples, channels = 0, 1, int(config.upsample_initial_channel)
+    for rate in config.upsample_rates:
+        samples, channels = samples * rate, channels // 2
+        widest = max(widest, samples * channels)
+    return widest
 
 
 def receptive_frames(config: Any) -> int:

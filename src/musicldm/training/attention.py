@@ -1,8 +1,8 @@
 """Attention for training in bfloat16 on a CPU: matrix products where the scores are few.
 
-The fused attention of PyTorch 2.13 is slow there in its backward pass: without it a training step of the default model
-takes about seven eighths of the time (`benchmarks/training_step.py`). It is there to spare memory, so it stays where
-the scores are many, and in float32.
+The fused attention of PyTorch 2.13 is slow there where the tokens are few, in its backward pass above all: without it
+a training step of the default model takes about seven eighths of the time (`benchmarks/training_step.py`). Where the
+scores are many it is faster and spares memory, so it stays there, and in float32.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import Attention, AttnProcessor, AttnProcessor2_0
 from torch import Tensor
 
-MOST_SCORES = 2**25
-"""Scores (clips × heads × tokens²) that a layer may keep for its gradients: 64 MiB in bfloat16."""
+MOST_SCORES = 2**23
+"""Scores (clips × heads × tokens²) that a layer may keep for its gradients: 16 MiB in bfloat16."""
 
 
 class PlainWhereSmall:

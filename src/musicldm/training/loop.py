@@ -22,10 +22,10 @@ import numpy.typing as npt
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast
-from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
 from musicldm.errors import InvalidInputError, TrainingError
+from musicldm.training.average import MovingAverage
 from musicldm.training.checkpoint import CHECKPOINT, read_checkpoint, write_checkpoint
 from musicldm.training.log import Journal, Meter
 from musicldm.training.muon import Muon
@@ -141,7 +141,7 @@ class Loop:
             broadcast(list(task.modules.state_dict().values()))
         self.optimizers = {turn.name: self._optimizers(turn) for turn in task.turns}
         average = {"decay": task.schedule.ema_decay, "use_ema_warmup": True, "power": 0.75, "foreach": True}
-        self.averages = {name: EMAModel(task.modules[name].parameters(), **average) for name in task.ema}
+        self.averages = {name: MovingAverage(task.modules[name].parameters(), **average) for name in task.ema}
         self.step = self.seen = 0
         self.elapsed = 0.0
         self.best, self.waited = math.inf, 0
@@ -406,7 +406,7 @@ class Loop:
 class _Averaged:
     """Puts the averaged weights into the modules for the time of a with-block."""
 
-    def __init__(self, modules: nn.ModuleDict, averages: Mapping[str, EMAModel]) -> None:
+    def __init__(self, modules: nn.ModuleDict, averages: Mapping[str, MovingAverage]) -> None:
         self.modules, self.averages = modules, averages
 
     def __enter__(self) -> None:
