@@ -28,6 +28,7 @@ from musicldm.errors import InvalidInputError, TrainingError
 from musicldm.training.average import MovingAverage
 from musicldm.training.checkpoint import CHECKPOINT, read_checkpoint, write_checkpoint
 from musicldm.training.log import Journal, Meter
+from musicldm.training.memory import keep_freed_memory
 from musicldm.training.muon import Muon
 from musicldm.training.task import Batch, Schedule, Task, Turn
 
@@ -135,6 +136,8 @@ class Loop:
             self.report = _say_nothing
         self.device = self.accelerator.device
         self.processes, self.rank = self.accelerator.num_processes, self.accelerator.process_index
+        if self.device.type == "cpu":
+            keep_freed_memory()
         task.modules.to(self.device)
         self._prepare_modules()
         if self.processes > 1:
