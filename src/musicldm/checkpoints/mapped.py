@@ -93,7 +93,8 @@ def stored_in_float32(folder: Path) -> bool:
 
 
 def _worthwhile(module: torch.nn.Module) -> bool:
-    return sum(parameter.nbytes for parameter in module.parameters()) >= _WORTHWHILE
+    here = (parameter.nbytes for parameter in module.parameters() if parameter.device.type == "cpu")
+    return sum(here) >= _WORTHWHILE
 
 
 def _trim() -> None:
