@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from musicldm.errors import CheckpointError
@@ -59,15 +60,15 @@ def verify(folder: str | os.PathLike[str], *, partial: bool = False) -> None:
     Raises:
         CheckpointError: a listed file is missing or has other bytes.
     """
-    for name, expected in read_sums(folder).items():
-        path = Path(folder) / name
-        if not path.is_file():
-            if partial:
-                continue
-            raise CheckpointError(f"{path}: the file is missing, but {FILE_NAME} lists it; fetch the model again")
-        found = sha256(path)
-        if found != expected:
-            raise CheckpointError(
-                f"{path}: the file is corrupt or was changed (SHA-256 {found[:12]}…, {FILE_NAME} says "
-                f"{expected[:12]}…); fetch the model again, or pass verify=False if the change is yours"
-            )
+    listed = {Path(folder) / name: expected for name, expected in read_sums(folder).items()}
+    there = [path for path in listed if path.is_file()]
+    missing = [path for path in listed if path not in there]
+    if missing and not partial:
+        raise CheckpointError(f"{missing[0]}: the file is missing, but {FILE_NAME} lists it; fetch the model again")
+    with ThreadPoolExecutor() as pool:
+        for path, found in zip(there, pool.map(sha256, there), strict=True):
+            if found != listed[path]:
+                raise CheckpointError(
+                    f"{path}: the file is corrupt or was changed (SHA-256 {found[:12]}…, {FILE_NAME} says "
+                    f"{listed[path][:12]}…); fetch the model again, or pass verify=False if the change is yours"
+                )

@@ -1,7 +1,7 @@
 """Attention for training in bfloat16 on a CPU: matrix products where the scores are few.
 
 The fused attention of PyTorch 2.13 is slow there where the tokens are few, in its backward pass above all: without it
-a training step of the default model takes about seven eighths of the time (`benchmarks/training_step.py`). Where the
+a training step of the default model takes about five sixths of the time (`benchmarks/training_step.py`). Where the
 scores are many it is faster and spares memory, so it stays there, and in float32.
 """
 
