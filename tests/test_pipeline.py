@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from contextlib import redirect_stderr
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -89,9 +90,25 @@ def test_results_stay_grouped_by_prompt_and_are_ranked_within(pipe: Any) -> None
 
 def test_memory_of_parts_that_are_done_is_given_back(pipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     happened: list[object] = []
+
+    @contextmanager
+    def layers(module: object) -> Iterator[None]:
+        happened.append(("layers of", module))
+        yield
+        happened.append("layers done")
+
     monkeypatch.setattr("musicldm.pipeline.give_back", happened.append)
+    monkeypatch.setattr("musicldm.pipeline.layer_by_layer", layers)
     pipe("happy techno", callback=lambda step, *_: happened.append(step), num_inference_steps=2)
-    assert happened == [pipe.text_encoder, 0, 1, pipe.unet, pipe.vocoder, pipe.text_encoder]
+    clap = [("layers of", pipe.text_encoder), "layers done", pipe.text_encoder]
+    assert happened == [*clap, 0, 1, pipe.unet, pipe.vocoder, *clap]
+
+
+def test_memory_that_loading_leaves_is_given_back(tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    happened: list[object] = []
+    monkeypatch.setattr("musicldm.pipeline.give_back", happened.append)
+    loaded = MusicLDMPipeline.from_pretrained(str(tiny_model_dir), dtype=torch.bfloat16)
+    assert happened == [loaded.unet]
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,14 @@ def test_layers_leave_memory_one_by_one(tmp_path: Path) -> None:
     assert resident("RssFile") - before > 100
 
 
+@pytest.mark.parametrize("module", [torch.nn.Linear(1000, 1000), torch.nn.Linear(5000, 5000, device="meta")])
+def test_layers_of_small_modules_and_of_other_devices_are_left_alone(module: torch.nn.Module) -> None:
+    stack = torch.nn.Sequential()
+    stack.layers = torch.nn.ModuleList([module])
+    with layer_by_layer(stack):
+        assert not module._forward_hooks
+
+
 @needs_linux
 def test_a_conversion_holds_each_weight_once(mapped: torch.nn.Linear) -> None:
     before, expected = resident("RssFile"), mapped.weight.detach().clone().bfloat16()

@@ -248,6 +248,13 @@ def test_a_device_that_is_not_there_is_refused(tmp_path: Path) -> None:
         Loop(Quadratic(), LoopOptions(tmp_path, steps=1, device="tpu"))
 
 
+def test_a_training_on_a_cpu_keeps_freed_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr("musicldm.training.loop.keep_freed_memory", lambda: asked.append(True))
+    Loop(Quadratic(), LoopOptions(tmp_path, steps=1, device="cpu"))
+    assert asked == [True]
+
+
 def test_a_truncated_checkpoint_is_an_error_of_one_line(tmp_path: Path) -> None:
     Loop(Quadratic(), LoopOptions(tmp_path, steps=2, device="cpu"), report=lambda line: None).save()
     path = tmp_path / CHECKPOINT

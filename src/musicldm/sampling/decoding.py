@@ -73,12 +73,9 @@ def _vocode_in_pieces(vocoder: Any, mel: torch.Tensor) -> torch.Tensor:
 
 
 def _widest_layer(config: Any) -> int:
-    """Values a frame of the largest layer of a HiFi-GAN, whose levels have half the channels each of the one before."""
-    widest, samples, channels = 0, 1, int(config.upsample_initial_channel)
-    for rate in config.upsample_rates:
-        samples, channels = samples * rate, channels // 2
-        widest = max(widest, samples * channels)
-    return widest
+    """Values a frame of the largest layer of a HiFi-GAN: the last, as channels halve and samples at least double."""
+    samples = math.prod(config.upsample_rates)
+    return int(samples * config.upsample_initial_channel // 2 ** len(config.upsample_rates))
 
 
 def receptive_frames(config: Any) -> int:
