@@ -9,16 +9,21 @@ import sys
 import pytest
 
 CODE = """
-import resource, sys
-import torch
+import ctypes, resource, sys
 from musicldm.training.memory import keep_freed_memory
 
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
 told = keep_freed_memory() if sys.argv[1] == "kept" else None
 for step in range(16):
     if step == 10:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    activations = [torch.ones(40 << 18) for _ in range(3)]
-    del activations
+    activations = [libc.malloc(40 << 20) for _ in range(3)]
+    for one in activations:
+        libc.memset(one, 1, 40 << 20)
+    for one in activations:
+        libc.free(one)
 print(told, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 

@@ -50,7 +50,7 @@ def give_back(module: torch.nn.Module) -> int:
 def layer_by_layer(module: torch.nn.Module) -> Iterator[None]:
     """While it lasts, the pages of each layer of a large module leave memory as soon as the layer has computed.
 
-    Never more than one layer's are there then, for a few milliseconds more a layer where it is called again.
+    Of the layers never more than one is there then; where it is called again, its pages come back from the cache.
     """
     if not _worthwhile(module):
         yield

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-_SELDOM = ("scipy.stats", "numpy.f2py")
+_SELDOM: tuple[str, ...] = ("scipy.stats", "numpy.f2py")
 """Imported for one option of diffusers' schedulers, and by all of SciPy for the sake of its name: a tenth of what all
-imports take."""
+imports take (`benchmarks/cold_start.py`)."""
 
 
 @contextmanager

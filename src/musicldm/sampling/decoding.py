@@ -16,7 +16,8 @@ _VOCODER_FRAMES = 1024
 """Frames vocoded at once: bounds the memory of long clips. Shorter pieces would repeat more of each other's margins."""
 _MARGINS_A_PIECE = 20
 """Length of a vocoder's pieces in bfloat16 on a CPU, in margins. oneDNN prepares the products of a layer in bfloat16
-sample by sample, which takes ten times as long for ten seconds as the products do; pieces of one length share that."""
+sample by sample, which for ten seconds takes over ten times as long as the products do (`benchmarks/cold_start.py`);
+pieces of one length share that."""
 _VOCODER_VALUES = 3 << 20
 """Of a layer, for all pieces of a clip that are computed at once."""
 

@@ -10,10 +10,7 @@ from torch import nn
 
 
 class MovingAverage(EMAModel):
-    """An `EMAModel` whose step needs neither a copy of all weights nor three passes over them.
-
-    At the published size on a CPU diffusers' own takes as long as AdamW does.
-    """
+    """An `EMAModel` whose step needs neither a copy of all weights nor three passes over them."""
 
     @torch.no_grad()
     def step(self, parameters: Iterable[nn.Parameter]) -> None:
