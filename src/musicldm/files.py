@@ -1,0 +1,239 @@
+"""Files and folders: a file is whole or not there, a taken name stays whose it is, a folder is ours by its mark.
+
+Whatever writes goes through here, so that these three hold in every command.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import IO, Any
+
+from musicldm.errors import DataError, InvalidInputError
+
+MARK = ".musicldm"
+"""File by which a folder is ours: JSON with `kind`, the command's word for what the folder holds."""
+LOCK = ".lock"
+PART = ".part"
+"""Ending (before the file's own) of what is not finished; such files are nobody's once their process is gone."""
+_REFUSALS = frozenset(
+    number
+    for name in ("ENOSPC", "EDQUOT", "EFBIG", "EIO", "EMFILE", "ENFILE", "ENOMEM", "EROFS", "ENODEV", "ESTALE")
+    if (number := getattr(errno, name, None)) is not None
+)
+_NO_LINKS = frozenset(
+    number
+    for name in ("EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EINVAL", "EACCES")
+    if (number := getattr(errno, name, None)) is not None
+)
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether it is the machine that refuses (full disk, memory, too many open files, a broken disk), not the file.
+
+    Errors that were raised from such a one count too.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, MemoryError) or (isinstance(seen, OSError) and seen.errno in _REFUSALS):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+def part_of(path: Path) -> Path:
+    """A free name beside `path` for what is to become it: short, hidden, with the same ending."""
+    return path.with_name(f".{secrets.token_hex(6)}{PART}{path.suffix}")
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A path to write a file to, which then replaces `path`: whole or not at all.
+
+    For files of our own only; a name that somebody else may have is `write_new`'s.
+    """
+    part = part_of(path)
+    try:
+        yield part
+        flush_file(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: bytes | str) -> None:
+    """Replaces a file of our own by this content, text as UTF-8: whole or not at all."""
+    with whole(path) as part:
+        part.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
+
+
+def write_new(folder: Path, stem: str, ending: str, content: bytes) -> Path:
+    """Content into `folder/stem.ending`, or with -2, -3, … after the stem where that is taken.
+
+    At no moment is there a file of that name that is not whole, whenever the process dies.
+
+    Returns:
+        The path that was free.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    part = part_of(folder / f"x.{ending}")
+    try:
+        part.write_bytes(content)
+        flush_file(part)
+        for number in count(1):
+            path = folder / f"{stem if number == 1 else f'{stem}-{number}'}.{ending}"
+            try:
+                publish(part, path)
+            except FileExistsError:
+                continue
+            return path
+    finally:
+        part.unlink(missing_ok=True)
+    raise AssertionError("the numbers do not end")
+
+
+def publish(part: Path, path: Path) -> None:
+    """Gives a finished file a name that must be free.
+
+    By a hard link, which never replaces; where the file system has none, by a name that is taken first.
+
+    Raises:
+        FileExistsError: the name is taken; both files stay as they are.
+    """
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        path.open("xb").close()
+        try:
+            part.replace(path)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+    else:
+        part.unlink()
+
+
+def to_disk(file: IO[Any]) -> None:
+    """Brings what was written to an open file to the disk."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def flush_file(path: Path) -> None:
+    """Brings a file to the disk."""
+    with path.open("rb+") as file:
+        to_disk(file)
+
+
+def flush_folder(folder: Path) -> None:
+    """Brings a folder's names to the disk, where the system can do that."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file's content as 64 hexadecimal digits."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def claim_folder(folder: Path, kind: str, is_ours: Callable[[Path], bool] = lambda _: False) -> None:
+    """Makes a folder ours, before anything else is written into it.
+
+    A folder is ours if it is new, empty, or has our mark of the same kind. Whatever else is in it then stays.
+
+    Args:
+        folder: made with its parents where it is not there.
+        kind: what the folder is to hold, in the user's words: "corpus", "prepared data".
+        is_ours: whether a folder without mark is one that an earlier version wrote.
+
+    Raises:
+        DataError: the folder holds something else.
+        InvalidInputError: it is a file.
+    """
+    check_folder(folder, kind, is_ours)
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / MARK).is_file():
+        write_whole(folder / MARK, json.dumps({"kind": kind}) + "\n")
+
+
+def check_folder(folder: Path, kind: str, is_ours: Callable[[Path], bool] = lambda _: False) -> None:
+    """What `claim_folder` raises, without touching anything."""
+    if folder.exists() and not folder.is_dir():
+        raise InvalidInputError(f"{folder} is a file: a folder for {kind} is expected")
+    if not folder.is_dir():
+        return
+    marked = _kind_of(folder)
+    if marked is not None and marked != kind:
+        raise DataError(f"{folder} holds {marked}, not {kind}: choose another folder")
+    if marked is None and not is_ours(folder):
+        foreign = sorted(path.name for path in folder.iterdir() if not _is_left_over(path))
+        if foreign:
+            raise DataError(f"{folder} holds {foreign[0]} and is not {kind}: choose another folder")
+
+
+def _kind_of(folder: Path) -> str | None:
+    """What our mark in a folder says, None without one."""
+    path = folder / MARK
+    if not path.is_file():
+        return None
+    try:
+        kind = json.loads(path.read_text(encoding="utf-8"))["kind"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        kind = None
+    return kind if isinstance(kind, str) else "something else"
+
+
+def _is_left_over(path: Path) -> bool:
+    """Whether a file is the lock, or the part of a process that was killed before it could set the mark."""
+    return path.name == LOCK or (path.name.startswith(".") and PART in path.suffixes)
+
+
+@contextmanager
+def locked(folder: Path, busy: str | None = None) -> Iterator[None]:
+    """While it lasts, no other process is inside `locked` for this folder; the system frees it when a process dies.
+
+    Args:
+        folder: exists.
+        busy: what to tell the user where another process is inside; without it, waits until that one is done.
+
+    Raises:
+        InvalidInputError: another process is inside, and `busy` says so.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=-1 if busy is None else 0)
+    except Timeout:
+        raise InvalidInputError(f"{folder}: {busy}") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def remove_listed(folder: Path, names: list[str]) -> None:
+    """Removes these files of a folder, and the folder where nothing else is in it."""
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
