@@ -14,14 +14,15 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "musicldm"
 
 ALLOWED = {
     "errors": set(),
-    "audio": {"errors"},
-    "checkpoints": {"errors", "audio"},
-    "sampling": {"errors", "audio", "checkpoints"},
-    "pipeline": {"errors", "audio", "checkpoints", "sampling"},
-    "corpus": {"errors", "audio"},
-    "data": {"errors", "audio", "checkpoints"},
-    "training": {"errors", "audio", "checkpoints", "sampling", "data", "pipeline"},
-    "evaluation": {"errors", "audio", "checkpoints", "sampling", "data", "pipeline"},
+    "files": {"errors"},
+    "audio": {"errors", "files"},
+    "checkpoints": {"errors", "files", "audio"},
+    "sampling": {"errors", "files", "audio", "checkpoints"},
+    "pipeline": {"errors", "files", "audio", "checkpoints", "sampling"},
+    "corpus": {"errors", "files", "audio"},
+    "data": {"errors", "files", "audio", "checkpoints"},
+    "training": {"errors", "files", "audio", "checkpoints", "sampling", "data", "pipeline"},
+    "evaluation": {"errors", "files", "audio", "checkpoints", "sampling", "data", "pipeline"},
 }
 """What each part may import besides itself; cli and the package's own names may import everything."""
 
