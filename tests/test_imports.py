@@ -19,8 +19,9 @@ ALLOWED = {
     "checkpoints": {"errors", "files", "audio"},
     "sampling": {"errors", "files", "audio", "checkpoints"},
     "pipeline": {"errors", "files", "audio", "checkpoints", "sampling"},
-    "corpus": {"errors", "files", "audio"},
-    "data": {"errors", "files", "audio", "checkpoints"},
+    "machine": set(),
+    "corpus": {"errors", "files", "machine", "audio"},
+    "data": {"errors", "files", "machine", "audio", "checkpoints"},
     "training": {"errors", "files", "audio", "checkpoints", "sampling", "data", "pipeline"},
     "evaluation": {"errors", "files", "audio", "checkpoints", "sampling", "data", "pipeline"},
 }

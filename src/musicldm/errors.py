@@ -37,10 +37,10 @@ class TrainingError(MusicLDMError, RuntimeError):
 
 
 class MissingDependencyError(MusicLDMError, ImportError):
-    """An optional dependency is not installed; the message gives the command that installs it."""
+    """An optional dependency is not installed; the message gives the command that installs it, in any shell."""
 
     def __init__(self, package: str, extra: str) -> None:
-        wanted = f"--no-deps {package}" if package in WITHOUT_DEPENDENCIES else f"'musicldm[{extra}]'"
+        wanted = f"--no-deps {package}" if package in WITHOUT_DEPENDENCIES else f'"musicldm[{extra}]"'
         super().__init__(f"{package} is not installed: pip install {wanted}")
 
 

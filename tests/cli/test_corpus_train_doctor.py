@@ -12,12 +12,13 @@ import pytest
 
 from musicldm.checkpoints.resolve import DEFAULT_FOLDER
 from musicldm.cli.doctor import EXTRAS
-from musicldm.corpus import build
+from musicldm.corpus import build, soundfonts
 from musicldm.data.mixup import MixupOptions
 from musicldm.errors import MissingDependencyError
 
 needs_fonts = pytest.mark.skipif(
-    not any(path.is_file() for path in build.FONT_PATHS) or importlib.util.find_spec("tinysoundfont") is None,
+    not any((f / n).is_file() for f in soundfonts.font_folders() for n in soundfonts.FONT_NAMES)
+    or importlib.util.find_spec("tinysoundfont") is None,
     reason="needs a sound font and tinysoundfont",
 )
 
@@ -144,17 +145,17 @@ def test_doctor_gives_no_advice_on_what_is_missing(
     command, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("musicldm.cli.doctor._installed", lambda package: False)
-    monkeypatch.setattr(build, "FONT_PATHS", (Path("gone.sf2"),))
+    monkeypatch.setattr(soundfonts, "font_folders", lambda: (Path("gone"),))
     outcome = command("doctor", "--model", tiny_model_dir)
     assert outcome.code == 0
     assert "extra corpus\tmissing\ttinysoundfont is not installed: pip install --no-deps tinysoundfont" in outcome.out
-    assert "librosa is not installed: pip install 'musicldm[eval]'" in outcome.out
-    assert "sound fonts\tmissing\tno sound font found: apt-get install" in outcome.out
+    assert 'librosa is not installed: pip install "musicldm[eval]"' in outcome.out
+    assert "sound fonts\tmissing\tno sound font found: " in outcome.out
 
 
 @pytest.mark.parametrize(
     ("package", "extra", "wanted"),
-    [("tinysoundfont", "corpus", "--no-deps tinysoundfont"), ("librosa", "eval", "'musicldm[eval]'")],
+    [("tinysoundfont", "corpus", "--no-deps tinysoundfont"), ("librosa", "eval", '"musicldm[eval]"')],
 )
 def test_a_missing_package_is_named_without_its_command(package: str, extra: str, wanted: str) -> None:
     with pytest.raises(ImportError, match=f"{package} is not installed: pip install .*{package[:4]}|musicldm"):

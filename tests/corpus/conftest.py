@@ -2,16 +2,17 @@ from pathlib import Path
 
 import pytest
 
-from musicldm.corpus.build import FONT_PACKAGES, FONT_PATHS
 from musicldm.corpus.rendering import SoundFont
+from musicldm.corpus.soundfonts import find_soundfonts
+from musicldm.errors import DataError
 
 
 @pytest.fixture(scope="session")
 def font_path() -> Path:
-    found = [path for path in FONT_PATHS if path.is_file()]
-    if not found:
-        pytest.skip(f"needs a sound font: apt-get install {FONT_PACKAGES}")
-    return found[-1]  # the .sf2 loads faster than the compressed .sf3
+    try:
+        return find_soundfonts()[-1]  # the .sf2 loads faster than the compressed .sf3
+    except DataError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

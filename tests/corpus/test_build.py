@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from musicldm.corpus import build
+from musicldm.corpus import build, soundfonts
 from musicldm.corpus.arrangement import compose
 from musicldm.corpus.build import ClipMaker, build_corpus
 from musicldm.corpus.truth import GENRES
@@ -124,7 +124,9 @@ def test_wanted_genres_are_composed_in_turn(tmp_path, font_path):
 
 
 def test_without_a_font_the_packages_are_named(monkeypatch, tmp_path):
-    monkeypatch.setattr(build, "FONT_PATHS", (tmp_path / "none.sf2",))
+    monkeypatch.setattr(soundfonts, "font_folders", lambda: (tmp_path / "none",))
+    monkeypatch.setattr(soundfonts.sys, "platform", "linux")
+    monkeypatch.setattr(soundfonts, "_DEBIAN", tmp_path)
     with pytest.raises(DataError, match="apt-get install fluidr3mono-gm-soundfont fluid-soundfont-gm"):
         build_corpus(tmp_path / "out", clips=1)
 

@@ -6,7 +6,7 @@ import torch
 
 from musicldm.audio import MelSpec, log_mel
 from musicldm.corpus.arrangement import compose
-from musicldm.corpus.build import find_soundfonts
+from musicldm.corpus.soundfonts import find_soundfonts
 from musicldm.corpus.rendering import SoundFont, render
 from musicldm.data.clips import ClipRow
 from musicldm.errors import CheckpointError, DataError, InvalidInputError

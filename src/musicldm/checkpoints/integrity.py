@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from musicldm.errors import CheckpointError
 
@@ -35,7 +35,8 @@ def read_sums(folder: str | os.PathLike[str]) -> dict[str, str]:
         if match is None:
             raise CheckpointError(f"{path}: line {number} is {line!r}: '<64 hexadecimal digits>  <file>' is expected")
         name = match[2].removeprefix("./")
-        if Path(name).is_absolute() or ".." in Path(name).parts:
+        # By the rules of Windows, where more than elsewhere leads out: C:, \\, and / without a drive.
+        if PureWindowsPath(name).anchor or ".." in PureWindowsPath(name).parts:
             raise CheckpointError(f"{path}: line {number} names {name!r}, which lies outside the model folder")
         sums[name] = match[1]
     return sums

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import json
 import mmap
+import os
 import struct
 import sys
 from bisect import bisect_right
@@ -33,8 +34,8 @@ def give_back(module: torch.nn.Module) -> int:
     """Takes out of memory what a module leaves there after its use: its weights' pages, and memory that is free.
 
     Weights that are pages of a file come back from the cache at the next use. Values stay what they are: weights that
-    were written to stay where they are, as do those of no file, and all of them on systems that do not tell (without
-    /proc). Modules below 64 MiB are not worth the milliseconds.
+    were written to stay where they are, as do those of no file, and all of them on systems that do not tell (other
+    than Linux, or without /proc). Modules below 64 MiB are not worth the milliseconds.
 
     Returns:
         How many bytes of weights were given back, those included that were not in memory.
@@ -106,7 +107,7 @@ def _trim() -> None:
 
 def _releaser() -> Callable[[torch.Tensor], int]:
     """Takes the pages of a tensor out of memory if they are unwritten ones of a file; returns their bytes."""
-    if not (_MAPS.is_file() and _PAGEMAP.is_file()):
+    if sys.platform != "linux" or not os.access(_MAPS, os.R_OK) or not os.access(_PAGEMAP, os.R_OK):
         return lambda tensor: 0  # noqa: ARG005
     starts, ends = _file_mappings()
     madvise = ctypes.CDLL(None, use_errno=True).madvise

@@ -88,7 +88,7 @@ def parts_folder(model: str | os.PathLike[str]) -> Path:
 def is_hub_id(name: str) -> bool:
     """Whether a name has the form of a hub id, `owner/name`, and not that of a path."""
     parts = name.split("/")
-    return len(parts) == 2 and all(part and part.strip(".~") == part for part in parts) and "\\" not in name
+    return len(parts) == 2 and all(part and part.strip(".~") == part for part in parts) and not set(name) & set("\\:")
 
 
 def read_index(folder: Path) -> dict[str, Any]:

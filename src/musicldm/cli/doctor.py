@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import typer
 from musicldm import __version__
 from musicldm.cli.display import show_table
 from musicldm.errors import CheckpointError, MissingDependencyError
+from musicldm.machine import cores
 
 LIBRARIES = ("torch", "diffusers", "transformers", "accelerate", "numpy", "scipy", "soundfile", "soxr", "pyloudnorm")
 EXTRAS = {
@@ -77,7 +77,7 @@ def _devices() -> Iterator[Finding]:
     except (ImportError, OSError) as error:
         yield Finding("cpu", "bad", f"torch does not load ({error}): install it again")
         return
-    yield Finding("cpu", "ok", f"{os.cpu_count()} cores, {torch.get_num_threads()} threads")
+    yield Finding("cpu", "ok", f"{cores()} cores, {torch.get_num_threads()} threads")
     for index in range(torch.cuda.device_count()):
         gigabytes = torch.cuda.get_device_properties(index).total_memory / 2**30
         yield Finding(f"cuda:{index}", "ok", f"{torch.cuda.get_device_name(index)}, {gigabytes:.0f} GiB")
@@ -123,7 +123,7 @@ def _installed(package: str) -> bool:
 
 
 def _sound_fonts() -> Finding:
-    from musicldm.corpus.build import find_soundfonts
+    from musicldm.corpus.soundfonts import find_soundfonts
     from musicldm.errors import DataError
 
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import secrets
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
@@ -225,8 +226,11 @@ def read_prompts(path: Path) -> list[str]:
         DataError: no such file, no text, or no line in it.
     """
     try:
-        text = Path("/dev/stdin" if str(path) == "-" else path).read_text(encoding="utf-8-sig")
-    except (FileNotFoundError, IsADirectoryError):
+        content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        text = content.decode("utf-8-sig")
+    except OSError:
+        if path.is_file():
+            raise
         raise DataError(f"{path}: no such file of prompts") from None
     except UnicodeDecodeError:
         raise DataError(f"{path}: not a text file in UTF-8") from None

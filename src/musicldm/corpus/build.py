@@ -9,7 +9,6 @@ goes on from there.
 import hashlib
 import json
 import multiprocessing
-import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -22,14 +21,11 @@ from musicldm.corpus.arrangement import compose
 from musicldm.corpus.captions import captions
 from musicldm.corpus.degradation import degrade
 from musicldm.corpus.rendering import SoundFont, Wave, render
+from musicldm.corpus.soundfonts import find_soundfonts
 from musicldm.corpus.truth import GENRES, Truth
 from musicldm.errors import DataError, InvalidInputError, unknown_choice
+from musicldm.machine import processes
 
-FONT_PATHS = (
-    Path("/usr/share/sounds/sf3/FluidR3Mono_GM.sf3"),
-    Path("/usr/share/sounds/sf2/FluidR3_GM.sf2"),
-)
-FONT_PACKAGES = "fluidr3mono-gm-soundfont fluid-soundfont-gm"
 FIRST_FONT_SHARE = 0.75
 FORMATS = ("flac", "wav")
 CAPTIONS_PER_CLIP = 8
@@ -59,14 +55,6 @@ class ClipSettings:
         for genre in self.genres:
             if genre not in GENRES:
                 raise unknown_choice("genre", genre, GENRES)
-
-
-def find_soundfonts() -> tuple[Path, ...]:
-    """The MIT-licensed fonts that Debian installs. Raises DataError naming the packages if there is none."""
-    found = tuple(path for path in FONT_PATHS if path.is_file())
-    if not found:
-        raise DataError(f"no sound font found: apt-get install {FONT_PACKAGES}, or name an .sf2 or .sf3 file")
-    return found
 
 
 def build_corpus(
@@ -102,9 +90,8 @@ def build_corpus(
             return
         final.replace(partial)
     done = _keep_whole_lines(partial)
-    count = os.cpu_count() or 1 if workers is None else workers
     with partial.open("a", encoding="utf-8") as rows:
-        for row in _make_rows(folder, settings, range(done, clips), max(1, count)):
+        for row in _make_rows(folder, settings, range(done, clips), processes(workers)):
             rows.write(row + "\n")
             rows.flush()
             done += 1

@@ -14,6 +14,7 @@ from multiprocessing import get_context
 from typing import Any, Literal, TypeVar
 
 from musicldm.errors import InvalidInputError, MissingDependencyError, unknown_choice
+from musicldm.machine import processes
 
 ENGINES = ("local", "ray")
 Item = TypeVar("Item")
@@ -61,7 +62,7 @@ class Engine:
         """
         if not items:
             return
-        workers = min(self.workers or os.cpu_count() or 1, len(items))
+        workers = min(processes(self.workers), len(items))
         if self.kind == "ray":
             yield from _by_ray(work, items, workers, self.address)
         elif workers > 1:

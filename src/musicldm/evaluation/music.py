@@ -81,7 +81,9 @@ def read_prompts(path: Path) -> Prompts:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (FileNotFoundError, IsADirectoryError):
+    except OSError:
+        if path.is_file():
+            raise
         raise DataError(f"{path}: no such file of prompts") from None
     except UnicodeDecodeError:
         raise DataError(f"{path}: not a text file in UTF-8") from None
