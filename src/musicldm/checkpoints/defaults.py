@@ -115,7 +115,7 @@ class GenerationDefaults:
         said = ("num_inference_steps", "guidance_scale")
         without = asdict(GenerationDefaults())
         values = {key: value for key, value in asdict(self).items() if key in said or value != without[key]}
-        (Path(folder) / FILE_NAME).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        (Path(folder) / FILE_NAME).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8", newline="\n")
 
 
 def check_interval(value: object) -> tuple[float, float]:

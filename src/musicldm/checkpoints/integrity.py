@@ -48,7 +48,7 @@ def write_sums(folder: str | os.PathLike[str]) -> None:
     names = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     kept = [name.as_posix() for name in names if name.name != FILE_NAME and not name.as_posix().startswith(".")]
     lines = [f"{sha256(folder / name)}  {name}\n" for name in kept]
-    (folder / FILE_NAME).write_text("".join(lines), encoding="utf-8")
+    (folder / FILE_NAME).write_text("".join(lines), encoding="utf-8", newline="\n")
 
 
 def verify(folder: str | os.PathLike[str], *, partial: bool = False) -> None:

@@ -90,7 +90,7 @@ def build_corpus(
             return
         final.replace(partial)
     done = _keep_whole_lines(partial)
-    with partial.open("a", encoding="utf-8") as rows:
+    with partial.open("a", encoding="utf-8", newline="\n") as rows:
         for row in _make_rows(folder, settings, range(done, clips), processes(workers)):
             rows.write(row + "\n")
             rows.flush()
@@ -112,7 +112,7 @@ def _check_settings(folder: Path, settings: ClipSettings) -> None:
             raise DataError(f"{folder} holds a corpus of other settings ({'; '.join(changed)}); choose another folder")
         return
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(here, indent=2) + "\n", encoding="utf-8")
+    temporary.write_text(json.dumps(here, indent=2) + "\n", encoding="utf-8", newline="\n")
     temporary.replace(path)
 
 

@@ -179,4 +179,5 @@ def fill(
             done += len(first)
             first = next(batches, None)
         out.flush()
+        del out  # Windows renames no file that is open
         assert done == len(places), f"{done} of {len(places)} rows were made"

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from musicldm.audio import MelSpec
-from musicldm.data.arrays import mapped, sha256, whole
+from musicldm.data.arrays import sha256, whole
 from musicldm.data.sounds import NORMALISATIONS
 from musicldm.data.sources import Problem
 from musicldm.errors import DataError, InvalidInputError, unknown_choice
@@ -132,8 +132,9 @@ class Shard:
         path = self.folder / name
         about: dict[str, Any] = {}
         if path.suffix == ".npy":
-            array = mapped(path)
+            array = np.load(path, mmap_mode="r")
             about = {"dtype": str(array.dtype), "shape": list(array.shape)}
+            del array  # Windows renames no folder in which a file is open
         self.files[name] = {**about, "sha256": sha256(path)}
 
     @property
@@ -148,7 +149,7 @@ class Shard:
 def write_json(path: Path, content: object) -> None:
     """A file of JSON, whole or not at all."""
     with whole(path) as partial:
-        partial.write_text(_laid_out(content) + "\n", encoding="utf-8")
+        partial.write_text(_laid_out(content) + "\n", encoding="utf-8", newline="\n")
 
 
 def _laid_out(content: object, indent: str = "") -> str:
@@ -171,7 +172,7 @@ def write_manifest(
     reasons = Counter(problem.reason for problem in left_out)
     with whole(out / REPORT) as partial:
         lines = (json.dumps(problem.entry(), ensure_ascii=False) + "\n" for problem in left_out)
-        partial.write_text("".join(lines), encoding="utf-8")
+        partial.write_text("".join(lines), encoding="utf-8", newline="\n")
     content = {
         "format": FORMAT,
         "source": str(src.resolve()),

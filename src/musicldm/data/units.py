@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections import defaultdict
@@ -22,6 +21,7 @@ from musicldm.data.arrays import ArrayFile, mapped, to_disk
 from musicldm.data.cutting import Tracker, clips_of
 from musicldm.data.manifest import CLIPS, SHARD, SHARDS, Made, PrepareSettings, Shard
 from musicldm.data.sources import Problem, Source
+from musicldm.files import flush_folder
 
 WORK = "work"
 """Folder of what is not finished, gone at the end."""
@@ -75,7 +75,7 @@ class Unit:
     def save(self, folder: Path) -> Path:
         """Writes the unit for a worker to read."""
         path = folder / f"{self.name}.jsonl"
-        with path.open("w", encoding="utf-8") as file:
+        with path.open("w", encoding="utf-8", newline="\n") as file:
             for source, places in self.sources:
                 entry = {"source": asdict(source), "places": [asdict(place) for place in places]}
                 file.write(json.dumps(entry, ensure_ascii=False) + "\n")
@@ -174,18 +174,9 @@ def _build(unit: Unit, job: Job, folder: Path) -> None:
         except OSError:
             if not (folder / SHARD).is_file():  # another worker, thought lost, was faster
                 raise
-        sync_folder(folder.parent)
+        flush_folder(folder.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def sync_folder(folder: Path) -> None:
-    """Brings the names in a folder to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class _Builder:
@@ -201,7 +192,7 @@ class _Builder:
         self.seconds = 0.0
 
     def shard(self, unit: Unit) -> Shard:
-        with self.waves, self.mels, (self.folder / CLIPS).open("w", encoding="utf-8") as rows:
+        with self.waves, self.mels, (self.folder / CLIPS).open("w", encoding="utf-8", newline="\n") as rows:
             for source, places in unit.sources:
                 self._add(source, places, rows.write)
             to_disk(rows)

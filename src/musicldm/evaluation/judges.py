@@ -221,7 +221,7 @@ class Judges:
         save_file({name: value.contiguous() for name, value in self.net.state_dict().items()}, part)
         part.replace(folder / _WEIGHTS)
         part = folder / f".{_CARD}.{os.getpid()}"
-        part.write_text(json.dumps(head | {"card": self.card}, indent=2) + "\n", encoding="utf-8")
+        part.write_text(json.dumps(head | {"card": self.card}, indent=2) + "\n", encoding="utf-8", newline="\n")
         part.replace(folder / _CARD)
         write_sums(folder)
 

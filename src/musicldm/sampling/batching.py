@@ -137,7 +137,7 @@ class RememberedRows:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             fresh = self.path.with_suffix(f".{os.getpid()}")
-            fresh.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+            fresh.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8", newline="\n")
             fresh.replace(self.path)
         except OSError:
             return  # a home that cannot be written to: it is found anew the next time

@@ -14,6 +14,7 @@ from transformers import AutoTokenizer, ClapFeatureExtractor, ClapModel, SpeechT
 
 from musicldm.checkpoints import integrity
 from musicldm.checkpoints.defaults import GenerationDefaults
+from musicldm.checkpoints.parts import load_part
 from musicldm.errors import CheckpointError
 from musicldm.pipeline import MusicLDMPipeline
 
@@ -54,7 +55,7 @@ def assemble(
         folder = runs[name] / name
         if not folder.is_dir():
             raise CheckpointError(f"{folder} does not exist: train that part first")
-        parts[name] = (CLASSES.get(name) or _scheduler_class(folder)).from_pretrained(folder)
+        parts[name] = load_part(CLASSES.get(name) or _scheduler_class(folder), runs[name], name)
     for part in parts.values():
         if isinstance(part, torch.nn.Module):
             part.to(dtype)
@@ -64,7 +65,7 @@ def assemble(
     for config in out.glob("*/config.json"):
         _forget_origin(config)
     if card is not None:
-        (out / "README.md").write_text(card, encoding="utf-8")
+        (out / "README.md").write_text(card, encoding="utf-8", newline="\n")
     integrity.write_sums(out)
 
 
@@ -78,4 +79,4 @@ def _forget_origin(config: Path) -> None:
     """Takes out where diffusers loaded a part from: a folder of this machine."""
     settings = json.loads(config.read_text(encoding="utf-8"))
     settings.pop("_name_or_path", None)
-    config.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    config.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8", newline="\n")

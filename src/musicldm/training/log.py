@@ -107,7 +107,7 @@ class Journal:
                 settings["id"] = known.read_text(encoding="utf-8")
         run = tracker.init(project="musicldm", **settings)
         if tracker.__name__ == "wandb":
-            known.write_text(run.id, encoding="utf-8")
+            known.write_text(run.id, encoding="utf-8", newline="\n")
 
     def __exit__(self, *exc: object) -> None:
         if self.tensorboard is not None:
@@ -118,7 +118,7 @@ class Journal:
     def figures(self, kind: str, step: int, minutes: float, figures: Mapping[str, float]) -> None:
         """A line of the log, and a point of each curve."""
         entry = {"kind": kind, "step": step, "minutes": round(minutes, 3), **figures}
-        with (self.out / "log.jsonl").open("a", encoding="utf-8") as file:
+        with (self.out / "log.jsonl").open("a", encoding="utf-8", newline="\n") as file:
             file.write(json.dumps(entry) + "\n")
         curves = {f"{kind}/{name}": value for name, value in figures.items()}
         if self.tensorboard is not None:
