@@ -63,5 +63,5 @@ def test_a_picture_is_no_png_or_cannot_be_drawn(seconds: float) -> None:
 
 def test_without_matplotlib_the_command_that_installs_it_is_not_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
-    with pytest.raises(MissingDependencyError, match=r"matplotlib is not installed: pip install 'musicldm\[beats\]'"):
+    with pytest.raises(MissingDependencyError, match=r'matplotlib is not installed: pip install "musicldm\[beats\]"'):
         picture(np.zeros(RATE, np.float32), RATE, BEATS, "")

@@ -142,5 +142,5 @@ def test_a_missing_package_is_not_named(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(MissingDependencyError, match="beat-this is not installed: pip install --no-deps beat-this"):
         build_network(TINY)
     monkeypatch.setattr("musicldm.data.beat_network.find_spec", lambda name: None)
-    with pytest.raises(MissingDependencyError, match=r"einops is not installed: pip install 'musicldm\[beats\]'"):
+    with pytest.raises(MissingDependencyError, match=r'einops is not installed: pip install "musicldm\[beats\]"'):
         build_network(TINY)

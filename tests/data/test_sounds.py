@@ -68,7 +68,7 @@ def test_m4a_is_read_by_pyav(tmp_path: Path) -> None:
 
 def test_without_pyav_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "av", None)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'musicldm\[aac\]'"):
+    with pytest.raises(MissingDependencyError, match=r'pip install "musicldm\[aac\]"'):
         decode(io.BytesIO(b""), ".m4a", 16000, tmp_path)
 
 

@@ -137,7 +137,7 @@ def test_without_nncf_its_command_is_named_and_the_engine_stays(
     monkeypatch.setitem(sys.modules, "nncf", None)
     pipe = MusicLDMPipeline(**plain.components)
     pipe.set_progress_bar_config(disable=True)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'musicldm\[int8\]'"):
+    with pytest.raises(MissingDependencyError, match=r'pip install "musicldm\[int8\]"'):
         pipe.enable_openvino(torch.int8, tmp_path)
     assert pipe.compute_dtype == torch.float32
 
@@ -214,7 +214,7 @@ def test_what_it_cannot_compute_is_refused(fast: MusicLDMPipeline, tiny_model_di
 
 def test_without_the_package_its_command_is_named(plain: MusicLDMPipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'musicldm\[openvino\]'"):
+    with pytest.raises(MissingDependencyError, match=r'pip install "musicldm\[openvino\]"'):
         MusicLDMPipeline(**plain.components).enable_openvino()
 
 

@@ -97,5 +97,5 @@ def test_unknown_trackers_and_those_not_installed_are_refused(tmp_path: Path, mo
     with pytest.raises(InvalidInputError, match="unknown tracker 'mlflow': choose one of trackio, wandb"):
         Journal(tmp_path, 8000, "mlflow")
     monkeypatch.setitem(sys.modules, "wandb", None)
-    with pytest.raises(MissingDependencyError, match=r"wandb is not installed: pip install 'musicldm\[wandb\]'"):
+    with pytest.raises(MissingDependencyError, match=r'wandb is not installed: pip install "musicldm\[wandb\]"'):
         Journal(tmp_path, 8000, "wandb")

@@ -81,5 +81,5 @@ def test_an_index_smaller_than_what_is_asked_fails() -> None:
 
 def test_a_missing_faiss_is_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "faiss", None)
-    with pytest.raises(MissingDependencyError, match=r"faiss-cpu is not installed: pip install 'musicldm\[novelty\]'"):
+    with pytest.raises(MissingDependencyError, match=r'faiss-cpu is not installed: pip install "musicldm\[novelty\]"'):
         vectors.faiss()
