@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import sys
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +17,8 @@ from musicldm.audio import ENCODINGS
 from musicldm.errors import InvalidInputError, unknown_choice
 
 _SLUG_LENGTH = 48
+_SPECIAL = '<>:"|?*'
+_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\..*)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ class Target:
             fallback: the format where neither says one.
 
         Raises:
-            InvalidInputError: an unknown format, or a file whose ending is another than the format.
+            InvalidInputError: an unknown format, a file whose ending is another than the format, or a name that
+                Windows has for something else, there.
             OSError: the folder cannot be made.
         """
         if audio_format is not None and audio_format not in ENCODINGS:
@@ -51,6 +56,7 @@ class Target:
             folder, stem = out or Path(), None
         else:
             folder, stem = out.parent, out.stem
+            check_name(out.name)
             ending = out.suffix.lower().removeprefix(".")
             if ending not in ENCODINGS:
                 raise unknown_choice("audio format", ending, ENCODINGS)
@@ -111,9 +117,17 @@ def _numbered(stem: str) -> Iterator[str]:
         yield f"{stem}-{number}"
 
 
+def check_name(name: str) -> None:
+    """Raises InvalidInputError on Windows for a name that means no file there: a device, a stream, a pattern."""
+    if sys.platform == "win32" and (_DEVICE.fullmatch(name) or set(name) & set(_SPECIAL)):
+        raise InvalidInputError(
+            f"{name!r} is no name of a file on Windows: choose one without {_SPECIAL} and not a device"
+        )
+
+
 def slug(text: str) -> str:
     """A text as part of a file name: letters, digits and single hyphens, 48 at most; "music" where none is left."""
-    words = re.sub(r"[\W_]+", "-", text.casefold()).strip("-")
+    words = re.sub(r"[\W_]+", "-", unicodedata.normalize("NFC", text).casefold()).strip("-")
     if len(words) > _SLUG_LENGTH:
         words = words[: _SLUG_LENGTH + 1].rpartition("-")[0] or words[:_SLUG_LENGTH]
     return words or "music"

@@ -23,6 +23,7 @@ from musicldm.cli.generate import generate
 from musicldm.cli.info import info
 from musicldm.cli.mixup import mixup
 from musicldm.cli.novelty import novelty
+from musicldm.cli.output import escape_what_does_not_fit, reader_is_gone
 from musicldm.cli.prepare import prepare
 from musicldm.cli.train import train
 from musicldm.errors import MusicLDMError
@@ -58,6 +59,7 @@ def _options(
 def run(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs the command with `arguments`, by default the process' own, and ends the process with its exit code."""
     _show_warnings_in_one_line()
+    escape_what_does_not_fit()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
         sys.exit(_call(arguments or ["--help"]))
@@ -67,11 +69,11 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
         _fail(f"{error.format_message()} (see musicldm --help)", 2)
     except MusicLDMError as error:
         _fail(str(error), 2)
-    except BrokenPipeError:
-        # Whoever read the output has gone; Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
     except OSError as error:
+        if reader_is_gone(error):
+            # Python would complain once more when it flushes at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
         where = f"{error.filename}: " if error.filename else ""
         _fail(f"{where}{error.strerror or error}", 1)
     except (MemoryError, RuntimeError) as error:
