@@ -9,6 +9,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,11 +24,10 @@ MARK = ".musicldm"
 LOCK = ".lock"
 PART = ".part"
 """Ending (before the file's own) of what is not finished; such files are nobody's once their process is gone."""
-_REFUSALS = frozenset(
-    number
-    for name in ("ENOSPC", "EDQUOT", "EFBIG", "EIO", "EMFILE", "ENFILE", "ENOMEM", "EROFS", "ENODEV", "ESTALE")
-    if (number := getattr(errno, name, None)) is not None
-)
+_FULL = ("ENOSPC", "EDQUOT", "EFBIG", "EMFILE", "ENFILE", "ENOMEM", "EROFS")
+_DISKS = ("EIO", "ENODEV", "ENXIO", "ESTALE", "ENOTCONN", "EREMOTEIO")
+_REFUSALS = frozenset(number for name in (*_FULL, *_DISKS) if (number := getattr(errno, name, None)) is not None)
+_PART_NAME = re.compile(rf"\.[0-9a-f]{{12}}{re.escape(PART)}(\.\w+)?")
 _NO_LINKS = frozenset(
     number
     for name in ("EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EINVAL", "EACCES")
@@ -48,9 +48,27 @@ def is_refusal(error: BaseException) -> bool:
     return False
 
 
+@contextmanager
+def named(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Gives the file's name to what the system refuses, where it says none itself: reading and writing do not."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = os.fspath(path)
+        raise
+
+
 def part_of(path: Path) -> Path:
     """A free name beside `path` for what is to become it: short, hidden, with the same ending."""
     return path.with_name(f".{secrets.token_hex(6)}{PART}{path.suffix}")
+
+
+def clear_parts(folder: Path) -> None:
+    """Removes what killed processes left unfinished in a folder of our own that is locked."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if _PART_NAME.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -61,9 +79,10 @@ def whole(path: Path) -> Iterator[Path]:
     """
     part = part_of(path)
     try:
-        yield part
-        flush_file(part)
-        part.replace(path)
+        with named(path):
+            yield part
+            flush_file(part)
+            part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 
@@ -204,7 +223,9 @@ def _kind_of(folder: Path) -> str | None:
 
 def _is_left_over(path: Path) -> bool:
     """Whether a file is the lock, or the part of a process that was killed before it could set the mark."""
-    return path.name == LOCK or (path.name.startswith(".") and PART in path.suffixes)
+    if path.name == LOCK:
+        return path.is_file() and not path.stat().st_size
+    return _PART_NAME.fullmatch(path.name) is not None
 
 
 @contextmanager

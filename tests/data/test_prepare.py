@@ -224,7 +224,7 @@ def test_what_a_folder_holds_that_is_not_ours_is_left_alone(tmp_path: Path) -> N
         run(src, src / "out")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("x")
-    with pytest.raises(DataError, match=r"mine holds thesis\.txt and is no prepared folder"):
+    with pytest.raises(DataError, match=r"mine holds thesis\.txt and is not prepared data"):
         run(src, tmp_path / "mine")
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
 
@@ -234,10 +234,13 @@ def test_a_broken_shard_is_made_again(tmp_path: Path, small_shards: None) -> Non
     run(src, tmp_path / "out")
     before = contents(tmp_path / "out")
     (next((tmp_path / "out" / "shards").iterdir()) / "shard.json").unlink()
-    (tmp_path / "out" / "work").mkdir()
-    (tmp_path / "out" / "work" / "left_over").touch()
+    unfinished = tmp_path / "out" / "work" / "0123456789abcdef.a1b2c3d4"
+    unfinished.mkdir(parents=True)
+    (unfinished / "waves.npy").touch()
+    (unfinished.parent / "0123456789abcdef.jsonl").touch()
     run(src, tmp_path / "out")
     assert contents(tmp_path / "out") == before
+    assert not unfinished.parent.exists()
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,9 @@ def prepare(
     if made.left_out:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(made.left_out.items()))
         print(f"musicldm: left out: {reasons}; see {out / REPORT}", file=sys.stderr)
+    if made.gone:
+        others = f" and {len(made.gone) - 1} more are" if len(made.gone) > 1 else " is"
+        print(f"musicldm: {made.gone[0]}{others} no longer in {src}: their clips are gone from {out}", file=sys.stderr)
 
 
 def _default_beats() -> str:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
+import math
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
+
+from musicldm import files
 
 Rows = npt.NDArray[Any]
 _OPEN_FILES = 256
@@ -24,7 +25,7 @@ class ArrayFile:
     def __init__(self, path: Path, row: tuple[int, ...], dtype: npt.DTypeLike) -> None:
         self.path, self.row, self.dtype, self.count = path, row, np.dtype(dtype), 0
         self._file = path.open("wb")
-        self._write_header()
+        _write_header(self._file, self.dtype, (0, *row))
 
     def append(self, rows: Rows) -> None:
         """Adds rows (n, *row)."""
@@ -34,20 +35,25 @@ class ArrayFile:
 
     def close(self) -> None:
         """Writes the header over the first one, for whose growth NumPy leaves room, and brings all to the disk."""
-        self._file.seek(0)
-        self._write_header()
-        to_disk(self._file)
-        self._file.close()
-
-    def _write_header(self) -> None:
-        header = {"descr": self.dtype.str, "fortran_order": False, "shape": (self.count, *self.row)}
-        np.lib.format.write_array_header_1_0(self._file, header)
+        with self._file:
+            self._file.seek(0)
+            _write_header(self._file, self.dtype, (self.count, *self.row))
+            files.to_disk(self._file)
 
     def __enter__(self) -> ArrayFile:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.close()
+            return
+        with suppress(OSError):  # of a full disk, which has been told already
+            self._file.close()
+
+
+def _write_header(file: IO[bytes], dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
 
 
 def write_small(path: Path, **arrays: Rows) -> None:
@@ -56,31 +62,6 @@ def write_small(path: Path, **arrays: Rows) -> None:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
                 np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
-
-
-def to_disk(file: IO[Any]) -> None:
-    """Brings what was written to a file to the disk."""
-    file.flush()
-    os.fsync(file.fileno())
-
-
-@contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """A path to write a file to, which then becomes `path`: whole or not at all."""
-    partial = path.with_name(f"{path.stem}.{os.getpid()}.partial{path.suffix}")
-    try:
-        yield partial
-        with partial.open("rb+") as file:
-            to_disk(file)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def sha256(path: Path) -> str:
-    """Of a file's content, hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @lru_cache(maxsize=_OPEN_FILES)
@@ -159,7 +140,7 @@ def fill(
     Args:
         path: of the .npy file; it is whole or not there.
         count: of rows, at least 1.
-        known: places and the rows that belong there.
+        known: places, slices without a step, and the rows that belong there.
         make: the numbers of rows that are missing to their rows, in this order and in batches of any size.
     """
     missing = np.ones(count, dtype=bool)
@@ -169,15 +150,21 @@ def fill(
     batches = make(places) if len(places) else iter(())
     first = next(batches, None)
     like = known[0][1] if first is None else first
-    with whole(path) as partial:
-        out = np.lib.format.open_memmap(partial, mode="w+", dtype=like.dtype, shape=(count, *like.shape[1:]))
+    # By ordinary writes: where a full disk is an error, writing to a memory map would end the process (SIGBUS).
+    with files.whole(path) as part, part.open("wb") as file:
+        _write_header(file, like.dtype, (count, *like.shape[1:]))
+        start, size = file.tell(), like.dtype.itemsize * math.prod(like.shape[1:])
+
+        def write(place: int, rows: Rows) -> None:
+            file.seek(start + place * size)
+            file.write(np.ascontiguousarray(rows, dtype=like.dtype).tobytes())
+
         for place, rows in known:
-            out[place] = rows
+            write(place.start, rows)
         done = 0
         while first is not None:
-            out[places[done : done + len(first)]] = first
-            done += len(first)
+            for row in first:
+                write(int(places[done]), row)
+                done += 1
             first = next(batches, None)
-        out.flush()
-        del out  # Windows renames no file that is open
         assert done == len(places), f"{done} of {len(places)} rows were made"

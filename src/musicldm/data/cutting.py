@@ -15,7 +15,7 @@ from musicldm.audio import Wave, log_mel
 from musicldm.data.manifest import PrepareSettings
 from musicldm.data.sounds import SILENCE, decode, level, peak
 from musicldm.data.sources import Problem, Source
-from musicldm.errors import DataError, MissingDependencyError
+from musicldm.errors import DataError
 
 FULL_SCALE = 32767
 _BEATS = ("beats", "downbeats")
@@ -60,13 +60,17 @@ def clips_of(
         settings: how.
         tracker: of beats; None where none are tracked.
         scratch: folder for a temporary file as large as the sound.
+
+    Raises:
+        OSError: the machine refuses, as in `decode`; or the file is no longer there.
+        MissingDependencyError: PyAV is needed and not installed.
     """
     rate, samples = settings.spec.sample_rate, settings.samples
     try:
         with source.open(root) as file:
             wave, tags = decode(file, Path(source.name).suffix.lower(), rate, scratch)
-    except (DataError, MissingDependencyError, OSError) as error:
-        yield Problem(source.name, "corrupt" if isinstance(error, DataError) else "unreadable", str(error))
+    except DataError as error:
+        yield Problem(source.name, "corrupt", str(error))
         return
     if 2 * len(wave) < samples:
         needed = f"{len(wave) / rate:.2f} s: at least {samples / rate / 2:.2f} s needed"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -13,10 +13,10 @@ from typing import Any, Literal
 import numpy as np
 
 from musicldm.audio import MelSpec
-from musicldm.data.arrays import sha256, whole
 from musicldm.data.sounds import NORMALISATIONS
 from musicldm.data.sources import Problem
 from musicldm.errors import DataError, InvalidInputError, unknown_choice
+from musicldm.files import sha256, write_whole
 
 FORMAT = 1
 """Of prepared folders; a folder of another one is made again."""
@@ -148,8 +148,7 @@ class Shard:
 
 def write_json(path: Path, content: object) -> None:
     """A file of JSON, whole or not at all."""
-    with whole(path) as partial:
-        partial.write_text(_laid_out(content) + "\n", encoding="utf-8", newline="\n")
+    write_whole(path, _laid_out(content) + "\n")
 
 
 def _laid_out(content: object, indent: str = "") -> str:
@@ -164,15 +163,18 @@ def _laid_out(content: object, indent: str = "") -> str:
     return "{" + ",".join(entries) + f"\n{indent}}}"
 
 
-def write_manifest(
-    out: Path, src: Path, settings: PrepareSettings, shards: Sequence[Shard], problems: Sequence[Problem]
-) -> Counter[str]:
-    """Writes the report and then the manifest of all shards; returns how often each reason stands in the report."""
+def write_report(out: Path, shards: Sequence[Shard], problems: Sequence[Problem]) -> Counter[str]:
+    """Writes what was left out and why; returns how often each reason stands there."""
     left_out = sorted([*problems, *(one for shard in shards for one in shard.report)], key=lambda one: one.file)
-    reasons = Counter(problem.reason for problem in left_out)
-    with whole(out / REPORT) as partial:
-        lines = (json.dumps(problem.entry(), ensure_ascii=False) + "\n" for problem in left_out)
-        partial.write_text("".join(lines), encoding="utf-8", newline="\n")
+    lines = (json.dumps(problem.entry(), ensure_ascii=False) + "\n" for problem in left_out)
+    write_whole(out / REPORT, "".join(lines))
+    return Counter(problem.reason for problem in left_out)
+
+
+def write_manifest(
+    out: Path, src: Path, settings: PrepareSettings, shards: Sequence[Shard], left_out: Mapping[str, int]
+) -> None:
+    """Writes the manifest of all shards; `left_out` is what `write_report` gave."""
     content = {
         "format": FORMAT,
         "source": str(src.resolve()),
@@ -181,12 +183,11 @@ def write_manifest(
         "clips": sum(shard.clips for shard in shards),
         "captions": sum(shard.captions for shard in shards),
         "hours": round(sum(shard.seconds for shard in shards) / 3600, 4),
-        "left_out": dict(sorted(reasons.items())),
+        "left_out": dict(sorted(left_out.items())),
         "arrays": _meanings(shards),
         "shards": [_about(shard) for shard in shards],
     }
     write_json(out / MANIFEST, content)
-    return reasons
 
 
 def refresh(out: Path) -> None:

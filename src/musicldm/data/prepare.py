@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-import fcntl
-import shutil
+import errno
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from musicldm import files
+from musicldm.data import folders
 from musicldm.data.cutting import Tracker, load_tracker
 from musicldm.data.engines import Engine
-from musicldm.data.manifest import SHARD, SHARDS, PrepareSettings, Shard, read_manifest, refresh, write_manifest
-from musicldm.data.sources import Listing, Problem, Source, look_through
-from musicldm.data.units import WORK, Job, Unit, complete_shards, grouped, places_in, run_unit, unit_name
-from musicldm.errors import DataError, InvalidInputError
+from musicldm.data.manifest import (
+    MANIFEST,
+    REPORT,
+    SHARDS,
+    PrepareSettings,
+    Shard,
+    read_manifest,
+    refresh,
+    write_manifest,
+    write_report,
+)
+from musicldm.data.sources import PYAV, Listing, Problem, Source, look_through
+from musicldm.data.units import Job, Unit, grouped, places_in, run_unit, unit_name
+from musicldm.errors import DataError, InvalidInputError, MissingDependencyError
 
 if TYPE_CHECKING:
     from musicldm.data.encoders import Encoders
@@ -35,6 +47,7 @@ class Prepared:
         sources: files that were asked for.
         worked_on: how many of them lie in shards that this run made or completed.
         left_out: how often each reason stands in the report.
+        gone: names of files whose clips were in the folder, and which are no longer in the music.
     """
 
     clips: int
@@ -42,17 +55,19 @@ class Prepared:
     sources: int
     worked_on: int
     left_out: Mapping[str, int] = field(hash=False)
+    gone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """Names of all shards in order, files of the units to do, and what cannot become clips."""
+    """Names of all shards in order, files of the units to do, what cannot become clips, and files that are gone."""
 
     shards: tuple[str, ...]
     units: tuple[Path, ...]
     sources: int
     to_do: int
     problems: tuple[Problem, ...]
+    gone: tuple[str, ...]
 
 
 def prepare(
@@ -71,7 +86,8 @@ def prepare(
 
     Args:
         src: a folder in any of the formats of docs/data.md, or a tar.
-        out: the prepared folder, not inside `src`; beside its manifest it holds nothing else.
+        out: the prepared folder, not inside `src`: a new or an empty one, or one that was prepared before. What else
+            is in that stays as it is.
         settings: what the data are made like; other ones than before make all of it again.
         model: folder with encoders, whose latents and embeddings are added.
         device: that these run on: "auto", "cpu", "cuda" or "mps".
@@ -82,14 +98,17 @@ def prepare(
 
     Raises:
         InvalidInputError: `out` is inside `src`, an unknown device or precision.
-        DataError: no audio in `src`, no clip in any of it, or a folder `out` that is something else.
+        DataError: no audio in `src`, no clip in any of it, none of the files that are in `out` already, or a folder
+            `out` that is something else.
         CheckpointError: a model folder without encoders.
+        OSError: the machine refuses. As after every error, shards that were there are there still, and the same call
+            goes on from there.
     """
     settings, engine = settings or PrepareSettings(), engine or Engine()
     src, out = Path(src), Path(out)
     if out.resolve().is_relative_to(src.resolve()):
         raise InvalidInputError(f"{out} is inside {src}: choose a folder beside it")
-    _check_folder(out)
+    folders.check(out)
     if model is not None:
         from musicldm.data.encoders import Encoders
 
@@ -98,16 +117,27 @@ def prepare(
     listing = look_through(src, lambda done, total: say("Looking", done, total))
     if listing.bare:
         warnings.warn(f"{src} has no captions: they are made from tags and names of folders", stacklevel=2)
-    with _locked(out):
-        _clear(out)
-        job = Job(src.parent if src.is_file() else src, out, settings, model, device, mixed_precision, tracker)
-        plan = _plan(listing, job)
-        say("Preparing", 0, plan.to_do)
+    folders.claim(out)
+    job = Job(src.parent if src.is_file() else src, out, settings, model, device, mixed_precision, tracker)
+    with files.locked(out):
+        folders.clear(out)
         try:
-            _work_through(plan, job, engine, lambda done: say("Preparing", done, plan.to_do))
-        except ChildProcessError as error:
-            raise ChildProcessError(f"{error}; the same command goes on from here") from error
-        return _finish(src, job, plan)
+            return _brought_up_to_date(src, job, listing, engine, say)
+        finally:
+            with suppress(OSError):  # the next run does it
+                folders.clear_work(out)
+
+
+def _brought_up_to_date(src: Path, job: Job, listing: Listing, engine: Engine, say: Progress) -> Prepared:
+    for name in (SHARDS, folders.WORK):
+        (job.out / name).mkdir(exist_ok=True)
+    plan = _plan(src, listing, job)
+    say("Preparing", 0, plan.to_do)
+    try:
+        _work_through(plan, job, engine, lambda done: say("Preparing", done, plan.to_do))
+    except ChildProcessError as error:
+        raise ChildProcessError(f"{error}; the same command goes on from here") from error
+    return _finish(src, job, plan)
 
 
 def _work_through(plan: _Plan, job: Job, engine: Engine, say: Callable[[int], None]) -> None:
@@ -121,41 +151,45 @@ def _say_nothing(_what: str, _done: int, _total: int) -> None:
     pass
 
 
-def _check_folder(out: Path) -> None:
-    ours = {"manifest.json", "report.jsonl", ".lock", SHARDS, WORK}
-    other = sorted({path.name for path in out.iterdir()} - ours) if out.is_dir() else []
-    if other and not (out / SHARDS).is_dir():
-        raise DataError(f"{out} holds {other[0]} and is no prepared folder: choose another one")
+class _Before:
+    """The files whose clips a folder holds already: `gone` are those that were not met again."""
+
+    def __init__(self, shards: Iterable[Shard]) -> None:
+        made = [one for shard in shards for one in shard.sources]
+        self.gone = {one.name for one in made}
+        self._files, self._digests, self._met = len(self.gone), {one.digest for one in made}, not made
+
+    def meet(self, one: Source | Problem) -> None:
+        self.gone.discard(one.file if isinstance(one, Problem) else one.name)
+        self._met |= len(self.gone) < self._files or (isinstance(one, Source) and one.digest in self._digests)
+
+    def check(self, src: Path, job: Job, problems: Sequence[Problem]) -> None:
+        """Looks whether what is gone may go.
+
+        Raises:
+            DataError: nothing of what is there was met again: it is other music.
+            PermissionError: they are in a folder or tar that may not be read.
+        """
+        if not self._met:
+            raise DataError(
+                f"{job.out} holds other music, none of its {self._files} files is in {src}: choose another folder, "
+                "or remove it"
+            )
+        for problem in problems:
+            if problem.reason == "unreadable" and any(name.startswith(f"{problem.file}/") for name in self.gone):
+                raise PermissionError(errno.EACCES, problem.detail, str(job.root / problem.file))
 
 
-@contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """Waits until no other process changes the folder; the system takes the lock from a process that dies."""
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _clear(out: Path) -> None:
-    """Takes away what a killed run left half done, and makes the folders."""
-    shutil.rmtree(out / WORK, ignore_errors=True)
-    for folder in (out / SHARDS, out / WORK):
-        folder.mkdir(exist_ok=True)
-    for shard in (out / SHARDS).iterdir():
-        if not (shard / SHARD).is_file():
-            shutil.rmtree(shard)
-
-
-def _plan(listing: Listing, job: Job) -> _Plan:
-    done = {shard.folder.name: frozenset(shard.files) for shard in complete_shards(job.out)}
-    places = places_in(complete_shards(job.out), job.settings)
-    wanted = _wanted_arrays(job)
+def _plan(src: Path, listing: Listing, job: Job) -> _Plan:
+    there = list(folders.complete_shards(job.out))
+    done = {shard.folder.name: frozenset(shard.files) for shard in there}
+    places, before, wanted = places_in(there, job.settings), _Before(there), _wanted_arrays(job)
     problems: list[Problem] = []
     names, units, sources, to_do = [], [], 0, 0
 
     def usable() -> Iterator[Source]:
-        for one in listing.sources:
+        for one in map(_with_packages, listing.sources):
+            before.meet(one)
             if isinstance(one, Problem):
                 problems.append(one)
             else:
@@ -167,9 +201,17 @@ def _plan(listing: Listing, job: Job) -> _Plan:
         sources += len(group)
         if name not in done or not wanted <= done[name]:
             known = ((source, tuple(places.get((source.name, source.digest), ()))) for source in group)
-            units.append(Unit(name, tuple(known)).save(job.out / WORK))
+            units.append(Unit(name, tuple(known)).save(job.out / folders.WORK))
             to_do += len(group)
-    return _Plan(tuple(names), tuple(units), sources, to_do, tuple(problems))
+    before.check(src, job, problems)
+    return _Plan(tuple(names), tuple(units), sources, to_do, tuple(problems), tuple(sorted(before.gone)))
+
+
+def _with_packages(source: Source | Problem) -> Source | Problem:
+    """A source that can be read with what is installed; else why not, which is no longer so after an installation."""
+    if isinstance(source, Problem) or Path(source.name).suffix.lower() not in PYAV or find_spec("av") is not None:
+        return source
+    return Problem(source.name, "unreadable", str(MissingDependencyError("av", "aac")))
 
 
 def _wanted_arrays(job: Job) -> frozenset[str]:
@@ -183,21 +225,24 @@ def _wanted_arrays(job: Job) -> frozenset[str]:
 
 
 def _finish(src: Path, job: Job, plan: _Plan) -> Prepared:
-    """Writes report and manifest, and then takes away shards that belong to nothing any more."""
+    """Writes report and manifest, and then takes away shards that belong to nothing any more.
+
+    Where there is no clip, all shards that were there before stay.
+    """
     shards = [Shard.load(job.out / SHARDS / name) for name in plan.shards]
-    left_out = write_manifest(job.out, src, job.settings, shards, plan.problems)
-    keep = set(plan.shards)
-    for folder in (job.out / SHARDS).iterdir():
-        if folder.name not in keep:
-            (folder / SHARD).unlink(missing_ok=True)
-            shutil.rmtree(folder)
-    shutil.rmtree(job.out / WORK)
+    left_out = write_report(job.out, shards, plan.problems)
     clips = sum(shard.clips for shard in shards)
+    if clips or not (job.out / MANIFEST).exists():
+        write_manifest(job.out, src, job.settings, shards, left_out)
     if not clips:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(left_out.items()))
-        raise DataError(f"{src} gave no clip ({reasons}): see {job.out / 'report.jsonl'}")
+        raise DataError(f"{src} gave no clip ({reasons}): see {job.out / REPORT}")
+    keep = set(plan.shards)
+    for folder in folders.shard_folders(job.out):
+        if folder.name not in keep:
+            folders.remove(folder)
     hours = sum(shard.seconds for shard in shards) / 3600
-    return Prepared(clips, hours, plan.sources + len(plan.problems), plan.to_do, left_out)
+    return Prepared(clips, hours, plan.sources + len(plan.problems), plan.to_do, left_out, plan.gone)
 
 
 def encode(
@@ -223,7 +268,7 @@ def encode(
     names = [shard["name"] for shard in read_manifest(folder)["shards"] if shard["clips"]]
     if all((folder / SHARDS / name / file).is_file() for name in names for file in wanted):
         return
-    with _locked(folder):
+    with files.locked(folder):
         shards = [Shard.load(folder / SHARDS / name) for name in names]
         total, done = sum(shard.clips for shard in shards), 0
         for shard in shards:

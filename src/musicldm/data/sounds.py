@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,6 +15,7 @@ import soundfile
 from musicldm.audio import MAX_GAIN, Wave, normalise
 from musicldm.data.sources import PYAV
 from musicldm.errors import DataError, MissingDependencyError
+from musicldm.files import is_refusal, named
 
 NORMALISATIONS = ("peak", "loudness", "none")
 SILENCE = 10 ** (-60 / 20)
@@ -21,6 +23,8 @@ SILENCE = 10 ** (-60 / 20)
 PUBLISHED_PEAK = 0.5
 LUFS = -16.0
 """As loud as mastered music (-10 LUFS at a peak of 1) is at the published peak of 0.5."""
+SCRATCH = "sound."
+"""Beginning of the names of temporary files with decoded sound, where the system gives them names at all."""
 _BLOCK = 1 << 16
 
 Block = npt.NDArray[np.float32]
@@ -34,18 +38,70 @@ def decode(file: IO[bytes], suffix: str, rate: int, scratch: Path) -> tuple[Wave
     Raises:
         DataError: no audio, no samples, or samples that are not finite.
         MissingDependencyError: the suffix is one of `PYAV`, which is not installed.
+        OSError: the machine refuses: the file cannot be read, or the disk of `scratch` is full.
     """
     tags: dict[str, str] = {}
-    with tempfile.TemporaryFile(dir=scratch) as kept:
-        for block in _resampled(_mono(file, suffix, tags), rate):
-            kept.write(block.tobytes())
+    watched = _Watched(file)
+    with tempfile.TemporaryFile(dir=scratch, prefix=SCRATCH) as kept:
+        try:
+            for block in _resampled(_mono(watched, suffix, tags), rate):
+                with named(scratch):
+                    kept.write(block.tobytes())
+        except DataError as error:
+            watched.check()
+            if is_refusal(error):
+                raise MemoryError from error
+            raise
+        watched.check()
         if not kept.tell():
             raise DataError("the file holds no samples")
-        kept.flush()
+        with named(scratch):
+            kept.flush()
         return np.memmap(kept, dtype=np.float32, mode="r+"), tags
 
 
-def _mono(file: IO[bytes], suffix: str, tags: dict[str, str]) -> Iterator[tuple[int, Block]]:
+class _Watched:
+    """A file that keeps what the system refuses on reading it.
+
+    libsndfile takes an error in a callback for the end of the file, and what was read so far for the whole.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file: Any = file
+        self._refused: OSError | None = None
+        self.name = getattr(file, "name", "<none>")
+
+    def check(self) -> None:
+        """Raises what was refused, with the name of the file."""
+        if self._refused is not None:
+            with named(self.name):
+                raise self._refused
+
+    def readinto(self, buffer: Any) -> int:
+        return int(self._kept(self._file.readinto, buffer) or 0)
+
+    def read(self, size: int = -1) -> bytes:
+        return bytes(self._kept(self._file.read, size) or b"")
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return int(self._kept(self._file.seek, offset, whence) or 0)
+
+    def tell(self) -> int:
+        return int(self._kept(self._file.tell) or 0)
+
+    def _kept(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        """The result of a call; None where it fails, at once after a refusal."""
+        try:
+            return None if self._refused is not None else call(*arguments)
+        except ValueError:
+            return None
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # a place before the first byte, to which a broken header leads
+                self._refused = error
+            return None
+
+
+def _mono(file: _Watched, suffix: str, tags: dict[str, str]) -> Iterator[tuple[int, Block]]:
     """Rate in Hz and mean of the channels (n,) of each block; fills `tags` on the way."""
     blocks = _by_pyav(file, tags) if suffix in PYAV else _by_soundfile(file, tags)
     for rate, channels in blocks:
@@ -64,7 +120,7 @@ class _Forward(soundfile.SoundFile):
         return False
 
 
-def _by_soundfile(file: IO[bytes], tags: dict[str, str]) -> Iterator[tuple[int, Block]]:
+def _by_soundfile(file: _Watched, tags: dict[str, str]) -> Iterator[tuple[int, Block]]:
     try:
         with _Forward(file) as sound:
             tags.update({key: value for key, value in sound.copy_metadata().items() if value})
@@ -74,7 +130,7 @@ def _by_soundfile(file: IO[bytes], tags: dict[str, str]) -> Iterator[tuple[int, 
         raise DataError(f"no audio that can be read ({str(error).rsplit(': ', 1)[-1].strip() or 'unknown'})") from None
 
 
-def _by_pyav(file: IO[bytes], tags: dict[str, str]) -> Iterator[tuple[int, Block]]:
+def _by_pyav(file: _Watched, tags: dict[str, str]) -> Iterator[tuple[int, Block]]:
     try:
         import av
     except ImportError:

@@ -8,6 +8,7 @@ A folder with none of these is bare: captions come from tags and from the names 
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import io
 import json
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from musicldm.errors import DataError
+from musicldm.files import named
 
 PYAV = frozenset({".m4a", ".aac", ".mp4"})
 AUDIO = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff"}) | PYAV
@@ -30,6 +32,7 @@ CAPTIONS = ("text", "captions", "caption", "description", "prompt")
 """Fields that hold a caption or a list of them, in this order."""
 _TABLES = ("metadata.jsonl", "metadata.csv")
 _MUSIC_TAGS = ("genre", "genres", "moods", "mood", "instrument", "instruments", "keywords")
+_OWN_FAULTS = frozenset({errno.EACCES, errno.EPERM, errno.ELOOP, errno.EISDIR, errno.ENAMETOOLONG})
 _BLOCK = 1 << 20
 
 
@@ -62,7 +65,7 @@ class Source:
         file = (root / self.path).open("rb")
         if self.offset is None:
             return file
-        with file:
+        with file, named(root / self.path):
             file.seek(self.offset)
             return io.BytesIO(file.read(self.size))
 
@@ -101,7 +104,8 @@ def look_through(src: Path, progress: Callable[[int, int], None] | None = None) 
     """
     if not src.exists():
         raise DataError(f"{src}: no such folder")
-    root, names = (src.parent, [src.name]) if src.is_file() else (src, sorted(_walk(src)))
+    closed: list[Problem] = []
+    root, names = (src.parent, [src.name]) if src.is_file() else (src, sorted(_walk(src, closed)))
     wanted = [name for name in names if _suffix(name) in AUDIO or _suffix(name) == ".tar"]
     if not wanted:
         raise DataError(f"{src} holds no audio: valid are {', '.join(sorted(AUDIO))} and .tar")
@@ -110,7 +114,7 @@ def look_through(src: Path, progress: Callable[[int, int], None] | None = None) 
     bare = not tables.rows and not any(_suffix(name) == ".tar" or _sidecars(name, known) for name in wanted)
 
     def sources() -> Iterator[Source | Problem]:
-        yield from tables.problems
+        yield from (*closed, *tables.problems)
         for done, name in enumerate(wanted, start=1):
             found = _members(root, name) if _suffix(name) == ".tar" else [_file(root, name, tables, known, bare)]
             yield from (_hashed(root, one) if isinstance(one, Source) else one for one in found)
@@ -121,11 +125,31 @@ def look_through(src: Path, progress: Callable[[int, int], None] | None = None) 
     return Listing(len(wanted), bare, sources())
 
 
-def _walk(root: Path) -> Iterator[str]:
-    for folder, folders, files in os.walk(root):
+def _walk(root: Path, closed: list[Problem]) -> Iterator[str]:
+    """Names of all files below a folder; folders that may not be looked into go to `closed`."""
+
+    def tell(error: OSError) -> None:
+        detail = why_unreadable(Path(error.filename), error)
+        closed.append(Problem(Path(error.filename).relative_to(root).as_posix(), "unreadable", detail))
+
+    for folder, folders, files in os.walk(root, onerror=tell):
         folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
         below = Path(folder).relative_to(root)
         yield from ((below / name).as_posix() for name in files if not name.startswith("."))
+
+
+def why_unreadable(path: Path, error: OSError) -> str:
+    """Why a file or folder cannot be read, where that is its own fault: no permission, a link to nowhere.
+
+    Raises:
+        OSError: the error itself, where the machine refuses, or where what was there a moment ago is not any more, as
+            when a disk is unmounted.
+    """
+    dangling = isinstance(error, FileNotFoundError) and path.is_symlink()
+    if not dangling and error.errno not in _OWN_FAULTS:
+        with named(path):
+            raise error
+    return error.strerror or str(error)
 
 
 def _suffix(name: str) -> str:
@@ -140,7 +164,7 @@ def _hashed(root: Path, source: Source) -> Source | Problem:
             while block := file.read(_BLOCK):
                 digest.update(block)
     except OSError as error:
-        return Problem(source.name, "corrupt", str(error.strerror or error))
+        return Problem(source.name, "unreadable", why_unreadable(root / source.path, error))
     return replace(source, digest=digest.hexdigest())
 
 
@@ -156,14 +180,25 @@ def _file(root: Path, name: str, tables: _Tables, known: set[str], bare: bool) -
         captions, fields = said_in(tables.row(name))
     try:
         for beside in _sidecars(name, known):
-            more, also = said_beside(beside, (root / beside).read_bytes())
+            more, also = said_beside(beside, _content(root / beside))
             captions, fields = [*captions, *more], {**also, **fields}
-        size = (root / name).stat().st_size
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         return Problem(name, "bad metadata", str(error))
+    try:
+        size = (root / name).stat().st_size
+    except OSError as error:
+        return Problem(name, "unreadable", why_unreadable(root / name, error))
     if bare:
         captions = [_folder_words(root, name)]
     return _source(Source(name, name, None, size, (), fields, tagged=bare), captions)
+
+
+def _content(path: Path) -> bytes:
+    """What is in a small file. Raises ValueError where it may not be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{path.name}: {why_unreadable(path, error)}") from None
 
 
 def _source(source: Source, captions: Iterable[str]) -> Source | Problem:
@@ -291,8 +326,11 @@ def _members(root: Path, name: str) -> Iterator[Source | Problem]:
                     key, group = found, []
                 beside = tar.extractfile(member) if _suffix(member.name) in (".txt", ".json") else None
                 group.append((member, beside.read() if beside is not None else b""))
-    except (tarfile.TarError, OSError) as error:
+    except tarfile.TarError as error:
         yield Problem(name, "corrupt", str(error))
+        return
+    except OSError as error:
+        yield Problem(name, "unreadable", why_unreadable(root / name, error))
         return
     yield from _sample(name, group)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,14 +16,13 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from musicldm.data.arrays import ArrayFile, mapped, to_disk
+from musicldm.data.arrays import ArrayFile, mapped
 from musicldm.data.cutting import Tracker, clips_of
+from musicldm.data.folders import WORK, publish, remove
 from musicldm.data.manifest import CLIPS, SHARD, SHARDS, Made, PrepareSettings, Shard
 from musicldm.data.sources import Problem, Source
-from musicldm.files import flush_folder
+from musicldm.files import named, to_disk
 
-WORK = "work"
-"""Folder of what is not finished, gone at the end."""
 SHARD_BYTES = 16 << 20
 """Expected size of the sources of a shard: some minutes of work of one core, at most lost when it is killed."""
 
@@ -118,11 +116,6 @@ def unit_name(settings: PrepareSettings, sources: Iterable[Source]) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def complete_shards(out: Path) -> Iterator[Shard]:
-    """The finished shards of a folder, whatever they are of."""
-    yield from (Shard.load(path.parent) for path in sorted((out / SHARDS).glob(f"*/{SHARD}")))
-
-
 def places_in(shards: Iterable[Shard], settings: PrepareSettings) -> Mapping[Key, Sequence[Place]]:
     """Where each source of shards that were made with these settings has its clips."""
     found: dict[Key, list[Place]] = defaultdict(list)
@@ -164,19 +157,14 @@ def run_unit(path: Path, job: Job) -> int:
 
 
 def _build(unit: Unit, job: Job, folder: Path) -> None:
-    partial = Path(tempfile.mkdtemp(prefix=f"{unit.name}.", dir=job.out / WORK))
+    unfinished = Path(tempfile.mkdtemp(prefix=f"{unit.name}.", dir=job.out / WORK))
     try:
-        shard = _Builder(job, partial).shard(unit)
-        shard.save()
-        partial.chmod(0o755)
-        try:
-            partial.rename(folder)
-        except OSError:
-            if not (folder / SHARD).is_file():  # another worker, thought lost, was faster
-                raise
-        flush_folder(folder.parent)
+        _Builder(job, unfinished).shard(unit).save()
+        unfinished.chmod(0o755)
+        publish(unfinished, folder)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        if unfinished.is_dir():
+            remove(unfinished)
 
 
 class _Builder:
@@ -184,19 +172,24 @@ class _Builder:
 
     def __init__(self, job: Job, folder: Path) -> None:
         self.job, self.folder = job, folder
-        spec, samples = job.settings.spec, job.settings.samples
-        self.waves = ArrayFile(folder / "waves.npy", (samples,), "int16")
-        self.mels = ArrayFile(folder / "mels.npy", (spec.frames(samples), spec.n_mels), "float16")
+        self.waves: ArrayFile
+        self.mels: ArrayFile
         self.made: list[Made] = []
         self.problems: list[Problem] = []
         self.seconds = 0.0
 
     def shard(self, unit: Unit) -> Shard:
-        with self.waves, self.mels, (self.folder / CLIPS).open("w", encoding="utf-8", newline="\n") as rows:
+        settings = self.job.settings
+        spec, samples = settings.spec, settings.samples
+        with (
+            named(self.folder),
+            ArrayFile(self.folder / "waves.npy", (samples,), "int16") as self.waves,
+            ArrayFile(self.folder / "mels.npy", (spec.frames(samples), spec.n_mels), "float16") as self.mels,
+            (self.folder / CLIPS).open("w", encoding="utf-8", newline="\n") as rows,
+        ):
             for source, places in unit.sources:
                 self._add(source, places, rows.write)
             to_disk(rows)
-        settings = self.job.settings
         shard = Shard(
             self.folder,
             settings.identity,

@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from musicldm.checkpoints.caches import cache_folder
 from musicldm.checkpoints.resolve import DEFAULT, DEFAULT_FOLDER
-from musicldm.data.arrays import sha256, write_small
+from musicldm.data.arrays import write_small
 from musicldm.errors import CheckpointError, DataError
 from musicldm.evaluation.embedders import Embedder, Floats, open_embedder
 from musicldm.evaluation.novelty import vectors
@@ -38,6 +38,7 @@ from musicldm.evaluation.novelty.fingerprint import Peaks
 from musicldm.evaluation.novelty.landmarks import Landmarks, build_landmarks
 from musicldm.evaluation.novelty.outline import KEPT, Outline, build_words
 from musicldm.evaluation.novelty.vectors import Projection
+from musicldm.files import sha256
 
 FORMAT = 3
 MANIFEST = "manifest.json"
