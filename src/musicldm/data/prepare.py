@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from musicldm import files
 from musicldm.data import folders
+from musicldm.data.arrays import mapped
 from musicldm.data.cutting import Tracker, load_tracker
 from musicldm.data.engines import Engine
 from musicldm.data.manifest import (
@@ -238,6 +239,7 @@ def _finish(src: Path, job: Job, plan: _Plan) -> Prepared:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(left_out.items()))
         raise DataError(f"{src} gave no clip ({reasons}): see {job.out / REPORT}")
     keep = set(plan.shards)
+    mapped.cache_clear()  # Windows removes no file that is open
     for folder in folders.shard_folders(job.out):
         if folder.name not in keep:
             folders.remove(folder)
