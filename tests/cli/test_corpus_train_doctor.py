@@ -25,7 +25,12 @@ needs_fonts = pytest.mark.skipif(
 
 def test_corpus_passes_on_other_options(command, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, Any] = {}
-    monkeypatch.setattr(build, "build_corpus", lambda out, **options: seen.update(options, out=out))
+
+    def fake(out: Path, **options: Any) -> build.Built:
+        seen.update(options, out=out)
+        return build.Built(3, 3)
+
+    monkeypatch.setattr(build, "build_corpus", fake)
     outcome = command(
         "corpus", "c", "--clips", 3, "--seed", 4, "--sample-rate", 22050, "--seconds", 2.5, "--workers", 2,
         "--format", "wav", "--soundfont", "a.sf2", "--soundfont", "b.sf3", "--genre", "metal", "--genre", "jazz",

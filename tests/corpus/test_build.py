@@ -123,6 +123,16 @@ def test_wanted_genres_are_composed_in_turn(tmp_path, font_path):
         build_corpus(tmp_path, clips=3, seconds=1.0, soundfonts=[font_path])
 
 
+def test_each_font_is_found_by_its_own_name(monkeypatch, tmp_path):
+    folders = (tmp_path / "sf3", tmp_path / "sf2")
+    monkeypatch.setattr(soundfonts, "font_folders", lambda: folders)
+    for folder, name in zip(folders, soundfonts.FONT_NAMES, strict=True):
+        folder.mkdir()
+        (folder / name).touch()
+    found = soundfonts.find_soundfonts()
+    assert found == tuple(folder / name for folder, name in zip(folders, soundfonts.FONT_NAMES, strict=True))
+
+
 def test_without_a_font_the_packages_are_named(monkeypatch, tmp_path):
     monkeypatch.setattr(soundfonts, "font_folders", lambda: (tmp_path / "none",))
     monkeypatch.setattr(soundfonts.sys, "platform", "linux")

@@ -33,7 +33,7 @@ def corpus(
     from musicldm.corpus.build import build_corpus
 
     with progress_bar("Composing") as advance:
-        build_corpus(
+        built = build_corpus(
             out,
             clips=clips,
             seed=seed,
@@ -45,4 +45,5 @@ def corpus(
             genres=genre or (),
             progress=advance,
         )
-    print(f"{clips} clips in {out}")
+    new = "" if built.made == built.clips else f", {built.made or 'none'} of them new"
+    print(f"{built.clips} clips in {out}{new}")

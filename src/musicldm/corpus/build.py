@@ -3,23 +3,30 @@
 Clip k of a corpus has the seed `corpus seed × 10⁸ + k`, which decides everything about it, the sound font among what
 is given included; so neither the number of workers nor of clips changes a clip's bytes (same fonts, libraries and
 kind of machine). Finished clips are listed in `metadata.partial.jsonl` until all are done; a run that was stopped
-goes on from there.
+goes on from there. Nothing is ever written over: a clip gets its name when it is whole, and its row after that.
 """
 
-import hashlib
 import json
-import multiprocessing
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import asdict, dataclass
+from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from musicldm import files
+from musicldm.audio import encode
 from musicldm.corpus.arrangement import compose
 from musicldm.corpus.captions import captions
 from musicldm.corpus.degradation import degrade
+from musicldm.corpus.listing import Lists
 from musicldm.corpus.rendering import SoundFont, Wave, render
 from musicldm.corpus.soundfonts import find_soundfonts
 from musicldm.corpus.truth import GENRES, Truth
@@ -30,6 +37,8 @@ FIRST_FONT_SHARE = 0.75
 FORMATS = ("flac", "wav")
 CAPTIONS_PER_CLIP = 8
 SEEDS_PER_CORPUS = 10**8
+KIND = "a corpus"
+_SETTINGS = "corpus.json"
 
 
 @dataclass(frozen=True)
@@ -56,6 +65,18 @@ class ClipSettings:
             if genre not in GENRES:
                 raise unknown_choice("genre", genre, GENRES)
 
+    def name_and_seed(self, index: int) -> tuple[str, int]:
+        """Of clip `index`: its file below the corpus, and its seed."""
+        return f"audio/{index:06d}.{self.audio_format}", self.seed * SEEDS_PER_CORPUS + index
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a run left in the folder: how many clips there are, and how many of them it made."""
+
+    clips: int
+    made: int
+
 
 def build_corpus(
     out: Path,
@@ -69,86 +90,140 @@ def build_corpus(
     soundfonts: Sequence[Path] | None = None,
     genres: Sequence[str] = (),
     progress: Callable[[int, int], None] | None = None,
-) -> None:
-    """Writes `clips` clips and `metadata.jsonl` to `out`, or what is missing of them.
+) -> Built:
+    """Writes `clips` clips and `metadata.jsonl` to `out`, or what is missing of them; more clips than that stay.
 
     seconds: 1 to 600; sample_rate: 8000 to 48000 Hz; workers: processes, by default one a core; audio_format: "flac"
     or "wav"; soundfonts: by default those of `find_soundfonts`; genres: which to compose, in turn, by default all as
     drawn; progress: called with (done, clips).
-    Raises DataError if `out` holds a corpus of other settings, InvalidInputError for a value outside these.
+    Raises DataError if `out` is no corpus, one of other settings, or has files of others under names that are needed,
+    InvalidInputError for a value outside these, OSError where the machine refuses; the same call then goes on.
     """
     if clips < 1:
         raise InvalidInputError(f"clips {clips}: at least 1")
     fonts = tuple(str(path) for path in (soundfonts or find_soundfonts()))
     settings = ClipSettings(seed, seconds, sample_rate, audio_format, fonts, tuple(genres))
+    about = asdict(settings) | {"fonts": [_identity(Path(font)) for font in fonts], "genres": list(genres)}
     folder = Path(out)
-    (folder / "audio").mkdir(parents=True, exist_ok=True)
-    _check_settings(folder, settings)
-    final, partial = folder / "metadata.jsonl", folder / "metadata.partial.jsonl"
-    if final.is_file():
-        if _count_lines(final) >= clips:
-            return
-        final.replace(partial)
-    done = _keep_whole_lines(partial)
-    with partial.open("a", encoding="utf-8", newline="\n") as rows:
-        for row in _make_rows(folder, settings, range(done, clips), processes(workers)):
-            rows.write(row + "\n")
-            rows.flush()
-            done += 1
-            if progress is not None:
-                progress(done, clips)
-    partial.replace(final)
+    _check_folder(folder, about)
+    files.claim_folder(folder, KIND, _is_corpus)
+    with files.locked(folder):
+        _check_folder(folder, about)
+        if not (folder / _SETTINGS).exists():
+            files.write_whole(folder / _SETTINGS, json.dumps(about, indent=2) + "\n")
+        (folder / "audio").mkdir(exist_ok=True)
+        for place in (folder, folder / "audio"):
+            files.clear_parts(place)
+        return _complete(folder, settings, clips, processes(workers), progress)
 
 
-def _check_settings(folder: Path, settings: ClipSettings) -> None:
-    """Keeps the settings beside the clips, and refuses to mix two corpora."""
-    fonts = [_identity(Path(font)) for font in settings.fonts]
-    here = asdict(settings) | {"fonts": fonts, "genres": list(settings.genres)}
-    path = folder / "corpus.json"
-    if path.is_file():
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        changed = [f"{name} {kept.get(name)!r} → {value!r}" for name, value in here.items() if kept.get(name) != value]
-        if changed:
-            raise DataError(f"{folder} holds a corpus of other settings ({'; '.join(changed)}); choose another folder")
+def _complete(
+    folder: Path, settings: ClipSettings, clips: int, workers: int, progress: Callable[[int, int], None] | None
+) -> Built:
+    """Makes the clips that are not listed, and those that are listed and not there."""
+    lists = Lists(folder, settings.name_and_seed)
+    there = {path.name for path in (folder / "audio").iterdir()}
+    taken = [Path(settings.name_and_seed(index)[0]).name in there for index in range(max(lists.done, clips))]
+    lost = [index for index in range(lists.done) if not taken[index]]
+    _check_free(folder, settings, [index for index in range(lists.done, clips) if taken[index]])
+    to_do = [*lost, *range(lists.done, clips)]
+    try:
+        with closing(_make_clips(folder, settings, to_do, workers)) as made, lists.appending() as append:
+            for index, (row, part) in zip(to_do, made, strict=True):
+                _publish(part, folder / settings.name_and_seed(index)[0])
+                if index >= lists.done:
+                    append(row)
+                if progress is not None:
+                    progress(index + 1, clips)
+    finally:
+        files.clear_parts(folder / "audio")
+    lists.finish()
+    return Built(lists.done, len(to_do))
+
+
+def _check_folder(folder: Path, about: dict[str, Any]) -> None:
+    """Refuses what is no corpus, and to mix two of them; touches nothing."""
+    files.check_folder(folder, KIND, _is_corpus)
+    audio, path = folder / "audio", folder / _SETTINGS
+    if audio.exists() and not audio.is_dir():
+        raise _in_the_way(audio)
+    if not path.exists():
         return
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(here, indent=2) + "\n", encoding="utf-8", newline="\n")
-    temporary.replace(path)
+    if not _is_corpus(folder):
+        raise _in_the_way(path)
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    changed = [f"{name} {kept.get(name)!r} → {value!r}" for name, value in about.items() if kept.get(name) != value]
+    if changed:
+        raise DataError(f"{folder} holds a corpus of other settings ({'; '.join(changed)}); choose another folder")
+
+
+def _is_corpus(folder: Path) -> bool:
+    """Whether there are the settings of a corpus: also earlier versions, which set no mark, wrote them first."""
+    path = folder / _SETTINGS
+    try:
+        kept = json.loads(path.read_bytes()) if path.is_file() else None
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(kept, dict) and {"seed", "seconds", "sample_rate", "audio_format", "fonts"} <= kept.keys()
+
+
+def _check_free(folder: Path, settings: ClipSettings, indices: Sequence[int]) -> None:
+    """Raises DataError where files under names of clips to come are not those very clips, as a killed run leaves."""
+    if not indices:
+        return
+    maker = ClipMaker(folder, settings)
+    for index in indices:
+        path = folder / settings.name_and_seed(index)[0]
+        if not _is_same(path, maker.encoded(index)[1]):
+            raise _in_the_way(path)
+
+
+def _publish(part: Path, path: Path) -> None:
+    """Gives a finished clip its name, which is free or that of the same clip."""
+    try:
+        files.publish(part, path)
+    except FileExistsError:
+        if not _is_same(path, part.read_bytes()):
+            raise _in_the_way(path) from None
+        part.replace(path)
+
+
+def _is_same(path: Path, content: bytes) -> bool:
+    """Whether a file holds this content, or nothing at all."""
+    return path.is_file() and (not path.stat().st_size or path.read_bytes() == content)
+
+
+def _in_the_way(path: Path) -> DataError:
+    return DataError(f"{path} is not of this corpus, and its name is needed: move it away")
 
 
 def _identity(font: Path) -> str:
     """File name and SHA-256 of a font. Raises DataError if it is not there."""
     if not font.is_file():
         raise DataError(f"sound font {font}: no such file; give an .sf2 or .sf3 file")
-    with font.open("rb") as file:
-        return f"{font.name} sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+    return f"{font.name} sha256:{files.sha256(font)}"
 
 
-def _keep_whole_lines(partial: Path) -> int:
-    """Drops a line that was cut off by a kill; returns the number of clips that are done."""
-    if not partial.is_file():
-        return 0
-    content = partial.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if len(whole) < len(content):
-        with partial.open("r+b") as file:
-            file.truncate(len(whole))
-    return whole.count(b"\n")
-
-
-def _count_lines(path: Path) -> int:
-    return path.read_bytes().count(b"\n")
-
-
-def _make_rows(folder: Path, settings: ClipSettings, indices: range, workers: int) -> Iterator[str]:
-    """Rows of metadata in clip order, each given once its audio file is complete."""
+def _make_clips(
+    folder: Path, settings: ClipSettings, indices: Sequence[int], workers: int
+) -> Generator[tuple[str, Path], None, None]:
+    """Row of metadata and finished file, which has no name yet, of each clip in this order."""
     if workers == 1 or len(indices) <= 1:
-        maker = ClipMaker(folder, settings)
-        yield from map(maker, indices)
+        yield from map(ClipMaker(folder, settings), indices) if indices else ()
         return
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(min(workers, len(indices)), _start_worker, (folder, settings)) as pool:
-        yield from pool.imap(_work, indices, chunksize=8)
+    workers = min(workers, len(indices))
+    with ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (folder, settings)) as pool:
+        try:
+            waiting = iter(indices)
+            running = deque(pool.submit(_work, index) for index in islice(waiting, 4 * workers))
+            while running:
+                yield running.popleft().result()
+                running.extend(pool.submit(_work, index) for index in islice(waiting, 1))
+        except BrokenProcessPool:
+            message = "a worker was killed: fewer --workers need less memory; the same command goes on from here"
+            raise ChildProcessError(message) from None
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 class ClipMaker:
@@ -159,16 +234,25 @@ class ClipMaker:
         self.settings = settings
         self.fonts = [SoundFont(Path(font)) for font in settings.fonts]
 
-    def __call__(self, index: int) -> str:
-        """Writes one clip; returns its line of `metadata.jsonl`."""
+    def __call__(self, index: int) -> tuple[str, Path]:
+        """Makes one clip; returns its line of `metadata.jsonl`, and the file with its sound, which has no name yet."""
+        row, content = self.encoded(index)
+        part = files.part_of(self.folder / self.settings.name_and_seed(index)[0])
+        with files.named(part):
+            part.write_bytes(content)
+            files.flush_file(part)
+        return row, part
+
+    def encoded(self, index: int) -> tuple[str, bytes]:
+        """The line of `metadata.jsonl` and the bytes of the audio file of clip `index`."""
         truth, wave = self.clip(index)
-        name = f"audio/{index:06d}.{self.settings.audio_format}"
-        _write_audio(self.folder / name, wave, self.settings.sample_rate)
-        return json.dumps(_row(name, truth, self.settings.sample_rate), ensure_ascii=False)
+        settings, name = self.settings, self.settings.name_and_seed(index)[0]
+        row = json.dumps(_row(name, truth, settings.sample_rate), ensure_ascii=False)
+        return row, encode(wave, settings.sample_rate, settings.audio_format)
 
     def clip(self, index: int) -> tuple[Truth, Wave]:
         """The truth and the waveform (n_samples,) of clip `index`."""
-        seed = self.settings.seed * SEEDS_PER_CORPUS + index
+        seed = self.settings.name_and_seed(index)[1]
         genres = self.settings.genres
         genre = genres[index % len(genres)] if genres else None
         score = compose(seed, seconds=self.settings.seconds, genre=genre)
@@ -184,22 +268,13 @@ _maker: ClipMaker | None = None
 
 def _start_worker(folder: Path, settings: ClipSettings) -> None:
     global _maker
-    # Ctrl-C reaches the whole group; only the parent acts on it, between two rows.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches all processes: workers end without a word
     _maker = ClipMaker(folder, settings)
 
 
-def _work(index: int) -> str:
+def _work(index: int) -> tuple[str, Path]:
     assert _maker is not None
     return _maker(index)
-
-
-def _write_audio(path: Path, wave: Wave, sample_rate: int) -> None:
-    import soundfile
-
-    temporary = path.with_name(path.name + ".tmp")
-    soundfile.write(temporary, wave, sample_rate, subtype="PCM_16", format=path.suffix[1:].upper())
-    temporary.replace(path)
 
 
 def _row(name: str, truth: Truth, sample_rate: int) -> dict[str, Any]:

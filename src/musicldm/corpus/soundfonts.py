@@ -34,7 +34,7 @@ def find_soundfonts() -> tuple[Path, ...]:
     Raises:
         DataError: there is none; the message says what to do on this system.
     """
-    places = [(folder / name for folder in font_folders()) for name in FONT_NAMES]
+    places = [[folder / name for folder in font_folders()] for name in FONT_NAMES]
     found = tuple(path for paths in places if (path := next(filter(Path.is_file, paths), None)) is not None)
     if not found:
         raise DataError(f"no sound font found: {_cure()}, or name an .sf2 or .sf3 file")
