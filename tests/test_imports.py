@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -125,3 +126,21 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
     with pytest.raises(AttributeError, match="no attribute 'MusicGDM'"):
         musicldm.MusicGDM  # noqa: B018
+
+
+def test_dir_shows_the_public_names_and_a_star_imports_them() -> None:
+    import musicldm
+
+    taken: dict[str, object] = {}
+    exec("from musicldm import *", taken)
+    assert dir(musicldm) == sorted(musicldm.__all__)
+    assert set(taken) - {"__builtins__"} == set(musicldm.__all__)
+    assert taken["MusicLDMPipeline"] is musicldm.MusicLDMPipeline
+
+
+def test_the_wheel_says_that_the_package_has_types() -> None:
+    """By the rules that hatch builds the wheel by; nothing else stands between the folder and the wheel."""
+    settings = tomllib.loads((PACKAGE.parent.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    wheel = settings["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert wheel == {"packages": ["src/musicldm"]}
+    assert (PACKAGE / "py.typed").read_bytes() == b""
