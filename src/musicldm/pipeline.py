@@ -26,7 +26,7 @@ from transformers import (
     SpeechT5HifiGan,
 )
 
-from musicldm.checkpoints import integrity, loading, lora, resolve
+from musicldm.checkpoints import integrity, loading, lora, parts, resolve
 from musicldm.checkpoints.defaults import FILE_NAME, GenerationDefaults
 from musicldm.checkpoints.devices import choose_device, dtypes_of_parts, fast_dtype
 from musicldm.checkpoints.mapped import give_back, layer_by_layer, narrow, stored_in_float32
@@ -137,7 +137,8 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionL
                 "auto": bfloat16 but for CLAP where this machine's best device has it in hardware, else float32.
 
         Raises:
-            CheckpointError: no such model, no MusicLDM, or a file that is missing or corrupt.
+            CheckpointError: no such model, no MusicLDM, a file that is missing or corrupt, or weights that lack a
+                tensor, have one too many, or one of another shape.
             InvalidInputError: an unknown scheduler.
         """
         name = kwargs.pop("scheduler") if isinstance(kwargs.get("scheduler"), str) else None
@@ -152,8 +153,9 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionL
         )
         defaults = kwargs.pop("generation_defaults", None) or GenerationDefaults.load(folder)
         narrowed = {} if passed else _take_narrowed(kwargs, folder)
+        loaded = parts.load_parts(folder, kwargs, passed)
         with loading.checkpoint_errors(f"{folder}: the model cannot be loaded"):
-            pipeline: Self = super().from_pretrained(str(folder), generation_defaults=defaults, **kwargs)
+            pipeline: Self = super().from_pretrained(str(folder), generation_defaults=defaults, **{**kwargs, **loaded})
         for part, dtype in narrowed.items():
             narrow(getattr(pipeline, part), dtype)
         # Faster on a CPU: the decoder always, the UNet in bfloat16 only.

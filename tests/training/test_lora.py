@@ -119,7 +119,7 @@ def test_files_that_are_no_lora_of_this_model_are_refused_and_change_nothing(
         )
     elif wrong == "damaged":
         path.write_bytes(b"no tensors")
-        complaint = "cannot be read"
+        complaint = "holds no weights"
     else:
         state = load_file(trained / FILE_NAME)
         save_file({name: torch.cat([value, value]) for name, value in state.items()}, path)

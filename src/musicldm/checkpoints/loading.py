@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 
 from musicldm.checkpoints import defaults, integrity
 from musicldm.errors import CheckpointError
+from musicldm.files import is_refusal
 
 _READING = (OSError, ValueError, RuntimeError, KeyError, EOFError, SafetensorError)
 _HUB_OPTIONS = ("cache_dir", "force_download", "local_files_only", "revision", "token")
@@ -19,12 +20,17 @@ _HUB_OPTIONS = ("cache_dir", "force_download", "local_files_only", "revision", "
 
 @contextmanager
 def checkpoint_errors(what: str) -> Iterator[None]:
-    """Turns what goes wrong while a model is read or fetched into a CheckpointError that begins with `what`."""
+    """Turns what goes wrong while a model is read or fetched into a CheckpointError that begins with `what`.
+
+    Not where the machine refuses: its full disk or its memory is no fault of the model's.
+    """
     try:
         yield
     except CheckpointError:
         raise
     except (*_READING, HTTPError) as error:
+        if is_refusal(error):
+            raise
         reason = " ".join(str(error).split()) or type(error).__name__
         raise CheckpointError(f"{what}: {reason}") from error
 

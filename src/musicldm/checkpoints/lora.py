@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
+from musicldm.checkpoints.parts import read_tensors
 from musicldm.errors import CheckpointError
 
 FILE_NAME = "pytorch_lora_weights.safetensors"
 """As diffusers names it in a folder."""
 _PREFIX = "unet."
+_FACTORS = (".lora_A.weight", ".lora_B.weight")
+_SCALES = (".alpha",)
 
 
 def lora_file(path: Path) -> Path:
@@ -40,16 +41,16 @@ def read_lora(path: Path, unet: Any) -> dict[str, Tensor]:
         CheckpointError: no such file, a file that is damaged or no LoRA, or one for another UNet.
     """
     file = lora_file(path)
-    try:
-        state: dict[str, Tensor] = load_file(file)
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{file} cannot be read: {error}") from error
+    state: dict[str, Tensor] = read_tensors(file)
     pairs = _pairs(state, file)
+    if others := sorted(key for key in state if not key.endswith((*_FACTORS, *_SCALES))):
+        raise CheckpointError(f"{file} is no LoRA of weights alone: it has {', '.join(others[:3])}")
     modules = dict(unet.named_modules())
     for name, (down, up) in pairs.items():
         layer = modules.get(name)
         weight = getattr(getattr(layer, "base_layer", layer), "weight", None)
-        if weight is None or (up.shape[0], down.shape[1]) != tuple(weight.shape[:2]):
+        found = (up.shape[0], down.shape[1]) if down.shape[0] == up.shape[1] else None
+        if weight is None or found != tuple(weight.shape[:2]):
             raise CheckpointError(f"{file} is for another model: its {name} does not fit this one's UNet")
     return state
 

@@ -7,7 +7,6 @@ model is imported: its inference needs torchaudio.
 from __future__ import annotations
 
 import json
-import pickle
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -20,8 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from musicldm.checkpoints.integrity import verify, write_sums
+from musicldm.checkpoints.parts import fill, read_tensors
 from musicldm.data.beat_spectrum import SPEC
 from musicldm.errors import CheckpointError, InvalidInputError, MissingDependencyError
+from musicldm.files import is_refusal, whole, write_whole
 
 DEFAULT = "default"
 DEFAULT_FOLDER = Path(__file__).resolve().parent.parent / "beat_model"
@@ -105,8 +106,9 @@ def save_network(network: nn.Module, config: NetworkConfig, folder: Path) -> Non
 
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: value.detach().cpu().contiguous().clone() for name, value in network.state_dict().items()}
-    save_file(weights, folder / WEIGHTS)
-    (folder / CONFIG).write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8", newline="\n")
+    with whole(folder / WEIGHTS) as part:
+        save_file(weights, part)
+    write_whole(folder / CONFIG, json.dumps(asdict(config), indent=2) + "\n")
     write_sums(folder)
 
 
@@ -130,10 +132,10 @@ def load_network(name_or_path: str | Path = DEFAULT) -> tuple[nn.Module, Network
             "`musicldm train beats`, a .ckpt of beat_this, or a published one such as final0"
         )
     if path.is_file():
-        return _from_checkpoint(_read_checkpoint(path), str(path))
+        return _from_checkpoint(read_tensors(path), str(path))
     if _SHORT_NAME.fullmatch(str(name_or_path)):
         fetched = _fetch(str(name_or_path))
-        return _from_checkpoint(_read_checkpoint(fetched), str(fetched))
+        return _from_checkpoint(read_tensors(fetched), str(fetched))
     raise CheckpointError(
         f"no beat model {str(name_or_path)!r}: choose {DEFAULT!r}, a folder of `musicldm train beats`, a .ckpt of "
         "beat_this, or a published one such as final0 or small0"
@@ -141,9 +143,6 @@ def load_network(name_or_path: str | Path = DEFAULT) -> tuple[nn.Module, Network
 
 
 def _load_folder(folder: Path) -> tuple[nn.Module, NetworkConfig]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     verify(folder)
     try:
         values = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
@@ -151,19 +150,9 @@ def _load_folder(folder: Path) -> tuple[nn.Module, NetworkConfig]:
         if unknown:
             raise CheckpointError(f"{folder / CONFIG}: unknown keys {', '.join(unknown)}")
         config = NetworkConfig(**values)
-        weights = load_file(folder / WEIGHTS)
-    except CheckpointError:
-        raise
-    except (ValueError, TypeError, OSError, SafetensorError) as error:
+    except (ValueError, TypeError) as error:
         raise CheckpointError(f"{folder} is no beat model that can be read: {error}") from error
-    return _filled(config, weights, str(folder)), config
-
-
-def _read_checkpoint(path: Path) -> Any:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise CheckpointError(f"{path} is no checkpoint that can be read: {' '.join(str(error).split())}") from error
+    return _filled(config, read_tensors(folder / WEIGHTS), str(folder / WEIGHTS)), config
 
 
 def _fetch(name: str) -> Path:
@@ -175,6 +164,8 @@ def _fetch(name: str) -> Path:
     try:
         torch.hub.download_url_to_file(f"{PUBLISHED}/{name}.ckpt", str(path), progress=False)
     except (OSError, HTTPException) as error:
+        if is_refusal(error):
+            raise
         reason = getattr(error, "reason", error)
         raise CheckpointError(
             f"beat_this' checkpoint {name} cannot be fetched from {PUBLISHED} ({reason}): "
@@ -185,7 +176,7 @@ def _fetch(name: str) -> Path:
 
 def _from_checkpoint(state: Any, source: str) -> tuple[nn.Module, NetworkConfig]:
     """From the dictionary that beat_this' trainer stores."""
-    if not isinstance(state, dict) or not {"hyper_parameters", "state_dict"} <= state.keys():
+    if not {"hyper_parameters", "state_dict"} <= state.keys():
         raise CheckpointError(f"{source} is no checkpoint of beat_this: it has no hyper_parameters and state_dict")
     known = {field.name for field in fields(NetworkConfig)} - set(_FEEDING)
     config = NetworkConfig(**{name: value for name, value in state["hyper_parameters"].items() if name in known})
@@ -195,10 +186,5 @@ def _from_checkpoint(state: Any, source: str) -> tuple[nn.Module, NetworkConfig]
 
 def _filled(config: NetworkConfig, weights: Mapping[str, Tensor], source: str) -> nn.Module:
     network = build_network(config)
-    try:
-        network.load_state_dict({name.replace("_orig_mod.", ""): value for name, value in weights.items()})
-    except RuntimeError as error:
-        raise CheckpointError(
-            f"{source}: weights of another architecture ({' '.join(str(error).split())[:200]})"
-        ) from error
+    fill(network, {name.replace("_orig_mod.", ""): value for name, value in weights.items()}, source)
     return network.eval()

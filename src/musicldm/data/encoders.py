@@ -16,6 +16,7 @@ import torch
 
 from musicldm.checkpoints.clap_input import clap_input
 from musicldm.checkpoints.devices import choose_device
+from musicldm.checkpoints.parts import load_part
 from musicldm.data.arrays import Rows, fill, mapped
 from musicldm.data.clips import read_rows
 from musicldm.data.cutting import FULL_SCALE
@@ -95,21 +96,6 @@ class Encoders:
             elif kind == "sounds" and self.clap is not None and self.extractor is not None:
                 names[kind] = sounds_name(self.clap)
         return names
-
-
-def load_part(kind: Any, folder: Path, part: str) -> Any:
-    """A part of a model folder, models in float32 whatever they are stored in.
-
-    Raises:
-        CheckpointError: it is not there, or cannot be loaded.
-    """
-    if not (folder / part).is_dir():
-        raise CheckpointError(f"{folder} has no {part}/: give a model folder that holds it")
-    try:
-        loaded = kind.from_pretrained(folder / part)
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{folder / part} cannot be loaded: {error}") from error
-    return loaded.float() if isinstance(loaded, torch.nn.Module) else loaded
 
 
 def module_hash(module: torch.nn.Module) -> str:

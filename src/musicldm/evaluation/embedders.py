@@ -20,6 +20,7 @@ import torch
 
 from musicldm.checkpoints.devices import choose_device
 from musicldm.checkpoints.loading import checkpoint_errors
+from musicldm.checkpoints.parts import load_model
 from musicldm.checkpoints.resolve import DEFAULT, INDEX, is_hub_id, resolve
 from musicldm.data.encoders import module_hash, sounds_name
 from musicldm.errors import CheckpointError, InvalidInputError
@@ -198,10 +199,9 @@ def _clap_parts(name: str) -> tuple[Any, Any, Any]:
     inside = _is_whole_model(source)
     folders = ("text_encoder", "tokenizer", "feature_extractor") if inside else ("", "", "")
     with checkpoint_errors(f"{name} gives no CLAP"):
-        clap, tokenizer, extractor = (
-            kind.from_pretrained(source, subfolder=folder)
-            for kind, folder in zip((ClapModel, AutoTokenizer, ClapFeatureExtractor), folders, strict=True)
-        )
+        clap = load_model(ClapModel, source, subfolder=folders[0])
+        tokenizer = AutoTokenizer.from_pretrained(source, subfolder=folders[1])
+        extractor = ClapFeatureExtractor.from_pretrained(source, subfolder=folders[2])
     return clap.float(), tokenizer, extractor
 
 

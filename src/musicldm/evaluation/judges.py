@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,15 +16,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 from musicldm.audio import MelSpec, log_mel
 from musicldm.checkpoints.integrity import verify, write_sums
+from musicldm.checkpoints.parts import fill, read_tensors
 from musicldm.data.clips import ClipRow
 from musicldm.errors import CheckpointError, DataError, InvalidInputError, unknown_choice
 from musicldm.evaluation.tempo import ANY_MUSIC, TempoRange
+from musicldm.files import whole, write_whole
 
 DRUMS = ("without drums", "with drums")
 HEADS = ("genre", "drums", "lead", "quality")
@@ -217,12 +217,9 @@ class Judges:
         """Writes `judges.safetensors` and `judges.json`, each whole or not there, and their hashes."""
         folder.mkdir(parents=True, exist_ok=True)
         head = {"classes": self.classes, "channels": self.channels, "mel": asdict(self.spec)}
-        part = folder / f".{_WEIGHTS}.{os.getpid()}"
-        save_file({name: value.contiguous() for name, value in self.net.state_dict().items()}, part)
-        part.replace(folder / _WEIGHTS)
-        part = folder / f".{_CARD}.{os.getpid()}"
-        part.write_text(json.dumps(head | {"card": self.card}, indent=2) + "\n", encoding="utf-8", newline="\n")
-        part.replace(folder / _CARD)
+        with whole(folder / _WEIGHTS) as part:
+            save_file({name: value.contiguous() for name, value in self.net.state_dict().items()}, part)
+        write_whole(folder / _CARD, json.dumps(head | {"card": self.card}, indent=2) + "\n")
         write_sums(folder)
 
     @classmethod
@@ -242,10 +239,10 @@ class Judges:
             classes = {head: tuple(names) for head, names in stored["classes"].items()}
             spec = MelSpec(**stored["mel"])
             net = build_net(classes, stored["channels"], spec)
-            net.load_state_dict(load_file(folder / _WEIGHTS))
-        except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             reason = str(error).splitlines()[0]
             raise CheckpointError(f"the judges in {folder} are damaged: {reason}") from error
+        fill(net, read_tensors(folder / _WEIGHTS), str(folder / _WEIGHTS))
         return cls(net, classes, stored["channels"], spec, stored["card"])
 
 

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from musicldm.errors import CheckpointError, InvalidInputError
+from musicldm.checkpoints.parts import load_part
+from musicldm.errors import InvalidInputError
 from musicldm.sampling.decoding import vocode
 
 RESOLUTIONS = ((512, 128), (1024, 256), (2048, 512))
@@ -51,12 +52,7 @@ class Codec:
         from diffusers import AutoencoderKL
         from transformers import SpeechT5HifiGan
 
-        try:
-            vae = AutoencoderKL.from_pretrained(str(folder), subfolder="vae")
-            vocoder = SpeechT5HifiGan.from_pretrained(str(folder), subfolder="vocoder")
-        except (OSError, ValueError) as error:
-            raise CheckpointError(f"no VAE and vocoder in {folder}: {str(error).splitlines()[0]}") from error
-        return cls(vae.float(), vocoder.float())
+        return cls(load_part(AutoencoderKL, Path(folder), "vae"), load_part(SpeechT5HifiGan, Path(folder), "vocoder"))
 
     @torch.inference_mode()
     def mels(self, mels: npt.ArrayLike, *, batch_size: int = 1) -> npt.NDArray[np.float32]:

@@ -6,31 +6,20 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
-from musicldm.checkpoints.loading import checkpoint_errors
+from musicldm.checkpoints.parts import fill, read_tensors
 from musicldm.errors import CheckpointError
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
     """The tensors of a .safetensors file, or of a PyTorch file that holds them alone or under "model".
 
-    Nothing but tensors is unpickled: a file from elsewhere cannot run code.
-
     Raises:
         CheckpointError: no such file, or no such weights in it.
     """
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file of weights")
-    with checkpoint_errors(f"{path} holds no weights"):
-        if path.suffix == ".safetensors":
-            return dict(load_file(path))
-        try:
-            stored = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # pickle's own errors have no common base
-            raise CheckpointError(f"{path} holds no weights: {str(error).splitlines()[0]}") from error
-    stored = stored.get("model", stored) if isinstance(stored, dict) else {}
+    stored = read_tensors(path)
+    stored = stored.get("model", stored)
     tensors = {name: value for name, value in stored.items() if isinstance(value, torch.Tensor)}
     if not tensors:
         raise CheckpointError(f"{path} holds no weights")
@@ -38,20 +27,9 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
 
 
 def load_weights(net: nn.Module, weights: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Puts weights into a network; more of them than it has is no error.
+    """Puts weights into a network; those of other heads that a publisher stored beside are left over.
 
     Raises:
         CheckpointError: one is missing, or of another shape.
     """
-    chosen = {}
-    for name, value in net.state_dict().items():
-        if name.endswith("num_batches_tracked"):  # counts training steps, and some ports leave it out
-            chosen[name] = value
-            continue
-        if name not in weights:
-            raise CheckpointError(f"{path} is not of a {type(net).__name__}: it lacks {name}")
-        if weights[name].shape != value.shape:
-            found, wanted = tuple(weights[name].shape), tuple(value.shape)
-            raise CheckpointError(f"{path} is not of a {type(net).__name__}: {name} is {found}, not {wanted}")
-        chosen[name] = weights[name]
-    net.load_state_dict(chosen)
+    fill(net, weights, str(path), leave_over=True)

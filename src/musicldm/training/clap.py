@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from transformers import ClapAudioConfig, ClapConfig, ClapFeatureExtractor, ClapModel
 
 from musicldm.checkpoints.clap_input import clap_input
+from musicldm.checkpoints.parts import load_part
 from musicldm.data.clips import ClipStore
 from musicldm.data.conditions import stored_texts
 from musicldm.data.encoders import embed_texts
@@ -399,6 +400,6 @@ def make_task(
     else:
         from transformers import AutoTokenizer
 
-        clap = ClapModel.from_pretrained(init / "text_encoder", dtype=torch.float32)
-        tokenizer = AutoTokenizer.from_pretrained(init / "tokenizer")
+        clap = load_part(ClapModel, init, "text_encoder")
+        tokenizer = load_part(AutoTokenizer, init, "tokenizer")
     return ClapTask(recipe, train, held_out, clap, tokenizer)

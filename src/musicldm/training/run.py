@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
+from musicldm.checkpoints.parts import load_part
 from musicldm.data.clips import ClipStore
 from musicldm.data.conditions import Conditions, stored_conditions, stored_latents
-from musicldm.data.encoders import embed_texts, load_part, module_hash
+from musicldm.data.encoders import embed_texts, module_hash
 from musicldm.data.mixup import Mixer
 from musicldm.errors import CheckpointError, InvalidInputError, unknown_choice
 from musicldm.training import beats, clap, consistency, ldm, vae, vocoder
