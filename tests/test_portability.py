@@ -42,9 +42,9 @@ UNIX_NAMES = {
     "os": words(
         """chown chroot fchmod fchown fork forkpty geteuid getegid getgid getgroups getloadavg getpgid getpgrp
         getpriority getsid getuid killpg lchown memfd_create mkfifo mknod nice openpty pathconf posix_fadvise
-        posix_fallocate posix_spawn pread pwrite sched_getaffinity sched_setaffinity sched_yield sendfile setgid setpgid setpriority
-        setsid setuid statvfs sync sysconf tcgetpgrp uname wait wait3 wait4 O_CLOEXEC O_DIRECTORY O_NOFOLLOW O_NONBLOCK
-        O_TMPFILE WEXITSTATUS WIFEXITED WNOHANG"""
+        posix_fallocate posix_spawn pread pwrite sched_getaffinity sched_setaffinity sched_yield sendfile setgid setpgid
+        setpriority setsid setuid statvfs sync sysconf tcgetpgrp uname wait wait3 wait4 O_CLOEXEC O_DIRECTORY O_NOFOLLOW
+        O_NONBLOCK O_TMPFILE WEXITSTATUS WIFEXITED WNOHANG"""
     ),
     "signal": words(
         """SIGALRM SIGCHLD SIGCONT SIGHUP SIGIO SIGKILL SIGPIPE SIGQUIT SIGSTOP SIGTSTP SIGUSR1 SIGUSR2 SIGWINCH alarm

@@ -1,5 +1,6 @@
 """Rows over several files are indexed as NumPy indexes them in one array."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,7 @@ def test_a_number_outside_is_an_index_error(split: tuple[np.ndarray, Sharded]) -
         split[1][11]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="counts in /proc")
 def test_more_files_than_may_be_open_are_read(tmp_path: Path) -> None:
     """A memory map keeps its file open, and a process may have 1024."""
     np.save(tmp_path / "a.npy", np.zeros((1, 2)))

@@ -71,6 +71,7 @@ def test_two_workers_make_what_one_makes(tmp_path: Path, source: Path, expected:
     assert contents(tmp_path / "out") == expected
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="kills a group of processes")
 def test_runs_that_are_killed_go_on_to_the_same_bytes(tmp_path: Path, small_shards: None) -> None:
     """Killed while looking, in the first shard, between shards and, at random, twice more, in many files."""
     source, out = tones(tmp_path / "src", 120), tmp_path / "out"
@@ -103,6 +104,7 @@ def test_runs_that_are_killed_go_on_to_the_same_bytes(tmp_path: Path, small_shar
     assert contents(out) == expected
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the worker in /proc")
 def test_a_lost_worker_is_one_line_and_the_rest_is_done_later(
     tmp_path: Path, source: Path, expected: dict[str, bytes]
 ) -> None:
@@ -139,6 +141,7 @@ def test_two_processes_give_each_items_own_result() -> None:
     assert list(Engine("ray")(len, [])) == []
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the worker in /proc")
 @pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra ray")
 def test_ray_gives_each_items_own_result(tmp_path: Path) -> None:
     """In a process of its own, as Ray's threads and warnings outlive it."""
@@ -224,7 +227,7 @@ def ray_workers(driver: int) -> list[int]:
     return found
 
 
-@pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: pip install 'musicldm[ray]'")
+@pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: the extra ray")
 def test_a_ray_cluster_that_loses_a_worker_makes_what_one_process_makes(tmp_path: Path, source: Path) -> None:
     (tmp_path / "program.py").write_text(RAY_PROGRAM, encoding="utf-8")
     command = [sys.executable, str(tmp_path / "program.py"), str(source)]

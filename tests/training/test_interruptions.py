@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -59,6 +60,7 @@ def run(out: Path) -> None:
     Loop(Walk(), options, report=lambda line: None).run()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="forks, and kills what it forked")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_twenty_kills_at_random_moments_change_nothing_of_the_result(tmp_path: Path) -> None:
     run(tmp_path / "whole")
