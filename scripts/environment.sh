@@ -5,6 +5,7 @@ venv=$root/.venv
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
+sum_of() { if command -v sha256sum > /dev/null; then sha256sum; else shasum -a 256; fi; } # macOS has the latter
 
 as_root_on_debian() { [ "$(id -u)" = 0 ] && [ -e /etc/debian_version ] && command -v apt-get > /dev/null; }
 
@@ -48,7 +49,7 @@ make_venv() {
 install() {
     local name=$1 extras=$2 stamp
     shift 2
-    stamp=$(echo "$root $extras $*" | cat - "$root/pyproject.toml" "$root/constraints.txt" | sha256sum)
+    stamp=$(echo "$root $extras $*" | cat - "$root/pyproject.toml" "$root/constraints.txt" | sum_of)
     [ "$(cat "$venv/$name.stamp" 2> /dev/null)" = "$stamp" ] && [ -x "$venv/bin/musicldm" ] && return
     make_venv
     say "Installing musicldm and what it needs into $venv (once; a few minutes)."
