@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from musicldm import __version__
+from musicldm import __version__, files
 from musicldm.errors import DataError, InvalidInputError, unknown_choice
 
 if TYPE_CHECKING:
@@ -171,6 +171,7 @@ def read(path: str | os.PathLike[str], sample_rate: int | None = None) -> tuple[
 
     Raises:
         DataError: no such file, no audio in it, or samples that are not finite.
+        OSError: the machine refuses to read it.
     """
     import soundfile
 
@@ -187,9 +188,17 @@ def read(path: str | os.PathLike[str], sample_rate: int | None = None) -> tuple[
 
 
 def _unreadable(path: str | os.PathLike[str], error: Exception) -> DataError:
-    if not Path(path).exists():
+    """What libsndfile's error says of a file; raises OSError where it is the machine that refused."""
+    reason = str(error).rsplit(": ", 1)[-1].strip()
+    try:
+        files.check_readable(path)
+    except FileNotFoundError:
         return DataError(f"{path}: no such file")
-    return DataError(f"{path}: not an audio file that can be read ({str(error).rsplit(': ', 1)[-1].strip()})")
+    except OSError as refused:
+        if files.is_refusal(refused):
+            raise
+        reason = refused.strerror or reason
+    return DataError(f"{path}: not an audio file that can be read ({reason})")
 
 
 def resample(wave: Wave, source_rate: int, target_rate: int) -> Wave:
@@ -329,12 +338,7 @@ def write(
     """
     path = Path(path)
     content = encode(wave, sample_rate, path.suffix.lower().removeprefix("."), settings=settings, title=title)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    files.write_whole(path, content)
 
 
 def read_settings(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -342,6 +346,7 @@ def read_settings(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     Raises:
         DataError: no such file, no audio, or no settings of musicldm in it.
+        OSError: the machine refuses to read it.
     """
     import soundfile
 

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -174,6 +175,17 @@ def sha256(path: str | os.PathLike[str]) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def check_readable(path: str | os.PathLike[str]) -> None:
+    """Reads a file to its end, so that what the system says of it is known: libraries have other words for that.
+
+    Raises:
+        OSError: with the file's name.
+    """
+    with named(path), Path(path).open("rb") as file:
+        while file.read(1 << 20):
+            pass
+
+
 def claim_folder(folder: Path, kind: str, is_ours: Callable[[Path], bool] = lambda _: False) -> None:
     """Makes a folder ours, before anything else is written into it.
 
@@ -258,3 +270,64 @@ def remove_listed(folder: Path, names: list[str]) -> None:
         (folder / name).unlink(missing_ok=True)
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
+
+
+@contextmanager
+def scratch(beside: Path) -> Iterator[Path]:
+    """A hidden folder beside a path, for what is to become several files; what is left in it at the end goes."""
+    folder = part_of(beside.with_suffix(""))
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def move_into(made: Path, folder: Path) -> list[str]:
+    """Moves all files below `made` to their places below a folder of our own, each of them whole or not at all.
+
+    What else is in the folder stays.
+
+    Returns:
+        Their names below the folder, with slashes, in order.
+    """
+    names = sorted(path.relative_to(made).as_posix() for path in made.rglob("*") if path.is_file())
+    for name in names:
+        with named(folder / name):
+            flush_file(made / name)
+    for name in names:
+        place = folder / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with named(place):
+            (made / name).replace(place)
+    return names
+
+
+def append_line(path: Path, line: str) -> None:
+    """A line of text at the end of a file of our own: whole or not at all, also after one that was cut.
+
+    Raises:
+        OSError: it cannot be written; the file is as it was.
+    """
+    with named(path), path.open("ab+") as file:
+        end = file.tell()
+        file.seek(max(0, end - 1))
+        if file.read(1) not in (b"", b"\n"):
+            file.seek(0)
+            end = file.read().rfind(b"\n") + 1
+            file.truncate(end)
+        try:
+            file.write(line.encode("utf-8") + b"\n")
+            file.flush()
+        except OSError:
+            # What is still in the buffer would be written when the file is closed.
+            os.truncate(path, end)
+            raise
+
+
+def is_inside(path: Path, folder: Path) -> bool:
+    """Whether a path, which need not exist, is an existing folder or below it, by whatever names both are called."""
+    if not folder.exists():
+        return False
+    place = path.resolve()
+    return any(one.exists() and one.samefile(folder) for one in (place, *place.parents))

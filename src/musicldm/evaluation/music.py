@@ -23,9 +23,10 @@ import soundfile
 from musicldm.audio import Wave, read_settings
 from musicldm.data.clips import ClipRow, ClipStore
 from musicldm.data.manifest import MANIFEST
-from musicldm.data.sources import AUDIO, PYAV, said_in
+from musicldm.data.sources import AUDIO, PYAV, said_in, why_unreadable
 from musicldm.errors import DataError
 from musicldm.evaluation.novelty.index import is_index
+from musicldm.files import check_readable
 
 FIELDS = ("genre", "drums", "lead_family", "quality", "bpm")
 """What is kept of a clip's metadata; the rest (captions, beats, …) would outweigh all that is heard of it."""
@@ -181,7 +182,7 @@ def _beside(path: Path) -> str | None:
 
 
 def _walk(root: Path) -> Iterator[str]:
-    for folder, folders, files in os.walk(root):
+    for folder, folders, files in os.walk(root, onerror=lambda error: why_unreadable(Path(error.filename), error)):
         folders[:] = [name for name in folders if not name.startswith(".")]
         below = Path(folder).relative_to(root)
         yield from (
@@ -237,6 +238,7 @@ def load_piece(piece: Piece, seconds: float) -> tuple[Wave, int, float]:
 
     Raises:
         DataError: it cannot be read.
+        OSError: the machine refuses to read it.
     """
     if piece.row is not None:
         store = open_store(piece.folder)
@@ -252,8 +254,17 @@ def load_piece(piece: Piece, seconds: float) -> tuple[Wave, int, float]:
                 sound.seek((frames - wanted) // 2)
             channels = sound.read(wanted, dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, RuntimeError):
-        raise DataError("not an audio file that can be read") from None
+        raise DataError(_why_unreadable(path)) from None
     return np.ascontiguousarray(channels.mean(axis=1, dtype=np.float32)), rate, frames / rate
+
+
+def _why_unreadable(path: Path) -> str:
+    """Why a file is no clip; raises OSError where it is the machine that refused."""
+    try:
+        check_readable(path)
+    except OSError as error:
+        return why_unreadable(path, error)
+    return "not an audio file that can be read"
 
 
 def _middle(wave: Wave, samples: int) -> Wave:

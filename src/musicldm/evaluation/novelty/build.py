@@ -6,7 +6,6 @@ The index is made beside its place and moved there when it is whole, so that a r
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -46,6 +45,7 @@ from musicldm.evaluation.novelty.index import (
 )
 from musicldm.evaluation.novelty.landmarks import Landmarks, build_landmarks
 from musicldm.evaluation.novelty.outline import Outline, best_outlined
+from musicldm.files import flush_file, is_refusal, scratch, write_whole
 
 Progress = Callable[[int, int, str], None]
 _BLOCK = 512
@@ -168,23 +168,23 @@ def _write(
 
 def _save(folder: Path, manifest: dict[str, Any]) -> None:
     text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
-    (folder / MANIFEST).write_text(text, encoding="utf-8", newline="\n")
+    write_whole(folder / MANIFEST, text)
 
 
 @contextmanager
 def _becoming(out: Path) -> Iterator[Path]:
     """A new folder that becomes `out`, whole or not at all."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=out.parent))
-    try:
+    with scratch(out) as folder:
         yield folder
-        folder.chmod(0o755)
+        for path in folder.iterdir():
+            flush_file(path)
         try:
             folder.rename(out)
-        except OSError:
+        except OSError as error:
+            if is_refusal(error):
+                raise
             raise InvalidInputError(f"{out} is there already: choose another place") from None
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _open_training_set(
@@ -234,7 +234,7 @@ def _cut(
     try:
         with source.open(root) as file:
             wave, _ = decode(file, Path(source.name).suffix.lower(), rate, scratch)
-    except (DataError, MissingDependencyError, OSError) as error:
+    except (DataError, MissingDependencyError) as error:
         yield Problem(source.name, "corrupt" if isinstance(error, DataError) else "unreadable", str(error))
         return
     fields = with_beats(source, wave, settings, tracker).fields
