@@ -42,10 +42,10 @@ class Writer:
     patch: Callable[[pytest.MonkeyPatch], object] = lambda _: None
 
 
-def songs() -> None:
-    """A folder `songs` of two short tones with words."""
+def songs(count: int = 2) -> None:
+    """A folder `songs` of short tones with words."""
     Path("songs").mkdir()
-    for number, name in enumerate(("a", "b")):
+    for number, name in enumerate("abcdefgh"[:count]):
         wave = 0.3 * np.sin(2 * np.pi * (300 + 100 * number) * np.arange(16000) / 16000)
         soundfile.write(f"songs/{name}.wav", wave, 16000)
         Path(f"songs/{name}.txt").write_text(f"tone {number}", encoding="utf-8")
