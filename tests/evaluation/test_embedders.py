@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from tests.tolerances import embeddings, layers, scores, sums
 from transformers import ClapModel
 
 from musicldm.audio import resample
@@ -41,12 +42,12 @@ def test_embeddings_are_not_of_unit_norm_or_depend_on_the_batch(clap):
     together = clap.audio(sound)
     assert together.shape == (3, 32)
     assert together.dtype == np.float32
-    assert np.linalg.norm(together, axis=1) == pytest.approx(1, abs=1e-5)
-    assert np.concatenate([clap.audio(sound[:1]), clap.audio(sound[1:])]) == pytest.approx(together, abs=1e-5)
+    assert np.linalg.norm(together, axis=1) == pytest.approx(1, abs=sums(32))
+    assert np.concatenate([clap.audio(sound[:1]), clap.audio(sound[1:])]) == pytest.approx(together, abs=embeddings())
     texts = ["calm piano", "fast techno with drums", "calm piano"]
     words = clap.text(texts)
-    assert np.linalg.norm(words, axis=1) == pytest.approx(1, abs=1e-5)
-    assert words[0] == pytest.approx(words[2], abs=1e-5)
+    assert np.linalg.norm(words, axis=1) == pytest.approx(1, abs=sums(32))
+    assert words[0] == pytest.approx(words[2], abs=embeddings())
     assert clap.text([]).shape == (0, 32)
 
 
@@ -55,7 +56,7 @@ def test_the_cosine_is_not_the_score_of_the_pipeline(clap, tiny_model_dir):
     pipe.set_progress_bar_config(disable=True)
     made = pipe("calm piano", generator=torch.Generator().manual_seed(0))
     sound = np.stack([resample(wave, pipe.sample_rate, clap.identity.sample_rate) for wave in made.audios])
-    assert clap.audio(sound) @ clap.text(["calm piano"])[0] == pytest.approx(made.scores, abs=1e-4)
+    assert clap.audio(sound) @ clap.text(["calm piano"])[0] == pytest.approx(made.scores, abs=scores())
 
 
 def test_a_bare_clap_is_another_than_that_of_the_model(clap, tiny_model_dir, tmp_path):
@@ -63,8 +64,8 @@ def test_a_bare_clap_is_another_than_that_of_the_model(clap, tiny_model_dir, tmp
         shutil.copytree(tiny_model_dir / part, tmp_path / "bare", dirs_exist_ok=True)
     bare = open_embedder(str(tmp_path / "bare"), device="cpu")
     assert bare.identity.weights == clap.identity.weights
-    assert bare.audio(waves(2 * RATE)) == pytest.approx(clap.audio(waves(2 * RATE)), abs=1e-6)
-    assert bare.text(["jazz"]) == pytest.approx(clap.text(["jazz"]), abs=1e-6)
+    assert bare.audio(waves(2 * RATE)) == pytest.approx(clap.audio(waves(2 * RATE)), abs=embeddings())
+    assert bare.text(["jazz"]) == pytest.approx(clap.text(["jazz"]), abs=embeddings())
 
 
 def test_a_collapsed_text_tower_is_taken(tiny_model_dir, tmp_path):
@@ -93,7 +94,7 @@ def test_judges_as_embedder_hear_something_else_than_judges(judges_dir):
     assert features.shape == (3, embedder.identity.width)
     with torch.inference_mode():
         heard = judges.net.heads["genre"](features).softmax(-1)
-    assert embedder.classes(sound) == pytest.approx(heard.numpy(), abs=1e-5)
+    assert embedder.classes(sound) == pytest.approx(heard.numpy(), abs=layers(12, 8 * 9))
 
 
 @pytest.mark.parametrize("name", ["nonsense", "vggish", "/nowhere/at/all"])
@@ -115,6 +116,10 @@ def test_waves_that_cannot_be_heard_are_taken(clap):
         clap.audio(np.zeros(RATE, np.float32))
     with pytest.raises(InvalidInputError, match="not finite"):
         clap.audio(np.full((1, 2 * RATE), np.inf, np.float32))
+
+
+VGGISH, CNN14 = (20, 5 * 6 * 4), (40, 6 * 9)
+"""Layers one after another, and products in the longest sum, of the thin networks."""
 
 
 @pytest.fixture
@@ -157,17 +162,19 @@ def test_vggish_does_not_hear_pieces_one_by_one(thin, tmp_path):
     step = vggish.FRAMES * 160
     for number in range(2):
         alone = embedder.frames(sound[:, number * step : number * step + vggish.PIECE])
-        assert alone[:, 0] == pytest.approx(pieces[:, number], abs=1e-5)
-    assert embedder.audio(sound) == pytest.approx(pieces.mean(axis=1), abs=1e-6)
+        assert alone[:, 0] == pytest.approx(pieces[:, number], abs=layers(*VGGISH, np.abs(pieces).max()))
+    assert embedder.audio(sound) == pytest.approx(pieces.mean(axis=1), abs=layers(*VGGISH, np.abs(pieces).max()))
     with pytest.raises(InvalidInputError, match=f"at least {vggish.PIECE} samples"):
         embedder.audio(sound[:, : vggish.PIECE - 1])
 
 
-def test_vggish_flattens_in_another_order_than_the_port(thin):
+@torch.no_grad()
+def test_vggish_flattens_in_the_order_of_the_port(thin):
     torch.manual_seed(0)
     net, mel = vggish.VggishNet(), torch.randn(2, 96, 64)
     x = net.features(mel[:, None]).transpose(1, 3).transpose(1, 2).contiguous().view(2, -1)
-    assert torch.allclose(net(mel), net.embeddings(x))
+    allowed = layers(*VGGISH, float(net(mel).abs().max()))
+    torch.testing.assert_close(net(mel), net.embeddings(x), rtol=0, atol=allowed)
 
 
 def test_vggish_filters_do_not_add_to_one_between_their_centres():
@@ -218,10 +225,11 @@ def test_cnn14_is_heard_at_the_wrong_rate_or_in_improper_shares(thin, tmp_path, 
     sound = waves(rate)
     classes = embedder.classes(sound)
     assert classes.shape == (3, 527)
-    assert classes.sum(axis=1) == pytest.approx(1, abs=1e-4)
+    assert classes.sum(axis=1) == pytest.approx(1, abs=sums(2 * 527))
     assert embedder.audio(sound).shape == (3, 6)
-    assert embedder.audio(sound[1:]) == pytest.approx(embedder.audio(sound)[1:], abs=1e-5)
-    assert embedder.classes(sound[::-1].copy()) == pytest.approx(classes[::-1], abs=1e-6)
+    heard = embedder.audio(sound)
+    assert embedder.audio(sound[1:]) == pytest.approx(heard[1:], abs=layers(*CNN14, np.abs(heard).max()))
+    assert embedder.classes(sound[::-1].copy()) == pytest.approx(classes[::-1], abs=layers(*CNN14, classes.max()))
 
 
 def test_cnn14_normalises_frames_and_not_mel_bins(thin):
@@ -229,13 +237,15 @@ def test_cnn14_normalises_frames_and_not_mel_bins(thin):
     net, mel, mean = panns.Cnn14().eval(), torch.randn(2, 40, 64), torch.randn(64)
     expected = net(mel)[1]
     net.bn0.running_mean = mean
-    assert torch.allclose(net(mel + mean)[1], expected, atol=1e-5)
+    torch.testing.assert_close(net(mel + mean)[1], expected, rtol=0, atol=layers(*CNN14, float(expected.abs().max())))
 
 
 def test_weights_of_another_network_are_taken(thin, tmp_path):
     weights = vggish.VggishNet().state_dict()
     save_file({**weights, "embeddings.4.bias": torch.zeros(3)}, tmp_path / "odd.safetensors")
-    with pytest.raises(CheckpointError, match=r"other weights than those of a VggishNet: embeddings\.4\.bias is \(3,\), not \(128,\)"):
+    with pytest.raises(
+        CheckpointError, match=r"other weights than those of a VggishNet: embeddings\.4\.bias is \(3,\), not \(128,\)"
+    ):
         open_embedder(f"vggish:{tmp_path / 'odd.safetensors'}", device="cpu")
     torch.save({"other": torch.zeros(2)}, tmp_path / "other.pth")
     with pytest.raises(CheckpointError, match=r"it lacks embeddings\.0\.bias, .* and 15 more"):

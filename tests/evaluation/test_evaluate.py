@@ -11,6 +11,7 @@ import pytest
 import soundfile
 from scipy.stats import variation
 from tests.tiny_model import build_tiny_model
+from tests.tolerances import embeddings
 
 from musicldm.data.beats import Beats, BeatTracker
 from musicldm.data.engines import Engine
@@ -94,10 +95,11 @@ def test_figures_are_not_those_of_the_metrics(report, folders, tiny_model_dir):
     mine, theirs, texts = heard(folders / "gen", 6), heard(folders / "real", 8), clap.text(PROMPTS)
     expected = frechet_distance(Gaussian.of(mine), Gaussian.of(theirs))
     assert value(report, "Fréchet distance (FAD)", "CLAP") == pytest.approx(expected, rel=1e-3, abs=1e-5)
-    assert value(report, "CLAP score") == pytest.approx(float((mine * texts).sum(axis=1).mean()), abs=1e-4)
-    assert [one.clap_score for one in report.clips] == pytest.approx((mine * texts).sum(axis=1), abs=1e-4)
+    assert value(report, "CLAP score") == pytest.approx(float((mine * texts).sum(axis=1).mean()), abs=2 * embeddings())
+    assert [one.clap_score for one in report.clips] == pytest.approx((mine * texts).sum(axis=1), abs=2 * embeddings())
     ahead = mine @ texts.T - (mine * texts).sum(axis=1, keepdims=True)
-    best, worst = (ahead > 1e-4).sum(axis=1) + 1, (ahead >= -1e-4).sum(axis=1)  # near ties fall as the processor rounds
+    near = 2 * 2 * embeddings()  # ties fall as the processor rounds
+    best, worst = (ahead > near).sum(axis=1) + 1, (ahead >= -near).sum(axis=1)
     assert np.median(best) <= value(report, "median rank") <= np.median(worst)
     assert np.median(worst) - np.median(best) <= 1
 

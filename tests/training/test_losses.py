@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL
+from tests.tolerances import layers, sums
 from transformers import SpeechT5HifiGan
 
 from musicldm.audio import log_mel
@@ -73,10 +74,11 @@ def test_a_new_vae_works_on_log_mels_of_ordinary_level() -> None:
     mel = torch.randn(1, 1, 32, 16) * 2.2 - 3.5
     inside = (mel - recipe.mel_mean) / recipe.mel_deviation
     first = folded.encoder.conv_in(mel)[..., 1:-1, 1:-1]
-    assert torch.allclose(first, plain.encoder.conv_in(inside)[..., 1:-1, 1:-1], atol=1e-5)
+    allowed = layers(3, 8 * 9, size=float(mel.abs().max()))
+    torch.testing.assert_close(first, plain.encoder.conv_in(inside)[..., 1:-1, 1:-1], rtol=0, atol=allowed)
     hidden = torch.randn(1, 8, 6, 6)
     expected = plain.decoder.conv_out(hidden) * recipe.mel_deviation + recipe.mel_mean
-    assert torch.allclose(folded.decoder.conv_out(hidden), expected, atol=1e-5)
+    torch.testing.assert_close(folded.decoder.conv_out(hidden), expected, rtol=0, atol=allowed)
 
 
 def test_the_exported_vae_gives_latents_of_unit_deviation(tones: ClipStore, tmp_path) -> None:
@@ -107,7 +109,8 @@ def test_the_exported_vocoder_equals_the_trained_one(tones: ClipStore, tmp_path)
     assert not any("parametrizations" in name for name, _ in stored.named_parameters())
     mel = torch.from_numpy(np.asarray(tones.mels[:1], np.float32))
     with torch.no_grad():
-        assert torch.allclose(stored(mel), task.modules["generator"](mel), atol=1e-5)
+        wave = task.modules["generator"](mel)
+        torch.testing.assert_close(stored(mel), wave, rtol=0, atol=layers(60, 16 * 11, float(wave.abs().max())))
 
 
 def test_the_spectral_loss_is_that_worked_by_hand_and_hears_a_hum_that_mels_blur() -> None:
@@ -289,7 +292,9 @@ def test_a_perfect_denoiser_has_no_loss(ldm: LdmTask) -> None:
 
     class Perfect(torch.nn.Module):
         def forward(self, noisy, steps, encoder_hidden_states, class_labels):
-            assert torch.allclose(noisy, alpha.sqrt() * latent + (1 - alpha).sqrt() * noise, atol=1e-5)
+            expected = alpha.sqrt() * latent + (1 - alpha).sqrt() * noise
+            # The schedule is a product of a thousand factors in float32.
+            torch.testing.assert_close(noisy, expected, rtol=0, atol=sums(1000, 0.1) + layers(4, 2, size=8))
             return type("Out", (), {"sample": velocity})
 
     ldm.unet = Perfect()

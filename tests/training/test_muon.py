@@ -1,5 +1,6 @@
 import pytest
 import torch
+from tests.tolerances import BFLOAT16, layers, roundings
 from torch import nn
 
 from musicldm.training.muon import Muon, orthogonal
@@ -14,7 +15,7 @@ def test_the_update_is_nearly_the_polar_factor(shape: tuple[int, int]) -> None:
         values = torch.linalg.svdvals(found)
         assert 0.6 < values.min() < values.max() < 1.25
         kept = u.T @ found @ v.T
-        assert torch.allclose(kept, torch.diag(kept.diagonal()), atol=1e-5)
+        assert torch.allclose(kept, torch.diag(kept.diagonal()), rtol=0, atol=layers(5 * 5, 40))
 
 
 def test_it_steps_as_pytorchs_own_on_matrices() -> None:
@@ -30,7 +31,8 @@ def test_it_steps_as_pytorchs_own_on_matrices() -> None:
         one.step()
         other.step()
     moved = (theirs - start).norm()
-    assert (ours - theirs).norm() < 0.02 * moved  # theirs iterates in bfloat16
+    # Theirs iterates in bfloat16, five times five products and sums.
+    assert (ours - theirs).norm() < roundings(5 * 5, 1.0, BFLOAT16) * moved
 
 
 def test_a_kernel_is_a_matrix_of_its_outputs() -> None:
@@ -53,4 +55,4 @@ def test_weights_of_one_shape_step_as_each_would_alone() -> None:
     Muon(together, lr=0.1, weight_decay=0.1).step()
     assert torch.equal(together[3], torch.ones(6, 4))
     for one, other in zip(together[4:], alone[4:], strict=True):
-        assert torch.allclose(one, other, atol=1e-6)
+        torch.testing.assert_close(one, other, rtol=0, atol=layers(5 * 5, 24))
