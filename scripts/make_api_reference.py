@@ -20,7 +20,7 @@ PUBLIC: Mapping[str, str] = {
     "checkpoints.integrity": "read_sums verify write_sums",
     "sampling.schedulers": "SCHEDULERS SchedulerChoice make_scheduler short_name",
     "audio": "MelSpec log_mel read resample loudness normalise write read_settings",
-    "corpus.build": "build_corpus",
+    "corpus.build": "build_corpus Built",
     "corpus.soundfonts": "find_soundfonts",
     "corpus.truth": "Truth Part",
     "corpus.arrangement": "compose",

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from musicldm import files
-from musicldm.errors import DataError, InvalidInputError
+from musicldm.errors import CheckpointError, DataError, InvalidInputError
 
 
 def test_a_replaced_file_is_the_old_one_until_the_new_one_is_whole(tmp_path: Path) -> None:
@@ -152,6 +152,49 @@ def test_a_refusal_of_the_machine_is_known_behind_other_errors(number: int) -> N
     assert files.is_refusal(MemoryError())
     assert not files.is_refusal(FileNotFoundError(errno.ENOENT, "no such file"))
     assert not files.is_refusal(ValueError())
+
+
+def test_what_the_system_refuses_gets_the_name_of_its_file_where_it_has_none(tmp_path: Path) -> None:
+    def refuse(*name: str) -> None:
+        with files.named(tmp_path / "a.bin"):
+            raise OSError(errno.ENOSPC, "full", *name)
+
+    for names, expected in (((), str(tmp_path / "a.bin")), (("b.bin",), "b.bin")):
+        with pytest.raises(OSError, match="full") as caught:
+            refuse(*names)
+        assert caught.value.filename == expected
+    with pytest.raises(OSError, match="full") as caught, files.whole(tmp_path / "c.bin"):
+        raise OSError(errno.ENOSPC, "full")
+    assert caught.value.filename == str(tmp_path / "c.bin")
+    with pytest.raises(OSError, match="of ours") as caught, files.named("a"):
+        raise CheckpointError("of ours")
+    assert caught.value.filename is None
+
+
+def test_only_what_processes_left_unfinished_is_cleared(tmp_path: Path) -> None:
+    left = [files.part_of(tmp_path / name) for name in ("a.npy", "b", "c.jsonl")]
+    theirs = [
+        tmp_path / name for name in ("music.part", ".mine.part.wav", ".0123456789ab.wav", "0123456789ab.part.wav")
+    ]
+    for path in (*left, *theirs):
+        path.touch()
+    files.clear_parts(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted(theirs)
+    files.clear_parts(tmp_path / "gone")
+
+
+def test_a_lock_with_content_is_somebodys(tmp_path: Path) -> None:
+    (tmp_path / files.LOCK).write_text("mine", encoding="utf-8")
+    with pytest.raises(DataError, match=r"holds \.lock and is not a corpus"):
+        files.claim_folder(tmp_path, "a corpus")
+
+
+def test_a_file_that_can_be_read_to_its_end_is_readable(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(bytes(3 << 20))
+    files.check_readable(tmp_path / "a")
+    with pytest.raises(FileNotFoundError) as caught:
+        files.check_readable(tmp_path / "b")
+    assert caught.value.filename == str(tmp_path / "b")
 
 
 def test_only_listed_files_are_removed(tmp_path: Path) -> None:

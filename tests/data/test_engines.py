@@ -16,7 +16,7 @@ import pytest
 
 from musicldm.data.engines import Engine
 from musicldm.data.prepare import prepare
-from musicldm.errors import InvalidInputError
+from musicldm.errors import InvalidInputError, MissingDependencyError
 
 from .conftest import HERE, SETTINGS, contents, tones
 
@@ -142,6 +142,15 @@ def test_two_processes_give_each_items_own_result() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the worker in /proc")
+def lacking(extra: str) -> None:
+    raise MissingDependencyError("av", extra)
+
+
+def test_what_a_worker_lacks_is_told_and_not_taken_for_its_end() -> None:
+    with pytest.raises(MissingDependencyError, match=r'av is not installed: pip install "musicldm\[aac\]"'):
+        list(Engine(workers=2)(lacking, ["aac", "aac"]))
+
+
 @pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra ray")
 def test_ray_gives_each_items_own_result(tmp_path: Path) -> None:
     """In a process of its own, as Ray's threads and warnings outlive it."""
