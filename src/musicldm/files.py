@@ -18,7 +18,7 @@ from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
-from musicldm.errors import DataError, InvalidInputError
+from musicldm.errors import DataError, InvalidInputError, MusicLDMError
 
 MARK = ".musicldm"
 """File by which a folder is ours: JSON with `kind`, the command's word for what the folder holds."""
@@ -69,7 +69,23 @@ def clear_parts(folder: Path) -> None:
     """Removes what killed processes left unfinished in a folder of our own that is locked."""
     for path in folder.iterdir() if folder.is_dir() else ():
         if _PART_NAME.fullmatch(path.name):
-            path.unlink(missing_ok=True)
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+@contextmanager
+def refusals_as_such(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Raises an OSError where a library has its own kind of error for what the system refuses."""
+    try:
+        with named(path):
+            yield
+    except (OSError, MusicLDMError):
+        raise
+    except Exception as error:
+        text = str(error)
+        number = next((n for n in _REFUSALS if f"(os error {n})" in text or os.strerror(n) in text), None)
+        if number is None:
+            raise
+        raise OSError(number, os.strerror(number), os.fspath(path)) from error
 
 
 @contextmanager
@@ -80,7 +96,7 @@ def whole(path: Path) -> Iterator[Path]:
     """
     part = part_of(path)
     try:
-        with named(path):
+        with refusals_as_such(path):
             yield part
             flush_file(part)
             part.replace(path)
@@ -107,8 +123,9 @@ def write_new(folder: Path, stem: str, ending: str, content: bytes) -> Path:
     """
     part = part_of(folder / f"x.{ending}")
     try:
-        part.write_bytes(content)
-        flush_file(part)
+        with named(folder / f"{stem}.{ending}"):
+            part.write_bytes(content)
+            flush_file(part)
         for number in count(1):
             path = folder / f"{stem if number == 1 else f'{stem}-{number}'}.{ending}"
             try:
@@ -278,7 +295,8 @@ def scratch(beside: Path) -> Iterator[Path]:
     folder = part_of(beside.with_suffix(""))
     folder.mkdir(parents=True)
     try:
-        yield folder
+        with refusals_as_such(beside):
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

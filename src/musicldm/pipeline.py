@@ -26,6 +26,7 @@ from transformers import (
     SpeechT5HifiGan,
 )
 
+from musicldm import files
 from musicldm.checkpoints import integrity, loading, lora, parts, resolve
 from musicldm.checkpoints.defaults import FILE_NAME, GenerationDefaults
 from musicldm.checkpoints.devices import choose_device, dtypes_of_parts, fast_dtype
@@ -186,23 +187,32 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionL
         return folder
 
     def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
-        """Saves all parts and the generation settings, so that they travel with the model.
+        """Saves all parts, the generation settings and SHA256SUMS, so that they travel with the model.
+
+        Every file is whole or not there. A model that is in the folder already is replaced, and what else is beside
+        it stays.
 
         Args:
-            save_directory: a folder; it is made where it does not exist.
+            save_directory: a folder that is new, empty (but for hidden files, a README and a licence), or holds a
+                MusicLDM.
             kwargs: those of `DiffusionPipeline.save_pretrained`.
 
         Raises:
+            DataError: `save_directory` holds other things than a model.
             InvalidInputError: `save_directory` is a file.
         """
         folder = Path(save_directory)
-        if folder.exists() and not folder.is_dir():
-            raise InvalidInputError(f"save_directory {str(folder)!r} is a file: a folder is expected")
+        resolve.check_place(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        replace(self.generation_defaults, scheduler=short_name(self.scheduler)).save(folder)
-        super().save_pretrained(str(folder), **kwargs)
-        if (folder / integrity.FILE_NAME).exists():
-            integrity.write_sums(folder)
+        if kwargs.get("push_to_hub"):
+            kwargs.setdefault("repo_id", folder.resolve().name)
+        listed_all = (folder / integrity.FILE_NAME).exists()
+        with files.scratch(folder / "model") as made:
+            replace(self.generation_defaults, scheduler=short_name(self.scheduler)).save(made)
+            super().save_pretrained(str(made), **kwargs)
+            saved = files.move_into(made, folder)
+        parts.remove_replaced_weights(folder, saved)
+        integrity.write_sums(folder, None if listed_all else {name.partition("/")[0] for name in saved})
 
     def load_lora(self, path: str | os.PathLike[str], scale: float = 1.0, adapter_name: str | None = None) -> None:
         """Adds a LoRA to the UNet.

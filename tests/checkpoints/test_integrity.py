@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from musicldm import CheckpointError
-from musicldm.checkpoints.integrity import FILE_NAME, read_sums, sha256, verify, write_sums
+from musicldm.checkpoints.integrity import FILE_NAME, read_sums, verify, write_sums
+from musicldm.files import sha256
 
 ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 """SHA-256 of "abc" (FIPS 180-2, B.1)."""

@@ -12,6 +12,7 @@ import pytest
 
 from musicldm.checkpoints.resolve import DEFAULT_FOLDER
 from musicldm.cli.doctor import EXTRAS
+from musicldm.cli.ending import at_next_chance
 from musicldm.corpus import build, soundfonts
 from musicldm.data.mixup import MixupOptions
 from musicldm.errors import MissingDependencyError
@@ -78,6 +79,7 @@ def test_train_passes_on_other_options(command, monkeypatch: pytest.MonkeyPatch)
         "part": "vae", "data": Path("d"), "out": Path("o"), "recipe": "default", "changes": {}, "minutes": 2.5,
         "steps": None, "resume": True, "init": DEFAULT_FOLDER, "model": None, "device": "auto", "mixed_precision": "no",
         "seed": 0, "accumulate": 1, "checkpointing": False, "compile": False, "patience": None, "tracker": None,
+        "ending": at_next_chance,
     }  # fmt: skip
     assert seen == defaults
     Path("m").mkdir()

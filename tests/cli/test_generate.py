@@ -182,11 +182,11 @@ def test_a_warning_of_the_pipeline_is_lost_or_longer_than_a_line(command, tiny_m
     )
 
 
-def test_a_full_disk_leaves_an_empty_file(command, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_no_file(command, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device", "a.wav")
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("musicldm.audio.write", full)
+    monkeypatch.setattr("musicldm.files.flush_file", full)
     outcome = command("generate", "jazz", "--model", tiny_model_dir, "-o", "a.wav")
     assert (outcome.code, outcome.err) == (1, "musicldm: a.wav: No space left on device\n")
     assert not list(Path().iterdir())

@@ -179,19 +179,23 @@ def test_words_that_mean_nothing_are_refused_with_the_choices(tone_corpus: Path,
         train("vae", data=tone_corpus, out=tmp_path / "x", recipe="huge", steps=1)
     with pytest.raises(InvalidInputError, match="training of ldm needs --model"):
         train("ldm", data=tone_corpus, out=tmp_path / "x", steps=1)
+    (tmp_path / "init").mkdir()
     with pytest.raises(CheckpointError, match="has no vae/"):
-        train("vae", data=tone_corpus, out=tmp_path / "x", steps=1, init=tmp_path)
+        train("vae", data=tone_corpus, out=tmp_path / "x", steps=1, init=tmp_path / "init")
 
 
 def test_data_that_cannot_be_used_are_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=f"is not prepared: musicldm prepare {tmp_path} --out "):
-        train("vae", data=tmp_path, out=tmp_path / "x", steps=1)
-    (tmp_path / "manifest.json").write_text("[]")
+    data = tmp_path / "data"
+    data.mkdir()
+    with pytest.raises(DataError, match=f"is not prepared: musicldm prepare {data} --out "):
+        train("vae", data=data, out=tmp_path / "x", steps=1)
+    (data / "manifest.json").write_text("[]")
     with pytest.raises(DataError, match="is no manifest"):
-        train("vae", data=tmp_path, out=tmp_path / "x", steps=1)
-    (tmp_path / "manifest.json").write_text('{"format": 0}')
+        train("vae", data=data, out=tmp_path / "x", steps=1)
+    (data / "manifest.json").write_text('{"format": 0}')
     with pytest.raises(DataError, match="format 0, this version reads 1: run musicldm prepare again"):
-        train("vae", data=tmp_path, out=tmp_path / "x", steps=1)
+        train("vae", data=data, out=tmp_path / "x", steps=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
 def test_some_clips_are_always_held_out() -> None:

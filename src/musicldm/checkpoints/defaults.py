@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from musicldm.errors import CheckpointError, InvalidInputError, unknown_choice
+from musicldm.files import write_whole
 
 FILE_NAME = "generation_config.json"
 _PUBLISHED_PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -115,7 +116,7 @@ class GenerationDefaults:
         said = ("num_inference_steps", "guidance_scale")
         without = asdict(GenerationDefaults())
         values = {key: value for key, value in asdict(self).items() if key in said or value != without[key]}
-        (Path(folder) / FILE_NAME).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8", newline="\n")
+        write_whole(Path(folder) / FILE_NAME, json.dumps(values, indent=2) + "\n")
 
 
 def check_interval(value: object) -> tuple[float, float]:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PureWindowsPath
 
 from musicldm.errors import CheckpointError
+from musicldm.files import sha256, write_whole
 
 FILE_NAME = "SHA256SUMS"
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
-
-
-def sha256(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of a file as 64 hexadecimal digits."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_sums(folder: str | os.PathLike[str]) -> dict[str, str]:
@@ -42,13 +37,18 @@ def read_sums(folder: str | os.PathLike[str]) -> dict[str, str]:
     return sums
 
 
-def write_sums(folder: str | os.PathLike[str]) -> None:
-    """Hashes every file under a folder, but for hidden ones and the list itself, and writes the list."""
+def write_sums(folder: str | os.PathLike[str], only: Collection[str] | None = None) -> None:
+    """Hashes every file under a folder, but for hidden ones and the list itself, and writes the list.
+
+    Args:
+        folder: the model folder.
+        only: names in it (of files, and of folders with all that is in them) that are listed; all where None.
+    """
     folder = Path(folder)
-    names = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    kept = [name.as_posix() for name in names if name.name != FILE_NAME and not name.as_posix().startswith(".")]
-    lines = [f"{sha256(folder / name)}  {name}\n" for name in kept]
-    (folder / FILE_NAME).write_text("".join(lines), encoding="utf-8", newline="\n")
+    found = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    names = [name.as_posix() for name in found if only is None or name.parts[0] in only]
+    kept = [name for name in names if name.rpartition("/")[2] != FILE_NAME and not name.startswith(".")]
+    write_whole(folder / FILE_NAME, "".join(f"{sha256(folder / name)}  {name}\n" for name in kept))
 
 
 def verify(folder: str | os.PathLike[str], *, partial: bool = False) -> None:

@@ -26,6 +26,8 @@ _AUDIO_TOWER = re.compile(r"(audio_model|audio_projection)\.|logit_scale_[at]$")
 _FACTORS = ((".weight_g", ".weight_v"), (".parametrizations.weight.original0", ".parametrizations.weight.original1"))
 """Names of norm and direction of a weight under weight normalisation (arXiv 1602.07868), old and new."""
 _PLACED_BY_LIBRARY = ("device_map", "quantization_config")
+_WEIGHTS = re.compile(r"(diffusion_pytorch_model|pytorch_model|model)(-\d+-of-\d+)?\.(safetensors|bin)(\.index\.json)?")
+"""As the two libraries name files of weights without a variant."""
 _SHOWN = 3
 _Mismatch = tuple[str, Sequence[int], Sequence[int]]
 
@@ -199,6 +201,19 @@ def read_tensors(path: Path) -> dict[str, Any]:
             reason = str(error).partition("\n")[0].partition(". ")[0]
             raise CheckpointError(f"{path} holds no weights: {reason}") from error
     return stored if isinstance(stored, dict) else {}
+
+
+def remove_replaced_weights(folder: Path, saved: Collection[str]) -> None:
+    """Removes the weights that a model had in other files before it was saved anew, which would be read instead.
+
+    Args:
+        folder: of the model.
+        saved: the files that were written, as names below it with slashes.
+    """
+    for part in {name.partition("/")[0] for name in saved if _WEIGHTS.fullmatch(name.rpartition("/")[2])}:
+        for path in (folder / part).iterdir():
+            if _WEIGHTS.fullmatch(path.name) and path.relative_to(folder).as_posix() not in saved:
+                path.unlink()
 
 
 def _join_weight_norm(model: nn.Module, missing: set[str], folder: Path) -> tuple[set[str], set[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from musicldm.checkpoints import integrity
-from musicldm.errors import CheckpointError
+from musicldm.errors import CheckpointError, DataError, InvalidInputError
 
 DEFAULT = "default"
 DEFAULT_FOLDER = Path(__file__).resolve().parent.parent / "default_model"
@@ -30,6 +31,7 @@ COMPONENTS = {
 
 OPTIONAL = ("feature_extractor",)
 WEIGHTED = ("vae", "text_encoder", "unet", "vocoder")
+_BESIDE_A_MODEL = re.compile(r"\.(?!musicldm$)|README\.md$|LICEN[CS]E", re.IGNORECASE)
 _WEIGHT_SUFFIXES = (".safetensors", ".bin")
 
 
@@ -104,6 +106,31 @@ def read_index(folder: Path) -> dict[str, Any]:
     if not isinstance(index, dict):
         raise CheckpointError(f"{path}: a JSON object is expected, not {type(index).__name__}")
     return index
+
+
+def check_place(folder: Path) -> None:
+    """Nothing if a model may be saved into a folder: one that is new, empty, or holds a MusicLDM already.
+
+    Hidden files, a card and a licence may be there too, as in a fresh clone of a repository.
+
+    Raises:
+        InvalidInputError: it is a file.
+        DataError: it holds other things than a model.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InvalidInputError(f"{str(folder)!r} is a file: a folder is expected")
+    if not folder.is_dir() or _is_ours(folder):
+        return
+    foreign = sorted(path.name for path in folder.iterdir() if not _BESIDE_A_MODEL.match(path.name))
+    if foreign:
+        raise DataError(f"{folder} holds {foreign[0]} and is not a MusicLDM: choose another folder")
+
+
+def _is_ours(folder: Path) -> bool:
+    try:
+        return bool(read_index(folder).get("_class_name") == PIPELINE_CLASS)
+    except CheckpointError:
+        return False
 
 
 def _read_json(path: Path) -> Any:

@@ -79,8 +79,8 @@ def _track(file: Path, tracker: BeatTracker, wanted: Wanted) -> tuple[Beats, lis
 
 def _write(file: Path, wave: Wave, sample_rate: int, found: Beats, wanted: Wanted) -> list[Path]:
     from musicldm.audio import encode
-    from musicldm.cli.files import write_new
     from musicldm.data import beat_files
+    from musicldm.files import write_new
 
     folder, stem, written = wanted.out or file.parent, file.stem, []
     if wanted.text:

@@ -102,14 +102,19 @@ def _write(report: Report, out: Path, training: Path | None) -> list[Path]:
     """report.json and report.html in a folder, both with the first number that neither has yet."""
     from itertools import count
 
-    from musicldm.cli.files import write_new
     from musicldm.evaluation.page import page
+    from musicldm.files import write_new
 
     out.mkdir(parents=True, exist_ok=True)
     stems = ("report" if number == 1 else f"report-{number}" for number in count(1))
     stem = next(one for one in stems if not any((out / f"{one}.{ending}").exists() for ending in ("json", "html")))
     html = page(report, training).encode()
-    return [write_new(out, stem, "json", report.to_json().encode()), write_new(out, stem, "html", html)]
+    written = [write_new(out, stem, "json", report.to_json().encode())]
+    try:
+        return [*written, write_new(out, stem, "html", html)]
+    except BaseException:
+        written[0].unlink()
+        raise
 
 
 def _show(report: Report) -> None:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import unicodedata
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
-from itertools import count
 from pathlib import Path
 
 from musicldm.audio import ENCODINGS
 from musicldm.errors import InvalidInputError, unknown_choice
+from musicldm.files import write_new
 
 _SLUG_LENGTH = 48
 _SPECIAL = '<>:"|?*'
@@ -66,55 +63,10 @@ class Target:
         folder.mkdir(parents=True, exist_ok=True)
         return cls(folder, stem, audio_format or fallback)
 
-    def claim(self, prompt: str) -> Path:
-        """Makes an empty file of a name that was free: the plain one, or with -2, -3, … added."""
+    def write(self, prompt: str, content: bytes) -> Path:
+        """Content into a file of a name that was free: the plain one, or with -2, -3, … added."""
         stem = self.stem or f"{date.today().isoformat()}-{slug(prompt)}"
-        return claim_file(self.folder, stem, self.audio_format)
-
-    @contextmanager
-    def claimed(self, prompt: str) -> Iterator[Path]:
-        """`claim`, given back where the file is not written after all."""
-        path = self.claim(prompt)
-        try:
-            yield path
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-
-
-def claim_file(folder: Path, stem: str, ending: str) -> Path:
-    """Makes an empty file `folder/stem.ending`, or with -2, -3, … after the stem where that is taken."""
-    for name in _numbered(stem):
-        path = folder / f"{name}.{ending}"
-        try:
-            path.open("xb").close()
-        except FileExistsError:
-            continue
-        return path
-    raise AssertionError("the numbers do not end")
-
-
-def write_new(folder: Path, stem: str, ending: str, content: bytes) -> Path:
-    """Content into a file of a free name, see `claim_file`, whole or not at all."""
-    path = claim_file(folder, stem, ending)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
-        raise
-    return path
-
-
-def _numbered(stem: str) -> Iterator[str]:
-    yield stem
-    for number in count(2):
-        yield f"{stem}-{number}"
+        return write_new(self.folder, stem, self.audio_format, content)
 
 
 def check_name(name: str) -> None:

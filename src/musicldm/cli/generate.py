@@ -197,7 +197,7 @@ def make_music(
         known_hash: hash of the model that made the file which is repeated; another one is a warning.
         limit: how near music may come to the training set.
     """
-    from musicldm.audio import normalise, write
+    from musicldm.audio import encode, normalise
     from musicldm.cli.rerolls import Checker, remake
     from musicldm.cli.settings import describe_run, in_batches, model_hash
 
@@ -223,8 +223,8 @@ def make_music(
                 settings |= {"rank": rank, "score": take.score}
                 if take.novelty is not None:
                     settings["novelty"] = take.novelty
-                with target.claimed(take.row.prompt) as path:
-                    write(path, wave, rate, settings=settings, title=take.row.prompt)
+                content = encode(wave, rate, target.audio_format, settings=settings, title=take.row.prompt)
+                path = target.write(take.row.prompt, content)
                 made.append({"file": str(path), "seconds": len(wave) / rate, **settings})
     return made
 

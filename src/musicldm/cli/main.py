@@ -1,6 +1,6 @@
 """The command's entry: its subcommands, and what becomes of an error.
 
-Exit codes: 0 done; 1 the machine refused (disk, memory, permission); 2 a mistake of the user; 130 Ctrl-C.
+Exit codes: 0 done; 1 the machine refused (disk, memory, permission); 2 a mistake of the user; 130 Ctrl-C; 143 SIGTERM.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from musicldm import __version__
 from musicldm.cli.beats import beats
 from musicldm.cli.corpus import corpus
 from musicldm.cli.doctor import doctor
+from musicldm.cli.ending import CODE, Ended, orderly
 from musicldm.cli.evaluate import evaluate
 from musicldm.cli.generate import generate
 from musicldm.cli.info import info
@@ -27,6 +28,7 @@ from musicldm.cli.output import escape_what_does_not_fit, reader_is_gone
 from musicldm.cli.prepare import prepare
 from musicldm.cli.train import train
 from musicldm.errors import MusicLDMError
+from musicldm.files import is_refusal
 
 app = typer.Typer(
     name="musicldm",
@@ -62,13 +64,16 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
     escape_what_does_not_fit()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        sys.exit(_call(arguments or ["--help"]))
+        with orderly():
+            sys.exit(_call(arguments or ["--help"]))
+    except Ended:
+        _fail("ended by SIGTERM", CODE)
     except (KeyboardInterrupt, typer.Abort):
         _fail("interrupted", 130)
     except TyperException as error:
         _fail(f"{error.format_message()} (see musicldm --help)", 2)
     except MusicLDMError as error:
-        _fail(str(error), 2)
+        _fail(str(error), 1 if is_refusal(error) else 2)
     except OSError as error:
         if reader_is_gone(error):
             # Python would complain once more when it flushes at exit.

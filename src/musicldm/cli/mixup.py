@@ -33,10 +33,10 @@ def preview(
 ) -> None:
     """Write sources and mixtures to hear, and pictures of their beats; nothing is overwritten."""
     from musicldm.audio import encode
-    from musicldm.cli.files import write_new
     from musicldm.cli.train import improvements
     from musicldm.data.clips import ClipStore
     from musicldm.data.mixup import MixupOptions
+    from musicldm.files import write_new
     from musicldm.training.preview import examples, picture
 
     if count < 1:

@@ -48,12 +48,13 @@ def make_index(
 ) -> None:
     """Hear every training clip once, so that music can be compared with them."""
     from musicldm.evaluation.embedders import open_embedder
-    from musicldm.evaluation.novelty.build import BuildOptions, build_index
+    from musicldm.evaluation.novelty.build import BuildOptions, build_index, check_place
     from musicldm.evaluation.novelty.features import Cutting
 
     silence_libraries()
     how: Any = {"beats": beats, "compact": compact, "calibrated": calibrated, "seed": seed}
     options = BuildOptions(Cutting(segment=segment, hop=hop), **how)
+    check_place(out)
     # A folder is remembered as it can be found from anywhere.
     name = str(Path(embedder).resolve()) if Path(embedder).is_dir() else embedder
     with progress_bar("Listening") as advance:
@@ -118,8 +119,8 @@ def check_files(
 
 def _check(index: NoveltyIndex, embedder: Embedder, file: Path, count: int, plot: Path | None) -> Report:
     from musicldm.audio import read
-    from musicldm.cli.files import write_new
     from musicldm.evaluation.novelty.check import check
+    from musicldm.files import write_new
 
     wave, sample_rate = read(file)
     try:

@@ -18,6 +18,7 @@ from musicldm import __version__
 from musicldm.audio import check_loudness, read_settings
 from musicldm.checkpoints.defaults import check_interval
 from musicldm.errors import DataError, InvalidInputError, unknown_choice
+from musicldm.files import sha256
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 ENGINES = ("torch", "openvino")
@@ -249,13 +250,13 @@ def model_hash(folder: Path, lora: str | None = None) -> str:
     from musicldm.checkpoints.lora import lora_file
 
     if lora is not None:
-        return f"{model_hash(folder)}+lora:{integrity.sha256(lora_file(Path(lora)))}"
+        return f"{model_hash(folder)}+lora:{sha256(lora_file(Path(lora)))}"
     listed = folder / integrity.FILE_NAME
     if listed.is_file():
-        return f"sha256:{integrity.sha256(listed)}"
+        return f"sha256:{sha256(listed)}"
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     kept = [name for name in names if not name.startswith(".")]
-    text = "".join(f"{integrity.sha256(folder / name)}  {name}\n" for name in kept)
+    text = "".join(f"{sha256(folder / name)}  {name}\n" for name in kept)
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 

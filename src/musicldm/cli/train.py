@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from musicldm.cli.display import silence_libraries
+from musicldm.cli.ending import at_next_chance
 from musicldm.errors import InvalidInputError, unknown_choice
 
 _LDM = "LDM"
@@ -143,6 +144,7 @@ def train(
         compile=compile_parts,
         patience=patience,
         tracker=tracker,
+        ending=at_next_chance,
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import platform
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from typing import Any
 import torch
 
 from musicldm.checkpoints.caches import cache_folder
+from musicldm.files import write_whole
 from musicldm.sampling.feature_cache import evaluate_all, evaluate_outermost
 
 ROWS = 16
@@ -136,9 +136,7 @@ class RememberedRows:
     def _write(self, known: dict[str, Any]) -> None:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            fresh = self.path.with_suffix(f".{os.getpid()}")
-            fresh.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8", newline="\n")
-            fresh.replace(self.path)
+            write_whole(self.path, json.dumps(known, indent=1) + "\n")
         except OSError:
             return  # a home that cannot be written to: it is found anew the next time
 

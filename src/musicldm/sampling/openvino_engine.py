@@ -10,7 +10,6 @@ import functools
 import hashlib
 import json
 import sys
-import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
@@ -24,6 +23,7 @@ from torch.jit import TracerWarning  # type: ignore[attr-defined]
 from musicldm.checkpoints.caches import cache_folder
 from musicldm.checkpoints.devices import fast_dtype
 from musicldm.errors import InvalidInputError, MissingDependencyError, unknown_choice
+from musicldm.files import move_into, scratch
 from musicldm.sampling import quantization
 from musicldm.sampling.feature_cache import evaluate_all, evaluate_outermost
 
@@ -284,11 +284,9 @@ class _Store:
     def _save(self, model: Any, place: Path) -> None:
         """Writes beside the place and renames, so that what is there is whole."""
         place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=place.parent) as folder:
-            made = Path(folder) / place.name
-            self.runtime.save_model(model, made, compress_to_fp16=False)
-            made.with_suffix(".bin").replace(place.with_suffix(".bin"))
-            made.replace(place)
+        with scratch(place) as folder:
+            self.runtime.save_model(model, folder / place.name, compress_to_fp16=False)
+            move_into(folder, place.parent)
 
 
 class _Network:

@@ -12,10 +12,11 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import AutoTokenizer, ClapFeatureExtractor, ClapModel, SpeechT5HifiGan
 
-from musicldm.checkpoints import integrity
+from musicldm.checkpoints import integrity, resolve
 from musicldm.checkpoints.defaults import GenerationDefaults
 from musicldm.checkpoints.parts import load_part
 from musicldm.errors import CheckpointError
+from musicldm.files import write_whole
 from musicldm.pipeline import MusicLDMPipeline
 
 CLASSES: Mapping[str, Any] = {
@@ -49,7 +50,9 @@ def assemble(
 
     Raises:
         CheckpointError: a part is missing or cannot be loaded.
+        DataError: `out` holds other things than a model.
     """
+    resolve.check_place(out)
     parts = {}
     for name in (*CLASSES, "scheduler"):
         folder = runs[name] / name
@@ -65,7 +68,7 @@ def assemble(
     for config in out.glob("*/config.json"):
         _forget_origin(config)
     if card is not None:
-        (out / "README.md").write_text(card, encoding="utf-8", newline="\n")
+        write_whole(out / "README.md", card)
     integrity.write_sums(out)
 
 
@@ -79,4 +82,4 @@ def _forget_origin(config: Path) -> None:
     """Takes out where diffusers loaded a part from: a folder of this machine."""
     settings = json.loads(config.read_text(encoding="utf-8"))
     settings.pop("_name_or_path", None)
-    config.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8", newline="\n")
+    write_whole(config, json.dumps(settings, indent=2, sort_keys=True) + "\n")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from musicldm.errors import InvalidInputError, TrainingError
+from musicldm.files import whole
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -20,15 +20,10 @@ def write_checkpoint(folder: Path, state: dict[str, Any]) -> None:
         TrainingError: the disk is full or cannot be written; the checkpoint before stays.
     """
     path = folder / CHECKPOINT
-    partial = path.with_suffix(".partial")
     try:
-        with partial.open("wb") as file:
+        with whole(path) as part, part.open("wb") as file:
             torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
     except (OSError, RuntimeError) as error:
-        partial.unlink(missing_ok=True)
         raise TrainingError(f"the checkpoint cannot be written to {path}: {error}; the one before is kept") from error
 
 

@@ -17,6 +17,9 @@ from PIL import Image
 
 from musicldm.audio import write as write_wave
 from musicldm.errors import MissingDependencyError, unknown_choice
+from musicldm.files import append_line, whole, write_whole
+
+LOG = "log.jsonl"
 
 
 class Meter:
@@ -107,7 +110,7 @@ class Journal:
                 settings["id"] = known.read_text(encoding="utf-8")
         run = tracker.init(project="musicldm", **settings)
         if tracker.__name__ == "wandb":
-            known.write_text(run.id, encoding="utf-8", newline="\n")
+            write_whole(known, run.id)
 
     def __exit__(self, *exc: object) -> None:
         if self.tensorboard is not None:
@@ -118,8 +121,7 @@ class Journal:
     def figures(self, kind: str, step: int, minutes: float, figures: Mapping[str, float]) -> None:
         """A line of the log, and a point of each curve."""
         entry = {"kind": kind, "step": step, "minutes": round(minutes, 3), **figures}
-        with (self.out / "log.jsonl").open("a", encoding="utf-8", newline="\n") as file:
-            file.write(json.dumps(entry) + "\n")
+        append_line(self.out / LOG, json.dumps(entry))
         curves = {f"{kind}/{name}": value for name, value in figures.items()}
         if self.tensorboard is not None:
             for name, value in curves.items():
@@ -143,7 +145,8 @@ class Journal:
             write_wave(path, value, self.sample_rate)
         else:
             path = path.with_suffix(".png")
-            Image.fromarray(np.round(255 * _shades(value)).astype(np.uint8)).save(path)
+            with whole(path) as part:
+                Image.fromarray(np.round(255 * _shades(value)).astype(np.uint8)).save(part)
         if self.tensorboard is not None and is_sound:
             self.tensorboard.add_audio(name, value[None], step, sample_rate=self.sample_rate)
         elif self.tensorboard is not None:

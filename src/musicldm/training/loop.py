@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from accelerate.utils import broadcast
 from torch import Tensor, nn
 
 from musicldm.errors import InvalidInputError, TrainingError
+from musicldm.files import move_into, scratch
 from musicldm.training.average import MovingAverage
 from musicldm.training.checkpoint import CHECKPOINT, read_checkpoint, write_checkpoint
 from musicldm.training.log import Journal, Meter
@@ -32,8 +33,16 @@ from musicldm.training.memory import keep_freed_memory
 from musicldm.training.muon import Muon
 from musicldm.training.task import Batch, Schedule, Task, Turn
 
+Ending = Callable[[], AbstractContextManager[Callable[[], bool]]]
+"""Made by whoever may want a training to end early, as when the system asks the process to."""
 _LONGEST_RISE = 0.04
 """Share of a run."""
+
+
+@contextmanager
+def never_ends_early() -> Iterator[Callable[[], bool]]:
+    """An `Ending` that never comes."""
+    yield lambda: False
 
 
 @dataclass(frozen=True)
@@ -197,8 +206,12 @@ class Loop:
         assert self.options.minutes is not None
         return min(1.0, self.elapsed / (60 * self.options.minutes))
 
-    def run(self) -> None:
+    def run(self, ending: Ending = never_ends_early) -> None:
         """Trains to the end, validates, exports.
+
+        Args:
+            ending: entered before the first step; gives what tells whether to end now. After the step in which it says
+                so the checkpoint is written and nothing else.
 
         Raises:
             TrainingError: a loss that is not finite, or a disk that is full; the last good checkpoint stays.
@@ -206,9 +219,12 @@ class Loop:
         last_checkpoint = last_validation = time.monotonic()
         meter = Meter()
         self.task.modules.train()
-        with ThreadPoolExecutor(1) as pool, self.journal or nullcontext():
+        with ending() as is_over, ThreadPoolExecutor(1) as pool, self.journal or nullcontext():
             batches = self._batches(pool)
             while self.progress < 1.0 and not self._out_of_patience():
+                if self._agreed(is_over()):
+                    self.save()
+                    return
                 started = time.monotonic()
                 losses = self._train_step(next(batches))
                 self.elapsed = self._agreed(self.elapsed + time.monotonic() - started)
@@ -359,7 +375,9 @@ class Loop:
             return
         with self._averaged():
             self.task.modules.eval()
-            self.task.export(self.options.out)
+            with scratch(self.options.out / "export") as made:
+                self.task.export(made)
+                move_into(made, self.options.out)
 
     def _averaged(self) -> _Averaged:
         return _Averaged(self.task.modules, self.averages)

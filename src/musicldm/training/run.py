@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
+from musicldm import files
 from musicldm.checkpoints.parts import load_part
 from musicldm.data.clips import ClipStore
 from musicldm.data.conditions import Conditions, stored_conditions, stored_latents
@@ -20,11 +23,14 @@ from musicldm.data.mixup import Mixer
 from musicldm.errors import CheckpointError, InvalidInputError, unknown_choice
 from musicldm.training import beats, clap, consistency, ldm, vae, vocoder
 from musicldm.training.assemble import SCHEDULER_CONFIG
+from musicldm.training.checkpoint import CHECKPOINT
 from musicldm.training.examples import Mixing
-from musicldm.training.loop import Loop, LoopOptions, make_accelerator
+from musicldm.training.log import LOG
+from musicldm.training.loop import Ending, Loop, LoopOptions, make_accelerator, never_ends_early
 from musicldm.training.studio import Studio, open_studio
 from musicldm.training.task import Task
 
+KIND = "a training run"
 HELD_OUT_SHARE = 0.02
 HELD_OUT_MOST = 128
 _REFIT_CAPTIONS = 8192
@@ -283,15 +289,18 @@ def train(
     compile: bool = False,
     patience: int | None = None,
     tracker: str | None = None,
+    ending: Ending = never_ends_early,
 ) -> None:
     """Trains one part (`vae`, `vocoder`, `clap`, `ldm`, `beats`) on a prepared folder and writes it into `out`.
 
     `recipe` is a name in the part's `RECIPES`, `changes` are settings of it that are to be others; `init` and `model`
-    are as in `Paths`, and all the rest as in `LoopOptions`.
+    are as in `Paths`, `ending` is as in `Loop.run`, and all the rest as in `LoopOptions`. `out` is a new or an empty
+    folder, or one of a run; one process at a time writes into it.
 
     Raises:
-        InvalidInputError: an unknown part, recipe, setting, device or tracker, or a length that is no length.
-        DataError: a folder that is not prepared, or holds no clips.
+        InvalidInputError: an unknown part, recipe, setting, device or tracker, a length that is no length, or an `out`
+            that is in a folder which is read, is another training's, or written to by one that runs.
+        DataError: a folder that is not prepared, or holds no clips; or an `out` that holds something else than a run.
         CheckpointError: a model folder that lacks a part.
         TrainingError: the training cannot go on.
         MissingDependencyError: a tracker that is not installed.
@@ -310,9 +319,60 @@ def train(
         patience=patience,
         tracker=tracker,
     )
-    place = make_accelerator(device, mixed_precision).device
-    torch.manual_seed(seed)
-    Loop(make_task(part, Wanted(recipe, changes or {}), Paths(data, out, init, model), place), options).run()
+    if part not in _TASKS:
+        raise unknown_choice("part", part, PARTS)
+    paths = Paths(data, out, init, model)
+    check_out(paths, resume=resume)
+    accelerator = make_accelerator(device, mixed_precision)
+    with _taken(out) if accelerator.is_main_process else nullcontext():
+        torch.manual_seed(seed)
+        Loop(make_task(part, Wanted(recipe, changes or {}), paths, accelerator.device), options).run(ending)
+
+
+def check_out(paths: Paths, *, resume: bool) -> None:
+    """Nothing if a run may write into its folder, before any work.
+
+    Raises:
+        InvalidInputError: it is in a folder that the run reads, holds a training that is not to go on, or none that
+            could.
+        DataError: it holds something else than a training run.
+    """
+    out = paths.out
+    for name, folder in (("--data", paths.data), ("--init", paths.init), ("--model", paths.model)):
+        if folder is not None and files.is_inside(out, folder):
+            raise InvalidInputError(f"--out {out} is in {name} {folder}, which is only read: choose another folder")
+    files.check_folder(out, KIND, _is_run)
+    there = (out / CHECKPOINT).is_file()
+    if resume and not there:
+        raise InvalidInputError(f"nothing to resume: {out / CHECKPOINT} does not exist")
+    if there and not resume:
+        raise InvalidInputError(f"{out} holds a training already: add --resume, or choose another folder")
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether a folder without our mark is a run of an earlier version: by its checkpoint and its log."""
+    try:
+        with (folder / LOG).open(encoding="utf-8") as log:
+            entry = json.loads(log.readline())
+        return zipfile.is_zipfile(folder / CHECKPOINT) and {"kind", "step", "minutes"} <= set(entry)
+    except (OSError, ValueError, TypeError, RecursionError):
+        return False
+
+
+@contextmanager
+def _taken(out: Path) -> Iterator[None]:
+    """A run's folder, with nobody else in it; not left behind where nothing came to be in it."""
+    files.claim_folder(out, KIND, _is_run)
+    busy = "another training writes into this folder: wait for it, or choose another --out"
+    mine = False
+    try:
+        with files.locked(out, busy=busy):
+            mine = True
+            files.clear_parts(out)
+            yield
+    finally:
+        if mine and {path.name for path in out.iterdir()} <= {files.MARK, files.LOCK}:
+            files.remove_listed(out, [files.MARK, files.LOCK])
 
 
 def make_task(part: str, wanted: Wanted, paths: Paths, device: torch.device) -> Task:

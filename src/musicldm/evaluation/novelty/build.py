@@ -104,8 +104,7 @@ def build_index(
     vectors.faiss()
     options, tell = options or BuildOptions(), progress or (lambda *_: None)
     out = Path(out)
-    if out.exists():
-        raise InvalidInputError(f"{out} is there already: choose another place, an index is never overwritten")
+    check_place(out)
     options, sounds, left_out = _open_training_set(Path(train), options, max(RATE, embedder.identity.sample_rate), tell)
     clips, features = [], []
     for sound in sounds:
@@ -125,6 +124,12 @@ def build_index(
             embedder=about_embedder(embedder, opened_as),
         )
     return open_index(out, verify=False)
+
+
+def check_place(out: Path) -> None:
+    """Raises InvalidInputError where an index cannot go, because something is there."""
+    if out.exists():
+        raise InvalidInputError(f"{out} is there already: choose another place, an index is never overwritten")
 
 
 def _write(
@@ -215,9 +220,9 @@ def _raw(train: Path, options: BuildOptions, rate: int, left_out: Counter[str], 
     tracker = load_tracker() if options.beats in ("auto", "model") else None
     listing = look_through(train)
     root = train.parent if train.is_file() else train
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as room:
         for number, source in enumerate(listing.sources):
-            found = [source] if isinstance(source, Problem) else _cut(source, root, settings, tracker, Path(scratch))
+            found = [source] if isinstance(source, Problem) else _cut(source, root, settings, tracker, Path(room))
             for one in found:
                 if isinstance(one, Problem):
                     left_out[one.reason] += 1

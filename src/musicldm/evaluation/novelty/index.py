@@ -19,7 +19,6 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -38,7 +37,7 @@ from musicldm.evaluation.novelty.fingerprint import Peaks
 from musicldm.evaluation.novelty.landmarks import Landmarks, build_landmarks
 from musicldm.evaluation.novelty.outline import KEPT, Outline, build_words
 from musicldm.evaluation.novelty.vectors import Projection
-from musicldm.files import sha256
+from musicldm.files import scratch, sha256
 
 FORMAT = 3
 MANIFEST = "manifest.json"
@@ -163,13 +162,10 @@ class NoveltyIndex:
             starts, clips, frames = (np.load(folder / name, mmap_mode="r") for name in LANDMARKS)
             return Landmarks(starts, clips, frames, len(self.clips))
         made = build_landmarks([self.peaks[clip] for clip in range(len(self.clips))])
-        with suppress(OSError):  # a cache that cannot be written, or that another process has just made
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            with TemporaryDirectory(dir=kept.parent) as temporary:
-                whole = Path(temporary) / kept.name
-                whole.mkdir()
-                _write_landmarks(made, whole)
-                whole.rename(kept)
+        # A cache may be one that cannot be written, or that another process has just made.
+        with suppress(OSError), scratch(kept) as whole:
+            _write_landmarks(made, whole)
+            whole.rename(kept)
         return made
 
     @cached_property
