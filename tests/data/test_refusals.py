@@ -24,6 +24,7 @@ from musicldm.errors import DataError
 from musicldm.evaluation import music
 from musicldm.evaluation.hearing import Listening, hear_unit
 from musicldm.evaluation.novelty import build as novelty
+from musicldm.evaluation.novelty.clips import read_clips
 
 from .conftest import HERE, SETTINGS, contents, report, tones, write_tone
 
@@ -311,6 +312,21 @@ def test_listening_and_indexing_do_not_blame_files_either(
     with pytest.raises(OSError, match=os.strerror(number)) as caught:
         hear_unit(pieces, Listening())
     assert caught.value.filename == str(src / "00.wav")
+
+
+@pytest.mark.parametrize(("number", "expected"), [(errno.EIO, OSError), (errno.EMFILE, OSError), (None, DataError)])
+def test_an_index_is_not_called_damaged_where_the_machine_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int | None, expected: type[Exception]
+) -> None:
+    (tmp_path / "clips.jsonl.gz").write_bytes(b"no gzip")
+
+    def refuse(_: Path) -> bytes:
+        raise OSError(number, os.strerror(number or 0))
+
+    if number is not None:
+        monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(expected, match="Not a gzipped" if number is None else os.strerror(number)):
+        read_clips(tmp_path / "clips.jsonl.gz", tmp_path / "beats.npz")
 
 
 def test_reading_a_file_tells_a_refusal_as_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

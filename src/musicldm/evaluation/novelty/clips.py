@@ -15,6 +15,7 @@ import numpy.typing as npt
 from musicldm.audio import Wave
 from musicldm.data.arrays import write_small
 from musicldm.errors import DataError
+from musicldm.files import is_refusal
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,12 @@ def write_beats(clips: Sequence[Clip], path: Path) -> None:
 
 
 def read_clips(clips: Path, beats: Path) -> list[Clip]:
-    """What `write_clips` and `write_beats` wrote. Raises DataError for anything else."""
+    """What `write_clips` and `write_beats` wrote.
+
+    Raises:
+        DataError: it is something else.
+        OSError: the machine refuses to read it.
+    """
     try:
         rows = [json.loads(line) for line in gzip.decompress(clips.read_bytes()).decode().splitlines()]
         with np.load(beats) as stored:
@@ -94,6 +100,8 @@ def read_clips(clips: Path, beats: Path) -> list[Clip]:
             _clip(row, times, down, begin, end) for row, begin, end in zip(rows, [0, *ends[:-1]], ends, strict=True)
         ]
     except (OSError, ValueError, KeyError) as error:
+        if is_refusal(error):
+            raise
         raise DataError(f"{clips.parent}: the clips of this novelty index cannot be read ({error})") from None
 
 
