@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from tests.full_disk import SimulatedDisk
 
 from musicldm import files
 from musicldm.errors import CheckpointError, DataError, InvalidInputError
@@ -206,3 +207,99 @@ def test_only_listed_files_are_removed(tmp_path: Path) -> None:
     assert [path.name for path in folder.iterdir()] == ["theirs.txt"]
     files.remove_listed(folder, ["theirs.txt"])
     assert not folder.exists()
+
+
+def test_several_files_become_whole_or_none(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "theirs.txt").write_bytes(b"theirs")
+    (tmp_path / "a.txt").write_bytes(b"old")
+
+    def make(fail: bool) -> list[str]:
+        with files.scratch(tmp_path / "x") as folder:
+            (folder / "b").mkdir()
+            (folder / "a.txt").write_bytes(b"new")
+            (folder / "b" / "c.txt").write_bytes(b"new")
+            if fail:
+                raise RuntimeError("cut")
+            return files.move_into(folder, tmp_path)
+
+    with pytest.raises(RuntimeError, match="cut"):
+        make(True)
+    assert (tmp_path / "a.txt").read_bytes() == b"old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "b"]
+    assert make(False) == ["a.txt", "b/c.txt"]
+    assert (tmp_path / "a.txt").read_bytes() == (tmp_path / "b" / "c.txt").read_bytes() == b"new"
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.txt", "b", "c.txt", "theirs.txt"]
+
+
+def test_what_a_killed_process_left_as_a_folder_is_cleared_too(tmp_path: Path) -> None:
+    part = files.part_of(tmp_path / "export")
+    (part / "unet").mkdir(parents=True)
+    files.clear_parts(tmp_path)
+    assert not part.exists()
+
+
+def test_a_line_is_added_whole_and_after_whole_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "log.jsonl"
+    files.append_line(path, "eins")
+    files.append_line(path, "zwei ä")
+    assert path.read_bytes() == "eins\nzwei ä\n".encode()
+    path.write_bytes(b"eins\nzw")
+    files.append_line(path, "drei")
+    assert path.read_bytes() == b"eins\ndrei\n"
+    path.write_bytes(b"cut")
+    files.append_line(path, "eins")
+    assert path.read_bytes() == b"eins\n"
+    with SimulatedDisk(tmp_path, room=3), pytest.raises(OSError, match="No space left") as caught:
+        files.append_line(path, "a line that has no room")
+    assert caught.value.filename == str(path)
+    assert path.read_bytes() == b"eins\n"
+
+
+def test_a_path_is_inside_a_folder_by_any_of_its_names(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    assert files.is_inside(tmp_path / "a", tmp_path / "a")
+    assert files.is_inside(tmp_path / "a" / "b" / "new" / "deep", tmp_path / "a")
+    assert files.is_inside(tmp_path / "c" / ".." / "a" / "b", tmp_path / "a")
+    assert not files.is_inside(tmp_path, tmp_path / "a")
+    assert not files.is_inside(tmp_path / "ab", tmp_path / "a")
+    assert not files.is_inside(tmp_path / "none" / "x", tmp_path / "none")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege")
+def test_a_path_is_inside_a_folder_by_a_link(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "a", target_is_directory=True)
+    assert files.is_inside(tmp_path / "link" / "new", tmp_path / "a")
+    assert files.is_inside(tmp_path / "a", tmp_path / "link")
+
+
+class Library(Exception):
+    """An error of a library of its own."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Library("I/O error: no room (os error 28)"),
+        RuntimeError("write failed: No space left on device"),
+        OSError(28, ""),
+    ],
+)
+def test_what_a_library_says_of_a_full_disk_is_said_as_the_system_says_it(error: Exception, tmp_path: Path) -> None:
+    with pytest.raises(OSError) as caught, files.whole(tmp_path / "a"):  # noqa: PT011
+        raise error
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path / "a"))
+
+
+def test_an_error_without_a_reason_is_a_full_disk_where_there_is_no_room(tmp_path: Path) -> None:
+    def fail() -> None:
+        with files.whole(tmp_path / "a") as part:
+            part.write_bytes(b"12345")
+            raise Library("5 requested and 3 written")
+
+    with SimulatedDisk(tmp_path, room=1000), pytest.raises(OSError, match="No space left"):
+        fail()
+    with pytest.raises(Library, match="5 requested"):
+        fail()
+    assert list(tmp_path.iterdir()) == []

@@ -20,6 +20,7 @@ from transformers import ClapTextModelWithProjection, PreTrainedTokenizerFast
 from musicldm import CheckpointError, InvalidInputError, MusicLDMPipeline
 from musicldm.checkpoints import integrity, resolve
 from musicldm.checkpoints.defaults import GenerationDefaults
+from musicldm.errors import DataError
 
 ORACLE_CHECKPOINT = Path(__file__).parent / "oracles" / "checkpoint"
 
@@ -140,6 +141,81 @@ def test_saving_into_a_file_is_refused(model: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InvalidInputError, match="file' is a file: a folder is expected"):
         load(model).save_pretrained(tmp_path / "file")
+
+
+def test_a_saved_model_lists_its_hashes_and_what_is_beside_it_may_change(model: Path, tmp_path: Path) -> None:
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    for name in (".gitattributes", "README.md", "LICENSE"):
+        (saved / name).write_text("mine", encoding="utf-8")
+    load(model).save_pretrained(saved)
+    listed = integrity.read_sums(saved)
+    assert set(listed) == {
+        path.relative_to(saved).as_posix()
+        for path in saved.rglob("*")
+        if path.is_file() and path.name not in ("README.md", "LICENSE", ".gitattributes", integrity.FILE_NAME)
+    }
+    assert {(saved / name).read_text(encoding="utf-8") for name in (".gitattributes", "README.md", "LICENSE")} == {
+        "mine"
+    }
+    (saved / "README.md").write_text("a card", encoding="utf-8")
+    load(saved)
+    (saved / "vae" / "config.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(CheckpointError, match=r"vae.config\.json: the file is corrupt or was changed"):
+        load(saved)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("thesis.txt", "mine"),
+        ("unet/config.json", "{}"),
+        ("model_index.json", '{"_class_name": "StableDiffusionPipeline"}'),
+        ("model_index.json", "mine"),
+        (".musicldm", '{"kind": "a training run"}'),
+    ],
+)
+def test_saving_into_a_folder_of_something_else_is_refused_and_changes_nothing(
+    model: Path, tmp_path: Path, name: str, content: str
+) -> None:
+    theirs = tmp_path / "theirs"
+    (theirs / name).parent.mkdir(parents=True)
+    (theirs / name).write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match=f"holds {name.partition('/')[0]} and is not a MusicLDM: choose another folder"):
+        load(model).save_pretrained(theirs)
+    assert [path for path in theirs.rglob("*") if path.is_file()] == [theirs / name]
+    assert (theirs / name).read_text(encoding="utf-8") == content
+
+
+def test_a_model_saved_over_another_is_read_and_not_the_weights_of_before(model: Path) -> None:
+    first = load(model)
+    first.save_pretrained(model, max_shard_size="20KB")
+    assert len(list((model / "unet").glob("*-of-*.safetensors"))) > 1
+    (model / "notes.txt").write_text("mine", encoding="utf-8")
+    (model / "unet" / "notes.txt").write_text("mine", encoding="utf-8")
+    with torch.no_grad():
+        first.unet.conv_out.weight.mul_(2)
+        first.vocoder.conv_post.weight.mul_(0.5)
+    for how in ({}, {"safe_serialization": False}, {"max_shard_size": "20KB"}):
+        first.save_pretrained(model, **how)
+        again = load(model)
+        for part in resolve.WEIGHTED:
+            mine, theirs = (getattr(one, part).state_dict() for one in (first, again))
+            assert all(torch.equal(value, theirs[name]) for name, value in mine.items()), (part, how)
+    assert (model / "notes.txt").is_file()
+    assert (model / "unet" / "notes.txt").is_file()
+
+
+def test_saving_that_fails_leaves_the_model_of_before(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline, before = load(model), {p: p.read_bytes() for p in model.rglob("*") if p.is_file()}
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(type(pipeline.vocoder), "save_pretrained", full)
+    with pytest.raises(OSError, match="No space left"):
+        pipeline.save_pretrained(model)
+    assert {p: p.read_bytes() for p in model.rglob("*") if p.is_file()} == before
 
 
 def test_a_pipeline_made_from_another_keeps_its_settings(model: Path) -> None:

@@ -29,6 +29,8 @@ _FULL = ("ENOSPC", "EDQUOT", "EFBIG", "EMFILE", "ENFILE", "ENOMEM", "EROFS")
 _DISKS = ("EIO", "ENODEV", "ENXIO", "ESTALE", "ENOTCONN", "EREMOTEIO")
 _REFUSALS = frozenset(number for name in (*_FULL, *_DISKS) if (number := getattr(errno, name, None)) is not None)
 _PART_NAME = re.compile(rf"\.[0-9a-f]{{12}}{re.escape(PART)}(\.\w+)?")
+_PROBE = 1 << 20
+"""Bytes."""
 _NO_LINKS = frozenset(
     number
     for name in ("EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EINVAL", "EACCES")
@@ -73,19 +75,37 @@ def clear_parts(folder: Path) -> None:
 
 
 @contextmanager
-def refusals_as_such(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Raises an OSError where a library has its own kind of error for what the system refuses."""
+def refusals_as_such(path: Path) -> Iterator[None]:
+    """Raises an OSError that says what the system refuses where a library that writes says something else.
+
+    They have errors of their own (safetensors), errors without a number (NumPy), and errors of what followed (torch).
+    """
     try:
         with named(path):
             yield
-    except (OSError, MusicLDMError):
+    except MusicLDMError:
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         text = str(error)
-        number = next((n for n in _REFUSALS if f"(os error {n})" in text or os.strerror(n) in text), None)
+        number = next((n for n in _REFUSALS if f"(os error {n})" in text or os.strerror(n) in text), _refused(path))
         if number is None:
             raise
         raise OSError(number, os.strerror(number), os.fspath(path)) from error
+
+
+def _refused(path: Path) -> int | None:
+    """The number of the error with which the system refuses a megabyte beside a path, None where there is room."""
+    probe = part_of(path)
+    try:
+        probe.write_bytes(bytes(_PROBE))
+        flush_file(probe)
+    except OSError as error:
+        return error.errno if error.errno in _REFUSALS else None
+    finally:
+        probe.unlink(missing_ok=True)
+    return None
 
 
 @contextmanager

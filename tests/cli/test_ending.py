@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import signal
 import sys
@@ -21,6 +22,7 @@ from tests.moments import killed, terminate, watched
 
 from musicldm.audio import read, write
 from musicldm.cli import ending
+from musicldm.cli.generate import load_pipeline
 from musicldm.cli.main import run as run_command
 from musicldm.data.engines import Engine
 from musicldm.data.manifest import PrepareSettings
@@ -71,8 +73,11 @@ def visible(folder: Path) -> list[Path]:
 
 
 @pytest.fixture
-def takes(command, tiny_model_dir: Path) -> tuple[list[object], dict[str, np.ndarray], int]:
-    """Arguments that write five takes into a folder to come last; what they sound like; how many moments there are."""
+def takes(
+    command, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[list[object], dict[str, np.ndarray], int]:
+    """Arguments that write four takes into a folder to come last; what they sound like; how many moments there are."""
+    monkeypatch.setattr("musicldm.cli.generate.load_pipeline", functools.cache(load_pipeline))
     arguments = [
         "generate", "jazz", "techno", "-n", 2, "--seed", 3, "--steps", 1, "--duration", 0.3, "--model", tiny_model_dir,
         "--device", "cpu", "-o",

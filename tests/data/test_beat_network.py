@@ -91,7 +91,7 @@ def test_what_is_no_beat_model_is_loaded(network: torch.nn.Module, tmp_path: Pat
     with pytest.raises(CheckpointError, match="no beat model"):
         load_network(tmp_path)
     (tmp_path / "text.ckpt").write_text("words")
-    with pytest.raises(CheckpointError, match="holds no weights: Weights only load failed$"):
+    with pytest.raises(CheckpointError, match=r"holds no weights: Weights only load failed$"):
         load_network(tmp_path / "text.ckpt")
     torch.save({"weights": 1}, tmp_path / "other.ckpt")
     with pytest.raises(CheckpointError, match="no checkpoint of beat_this"):

@@ -24,7 +24,8 @@ def write_checkpoint(folder: Path, state: dict[str, Any]) -> None:
         with whole(path) as part, part.open("wb") as file:
             torch.save(state, file)
     except (OSError, RuntimeError) as error:
-        raise TrainingError(f"the checkpoint cannot be written to {path}: {error}; the one before is kept") from error
+        reason = getattr(error, "strerror", None) or error
+        raise TrainingError(f"the checkpoint cannot be written to {path}: {reason}; the one before is kept") from error
 
 
 def read_checkpoint(folder: Path, task: str, device: torch.device) -> dict[str, Any]:
