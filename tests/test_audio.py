@@ -18,6 +18,8 @@ from musicldm import audio
 from musicldm.audio import MelSpec, log_mel
 from musicldm.errors import DataError, InvalidInputError
 
+pytestmark = pytest.mark.numeric
+
 SPECS = [
     MelSpec(),
     MelSpec(n_mels=128),

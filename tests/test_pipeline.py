@@ -407,6 +407,7 @@ def test_the_progress_bar_counts_the_steps_that_were_asked_for(pipe: Any, name: 
 # Memory and precision
 
 
+@pytest.mark.numeric
 def test_decoding_in_pieces_equals_decoding_at_once(pipe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     rows: list[int] = []
     handle = pipe.vocoder.register_forward_pre_hook(lambda module, args: rows.append(len(args[0])))
@@ -440,6 +441,7 @@ def test_vae_slicing_changes_nothing_and_tiling_little(pipe: Any) -> None:
     assert np.corrcoef(tiled.ravel(), plain.ravel())[0, 1] > 0.5
 
 
+@pytest.mark.numeric
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_gives_float32_waves_close_to_those_of_full(tiny_model_dir: Path, pipe: Any, dtype: Any) -> None:
     half = MusicLDMPipeline.from_pretrained(tiny_model_dir, dtype=dtype)
@@ -476,6 +478,7 @@ def test_precision_can_be_changed_afterwards(tiny_model_dir: Path) -> None:
     assert np.isfinite(pipeline("happy techno").audios).all()
 
 
+@pytest.mark.numeric
 def test_model_offload_gives_the_same_waves_call_after_call(tiny_model_dir: Path, pipe: Any) -> None:
     offloaded = MusicLDMPipeline.from_pretrained(tiny_model_dir)
     offloaded.set_progress_bar_config(disable=True)
@@ -506,6 +509,7 @@ def test_every_model_runs_behind_its_hook_under_model_offload(tiny_model_dir: Pa
     assert woken[-1] == "text_encoder", "the audio tower ranks at the end"
 
 
+@pytest.mark.numeric
 def test_sequential_offload_gives_the_same_waves_and_keeps_weights_away(tiny_model_dir: Path, pipe: Any) -> None:
     offloaded = MusicLDMPipeline.from_pretrained(tiny_model_dir)
     offloaded.set_progress_bar_config(disable=True)

@@ -14,6 +14,8 @@ from tests.tolerances import scores, waves
 
 from musicldm import MusicLDMPipeline
 
+pytestmark = pytest.mark.numeric
+
 ORACLES = Path(__file__).parent / "oracles"
 TOLERANCE = waves(STEPS)
 """Of full scale, on waves that reach 0.9 of it."""

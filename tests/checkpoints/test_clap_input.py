@@ -8,6 +8,8 @@ from transformers import ClapFeatureExtractor
 
 from musicldm.checkpoints.clap_input import clap_input
 
+pytestmark = pytest.mark.numeric
+
 LENGTH = 32000
 
 

@@ -19,6 +19,8 @@ from musicldm.errors import CheckpointError, InvalidInputError
 
 from .conftest import HERE, SETTINGS, contents, manifest, tones, write_tone
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.fixture
 def model(tiny_model_dir: Path) -> Path:

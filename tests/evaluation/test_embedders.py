@@ -18,6 +18,8 @@ from musicldm.pipeline import MusicLDMPipeline
 
 from .conftest import RATE, tone
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.fixture(scope="module")
 def clap(tiny_model_dir: Path):

@@ -8,6 +8,8 @@ from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
 from musicldm.errors import CheckpointError, InvalidInputError
 from musicldm.evaluation.reconstruction import Codec, stft_distance
 
+pytestmark = pytest.mark.numeric
+
 ROUNDING = layers(60, 16 * 9)
 """Between two waves of `tiny_codec`: layers one after another, and products in the longest sum."""
 

@@ -16,6 +16,8 @@ from musicldm.sampling import batching
 from musicldm.sampling.batching import InPieces, RememberedRows, fastest_rows
 from musicldm.sampling.feature_cache import DeepFeatures
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.fixture(scope="module")
 def unet(tiny_model_dir: Path) -> Any:

@@ -14,6 +14,8 @@ from transformers import ClapTextModelWithProjection
 from musicldm import MusicLDMPipeline
 from musicldm.sampling.conditioning import EmptyPromptCache, encode_each, encode_texts, token_limit
 
+pytestmark = pytest.mark.numeric
+
 TEXTS = ["happy techno with fast drums", "sad", ""]
 CPU = torch.device("cpu")
 

@@ -6,6 +6,8 @@ from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
 from musicldm.sampling import decoding
 from musicldm.sampling.decoding import receptive_frames, vocode
 
+pytestmark = pytest.mark.numeric
+
 HOP = 8
 
 

@@ -13,6 +13,8 @@ from musicldm import MusicLDMPipeline
 from musicldm.errors import InvalidInputError
 from musicldm.sampling.feature_cache import DeepFeatures
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.fixture(scope="module")
 def unet(tiny_model_dir: Path) -> Any:

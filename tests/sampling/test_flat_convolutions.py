@@ -13,6 +13,8 @@ from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
 
 from musicldm.sampling.flat_convolutions import FlatConvolutions
 
+pytestmark = pytest.mark.numeric
+
 LAYERS: list[tuple[type[nn.Module], dict[str, Any]]] = [
     (nn.Conv1d, {"kernel_size": 7, "padding": 3}),
     (nn.Conv1d, {"kernel_size": 3, "padding": 5, "dilation": 5}),

@@ -13,6 +13,8 @@ from tests.tolerances import embeddings, sums
 from musicldm import MusicLDMPipeline
 from musicldm.sampling.scoring import audio_embeddings, can_score, cosines, order_within_prompts
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.fixture(scope="module")
 def pipe(tiny_model_dir: Path) -> MusicLDMPipeline:

@@ -11,6 +11,8 @@ from tests.tolerances import roundings
 from musicldm.training import attention
 from musicldm.training.attention import PlainWhereSmall
 
+pytestmark = pytest.mark.numeric
+
 
 def layer(processor: object) -> Attention:
     torch.manual_seed(0)

@@ -10,6 +10,8 @@ from torch import nn
 
 from musicldm.training.average import MovingAverage
 
+pytestmark = pytest.mark.numeric
+
 SETTINGS = {"decay": 0.98, "use_ema_warmup": True, "power": 0.75}
 
 

@@ -5,6 +5,8 @@ from torch import nn
 
 from musicldm.training.muon import Muon, orthogonal
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.mark.parametrize("shape", [(12, 40), (40, 12), (16, 16)])
 def test_the_update_is_nearly_the_polar_factor(shape: tuple[int, int]) -> None:

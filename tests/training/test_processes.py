@@ -116,38 +116,42 @@ def train(task: Line | LdmTask, folder: Path) -> None:
     Loop(task, options, report=lambda line: None).run()
 
 
-def one_of_two(rank: int, kind: str, folder: Path, port: int) -> None:
+def one_of_two(rank: int, folder: Path, port: int) -> None:
     os.environ |= {
         "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2",
         "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1",
     }  # fmt: skip
-    torch.manual_seed(rank)  # unlike weights: those of the main process count
-    train(TASKS[kind](), folder)
+    for kind, make in TASKS.items():
+        torch.manual_seed(rank)  # unlike weights: those of the main process count
+        train(make(), folder / kind / "two")
     torch.distributed.destroy_process_group()
 
 
-def train_both_ways(kind: str, folder: Path) -> None:
-    """By two processes in `two`, and in `one` by one process that draws what the two draw."""
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Each task in a folder: by two processes in `two`, and in `one` by one process that draws what the two draw."""
+    folder = tmp_path_factory.mktemp("processes")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    multiprocessing.spawn(one_of_two, args=(kind, folder / "two", port), nprocs=2)
-    torch.manual_seed(0)
-    train(TASKS[kind](processes=2), folder / "one")
+    multiprocessing.spawn(one_of_two, args=(folder, port), nprocs=2)
+    for kind, make in TASKS.items():
+        torch.manual_seed(0)
+        train(make(processes=2), folder / kind / "one")
+    return folder
 
 
-def test_two_processes_learn_what_one_learns_from_both_batches(tmp_path: Path) -> None:
-    train_both_ways("line", tmp_path)
-    two, one = (json.loads((tmp_path / name / "line.json").read_text()) for name in ("two", "one"))
+def test_two_processes_learn_what_one_learns_from_both_batches(trained: Path) -> None:
+    folder = trained / "line"
+    two, one = (json.loads((folder / name / "line.json").read_text()) for name in ("two", "one"))
     assert two == pytest.approx(one, rel=1e-5)
-    kept = [json.loads(line) for line in (tmp_path / "two" / "log.jsonl").read_text().splitlines()]
+    kept = [json.loads(line) for line in (folder / "two" / "log.jsonl").read_text().splitlines()]
     assert [entry["kind"] for entry in kept].count("validation") == 1
-    assert torch.load(tmp_path / "two" / CHECKPOINT, weights_only=True)["step"] == STEPS
+    assert torch.load(folder / "two" / CHECKPOINT, weights_only=True)["step"] == STEPS
 
 
-def test_two_processes_train_the_unet_as_one_does_on_both_batches(tmp_path: Path) -> None:
-    train_both_ways("latents", tmp_path)
-    two, one = (torch.load(tmp_path / name / "unet.pt", weights_only=True) for name in ("two", "one"))
+def test_two_processes_train_the_unet_as_one_does_on_both_batches(trained: Path) -> None:
+    two, one = (torch.load(trained / "latents" / name / "unet.pt", weights_only=True) for name in ("two", "one"))
     torch.manual_seed(0)
     begun = Latents().unet.state_dict()
     for name, value in one.items():

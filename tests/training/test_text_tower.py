@@ -26,6 +26,8 @@ from musicldm.training.text_tower import (
 
 from .tiny_encoder import tiny_encoder
 
+pytestmark = pytest.mark.numeric
+
 SENTENCES = ["a tone of 128 hertz", "music", "the song with sound and music for sine tones of 1 2 3"]
 TINY = (2 + 3 * 14, 32)
 """Layers one after another and products in the longest sum of `tiny_encoder`. A block has four projections, two norms,
