@@ -16,6 +16,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "musicldm"
 ALLOWED = {
     "errors": set(),
     "files": {"errors"},
+    "events": set(),
     "audio": {"errors", "files"},
     "checkpoints": {"errors", "files", "audio"},
     "sampling": {"errors", "files", "audio", "checkpoints"},
