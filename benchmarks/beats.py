@@ -1,4 +1,4 @@
-"""How well beats are heard: `python benchmarks/beats.py [--model default] [--published final0.ckpt] [--clips 200]`.
+"""How well beats are tracked: `python benchmarks/beats.py [--model default] [--published final0.ckpt] [--clips 200]`.
 
 Every set of music of unseen seeds goes through the tracker, through the same network with downbeats picked as peaks (as
 beat_this does), and through librosa's tracker. F-measures by mir_eval within ±70 ms over whole clips, nothing trimmed

@@ -30,7 +30,7 @@ def table(report: Mapping[str, Any]) -> str:
     """The whole document in Markdown."""
     run = report["run"]
     lines = [
-        "# How well beats are heard",
+        "# How well beats are tracked",
         "",
         f"Model {run['model']}; {run['hardware']}; {run['date']}. F within ±70 ms by mir_eval {run['mir_eval']}, tempo "
         "within 4 % (2: octaves folded); means with 95 % intervals by bootstrap.",

@@ -2,27 +2,28 @@
 
     python benchmarks/model_card_text.py [--model src/musicldm/default_model]
 
-Reads results/training.json (benchmarks/training_record.py) and results/model_card.json (benchmarks/model_card.py).
+Reads results/training.json (benchmarks/training_record.py) and results/model_card.json
+(benchmarks/model_card.py).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from safetensors import safe_open
 
-from model_card_table import body
+from model_card_table import headlines, origin
 from musicldm.checkpoints.defaults import GenerationDefaults
 from musicldm.checkpoints.integrity import write_sums
 from musicldm.corpus.truth import GENRES
 from readme_results import load
 
 MODEL = Path(__file__).resolve().parent.parent / "src" / "musicldm" / "default_model"
-PARTS = {"vae": "VAE", "vocoder": "Vocoder", "clap": "CLAP", "ldm": "LDM (UNet)"}
+PARTS = {"vae": "VAE", "vocoder": "vocoder", "clap": "CLAP", "ldm": "UNet"}
 FOLDERS = {"vae": "vae", "vocoder": "vocoder", "clap": "text_encoder", "ldm": "unet"}
 
 HEAD = """\
@@ -36,9 +37,9 @@ tags: [music, text-to-music, text-to-audio, latent-diffusion, musicldm]
 
 # The default model of musicldm
 
-A small MusicLDM (arXiv 2308.01546): English text to instrumental music, {length:g} s, mono, {rate} Hz. It was trained
-from nothing, but for its text tower, on music that the same project composed; no recorded music went
-into it.
+A small MusicLDM (arXiv 2308.01546). It turns an English prompt into instrumental music: {length:g} s, mono, {rate} Hz.
+It was trained on music that this project composed. No recorded music is in it. Only the text tower began from other
+weights, those of the sentence encoder all-MiniLM-L6-v2.
 
 ```python
 from musicldm import MusicLDMPipeline
@@ -46,52 +47,53 @@ from musicldm import MusicLDMPipeline
 audio = MusicLDMPipeline.from_pretrained("default")("melodic techno with a fast beat and synths").audios[0]
 ```
 
-## What it is
+## Parts
 
-| part | class | shape | parameters |
-|---|---|---|---|
-| Text and audio | `ClapModel` | text {layers} x {hidden}, {words} pieces; HTSAT {depths}; width {width} | {clap} |
-| Denoiser | `UNet2DConditionModel` | channels {unet_channels}, {prediction}; embedding as class label | {ldm} |
-| Autoencoder | `AutoencoderKL` | channels {vae_channels}, {latents} latent, 1/{scale} in time and pitch | {vae} |
-| Vocoder | `SpeechT5HifiGan` | {voc_channels} channels, rates {rates} | {vocoder} |
+| part | class | shape | parameters | minutes | steps |
+|---|---|---|---|---|---|
+| text and audio | `ClapModel` | text {layers} x {hidden}, {words} word pieces; HTSAT {depths}; width {width} | {clap} | {clap_took} |
+| denoiser | `UNet2DConditionModel` | channels {unet_channels}, {prediction}; embedding as class label | {ldm} | {ldm_took} |
+| autoencoder | `AutoencoderKL` | channels {vae_channels}, {latents} latent, 1/{scale} in time and pitch | {vae} | {vae_took} |
+| vocoder | `SpeechT5HifiGan` | {voc_channels} channels, rates {rates} | {vocoder} | {vocoder_took} |
 
-Default settings: {scheduler}, {steps} steps, guidance {guidance:g}, {length:g} s. Weights in 16 bit.
+Settings: {scheduler}, {steps} steps, guidance {guidance:g}, {length:g} s. Weights in 16 bit.
+Trained for {hours:.1f} hours in all; recorded {date} with torch {torch}, diffusers {diffusers}, transformers {transformers}.
 
 ## Data
 
-{clips} clips of {seconds:g} s at {corpus_rate} Hz from `musicldm corpus`, seed {seed}: arrangements that rules write
-in {genres} genres ({genre_list}), played with General MIDI sound fonts, some of them degraded in
-named ways (muffled, thin, noisy, clipped, hissing, low bit-rate) and captioned so. Every clip has eight captions that
-are true to it; a fifth of the lexicon behind them is held out of all captions, to measure with.
+{clips} clips of {seconds:g} s at {corpus_rate} Hz, made by `musicldm corpus` from seed {seed}. Rules compose the music in
+{genres} genres: {genre_list}.
+General MIDI sound fonts play it: {fonts}. FluidR3 (Frank Wen) and its mono
+version (Michael Cowgill) are under the MIT licence. Some clips were degraded on purpose (muffled, thin, noisy, clipped,
+hissing, low bit-rate), and their captions say so. Every clip has eight captions that are true to it. A fifth of the
+expressions that captions are made of is held out of training, to measure with.
+"""  # noqa: E501 - rows of tables
 
-Sound fonts: {fonts}. FluidR3 (Frank Wen) and its mono version (Michael Cowgill) are under the MIT licence.
-"""
+HISTORY = """\
+## Training
 
-RECIPE = """\
-## Recipe
+The recipes are those of `musicldm/training`; `docs/train.md` describes them. The stages were started by hand, each from
+the weights of the one before:
 
-The vocoder and the VAE learn on log-mels and waves; CLAP's text tower begins as the first layers of the sentence
-encoder all-MiniLM-L6-v2 (Apache-2.0) with a smaller vocabulary and learns the clips' attributes from their captions,
-then the audio tower learns to meet it (InfoNCE against the locked text); the UNet learns on the VAE's latents under
-embeddings of captions and of sound, one in ten dropped to the empty prompt. Learning rates, sizes and losses are the
-recipes in `musicldm/training`; `docs/train.md` describes them.{notes}
-
-| training | minutes | steps | on held-out clips at its end |
-|---|---|---|---|
+| stage | minutes | machine | clips | what was new | loss |
+|---|---|---|---|---|---|
 {rows}
 
-Together {hours:.1f} hours, on the machines that the notes name; recorded {date} with torch {torch},
-diffusers {diffusers}, transformers {transformers}.
+{notes}
+
+On held-out clips at the end:
+
+{figures}
 """
 
 TAIL = """\
 ## Limits
 
-- {genres} genres, and the instruments of General MIDI: the timbre is that of sampled instruments played by a program.
+- {genres} genres, played with the instruments of General MIDI by a program: it sounds like sampled instruments.
 - No singing with words, no named artists or songs, no stereo, nothing above {nyquist:g} kHz.
-- English prompts. Words far from music are understood only as far as the sentence encoder carries them.
-- It learned on clips of {seconds:g} s: longer music is possible but may lose its thread.
-- Tempo, lead instrument and sound quality are followed as often as the scores say: make several, keep the best.
+- English prompts. Words far from music are understood only as far as the sentence encoder knows them.
+- It learned on clips of {seconds:g} s. Longer music is possible and may lose its thread.
+- It follows tempo, lead instrument and sound quality as often as the table says. Make several, and keep the best.
 
 ## Licence
 
@@ -103,9 +105,9 @@ Apache-2.0, weights and card. What it makes is AI-generated music, and files fro
 python scripts/train_default_model.py --work RUNS --out MODEL --clips {clips_plain}
 ```
 
-follows the recipes. It did not make these weights: the stages were started by hand, with the departures listed above.
-From end to end the script has run at the smallest size only (12 clips, seconds of training).
-"""
+follows the recipes. It did not make these weights, which took the stages above. From end to end the script has run at the
+smallest size only (12 clips, seconds of training).
+"""  # noqa: E501
 
 
 def parameters(folder: Path) -> int:
@@ -159,21 +161,26 @@ def dashed(numbers: list[int]) -> str:
     return "-".join(map(str, numbers))
 
 
-def training_row(name: str, found: Mapping[str, Any]) -> str:
-    figures = ", ".join(f"`{key}` {value:.3f}" for key, value in found["validation"].items())
-    return f"| {name} | {found['minutes']:.0f} | {found['steps']:,} | {figures} |"
+def took(found: Mapping[str, Any]) -> str:
+    """Minutes and steps, as two cells."""
+    return f"{found['minutes']:.0f} | {found['steps']:,}"
 
 
-def departures(notes: Sequence[str]) -> str:
-    """A list of where the training departed from the recipe; nothing where it did not."""
-    return (
-        "\n\nWhere this model's training departed from them:\n\n" + "\n".join(f"- {n}" for n in notes) if notes else ""
-    )
+def stage_row(number: int, stage: Mapping[str, str]) -> str:
+    """One stage of the history."""
+    cells = [str(number), *(stage.get(key, "") for key in ("trained", "machine", "clips", "what", "loss"))]
+    return f"| {' | '.join(cells)} |"
+
+
+def figures(name: str, found: Mapping[str, Any]) -> str:
+    """The last validation of a training, as one line of a list."""
+    return f"- {name}: " + ", ".join(f"`{key}` {value:.3f}" for key, value in found["validation"].items())
 
 
 def card(model: Path, training: Mapping[str, Any], measured: Mapping[str, Any]) -> str:
     """The whole card."""
     corpus, run = training["corpus"], training["run"]
+    genres = corpus["genres"] or GENRES
     facts = shapes(model) | {
         "clips": f"{corpus['clips']:,}",
         "clips_plain": corpus["clips"],
@@ -181,15 +188,22 @@ def card(model: Path, training: Mapping[str, Any], measured: Mapping[str, Any]) 
         "corpus_rate": corpus["sample_rate"],
         "seed": corpus["seed"],
         "fonts": ", ".join(font.split()[0] for font in corpus["fonts"]),
-        "genres": len(GENRES),
-        "genre_list": ", ".join(GENRES),
-        "rows": "\n".join(training_row(name, training[part]) for part, name in PARTS.items()),
-        "notes": departures(training["notes"]),
+        "genres": len(genres),
+        "genre_list": ", ".join(genres),
+        "rows": "\n".join(stage_row(number, stage) for number, stage in enumerate(training["stages"], 1)),
+        "figures": "\n".join(figures(name, training[part]) for part, name in PARTS.items()),
+        "notes": "\n".join(f"- {note}" for note in training["notes"]),
         "hours": sum(training[part]["minutes"] for part in PARTS) / 60,
-        **{key: run[key] for key in ("hardware", "torch", "diffusers", "transformers", "date")},
+        **{f"{part}_took": took(training[part]) for part in PARTS},
+        **{key: run[key] for key in ("torch", "diffusers", "transformers", "date")},
     }
-    scores = f"## Scores\n\n{body(measured)}"
-    return "\n".join([HEAD.format(**facts), RECIPE.format(**facts), scores, TAIL.format(**facts)])
+    return "\n".join([HEAD.format(**facts), HISTORY.format(**facts), scores(measured), TAIL.format(**facts)])
+
+
+def scores(measured: Mapping[str, Any]) -> str:
+    """What the judges and the beat tracker found: the prompts' table, and where the rest stands."""
+    lines = ["## Measures", "", *origin(measured), "", headlines(measured)]
+    return "\n".join(lines) + "\nAll measures stand in `docs/measures.md` of the repository.\n"
 
 
 def main() -> None:

@@ -97,8 +97,9 @@ def figures(reports: Sequence[Report]) -> dict[str, Any]:
 def table(report: dict[str, Any]) -> str:
     """As Markdown."""
     lines = [
-        f"{report['clips']} captions of clips that nobody trained on, sung by the model, these clips, and as many of "
-        f"the training set, against its {report['index']['clips']:,} clips; per cent, with 95 % intervals.",
+        f"{report['clips']} captions of clips that nobody trained on: the model's music for them, and the clips. "
+        "The same of the training set. All against its "
+        f"{report['index']['clips']:,} clips; per cent, with 95 % intervals.",
         "",
         f"| music | {' | '.join(VERDICTS)} | percentile, mean | strength of a copy (above 1 it is one), largest |",
         "|---" * (len(VERDICTS) + 3) + "|",

@@ -70,7 +70,12 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="that the trainings had")
     parser.add_argument("--seed", type=int, default=0, help="of the trainings")
     parser.add_argument(
-        "--note", action="append", default=[], help="where this model's training departed from the recipe"
+        "--note", action="append", default=[], help="what the card says below the stages; else what is kept"
+    )
+    parser.add_argument(
+        "--stages",
+        type=Path,
+        help="JSON: a list of stages (trained, machine, clips, what, loss), the card's table; else those kept",
     )
     options = parser.parse_args()
     kept = json.loads(options.out.read_text(encoding="utf-8")) if options.out.is_file() else {}
@@ -87,9 +92,9 @@ def main() -> None:
     seconds = 60 * sum(found["minutes"] for found in record.values())
     run = {key: value for key, value in circumstances(options, seconds).items() if key != "load"}
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(
-        plain({**record, "corpus": corpus_facts(options.corpus), "notes": options.note, "run": run}), indent=1
-    )
+    stages = json.loads(options.stages.read_text(encoding="utf-8")) if options.stages else kept.get("stages", [])
+    history = {"stages": stages, "notes": options.note or kept.get("notes", [])}
+    text = json.dumps(plain({**record, "corpus": corpus_facts(options.corpus), **history, "run": run}), indent=1)
     options.out.write_text(text + "\n", encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""README and docs: their links lead somewhere, and the measured block says what benchmarks/results say."""
+"""README, docs and cards: links lead somewhere, tables are those of benchmarks/results, and short texts stay short."""
 
 from __future__ import annotations
 
@@ -11,29 +11,79 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.ogg"))
 
 
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    for folder in (ROOT, ROOT / "benchmarks"):
+        monkeypatch.syspath_prepend(str(folder))
     return runpy.run_path(str(ROOT / "benchmarks" / "readme_results.py"))
 
 
+@pytest.fixture
+def tables() -> dict[str, Any]:
+    return runpy.run_path(str(ROOT / "benchmarks" / "model_card_table.py"))
+
+
+def anchors(document: Path) -> set[str]:
+    """The fragments of a document's headings, as GitHub makes them."""
+    heads = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_a_link_within_the_repository_leads_to_a_file(document: Path) -> None:
-    targets = re.findall(r"\]\(([^)#\s]+)", document.read_text(encoding="utf-8"))
-    local = [target for target in targets if "://" not in target]
-    missing = [target for target in local if not (document.parent / target).exists()]
-    assert not missing, f"{document.name} links to {missing}"
+def test_links_within_the_repository_lead_to_a_file_and_a_heading(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    targets = [target for target in re.findall(r"\]\(([^)\s]+)", text) if "://" not in target]
+    for target in targets:
+        name, _, fragment = target.partition("#")
+        path = document.parent / name if name else document
+        assert path.exists(), f"{document.name} links to {target}"
+        assert not fragment or fragment in anchors(path), f"{document.name} links to {target}"
 
 
-def test_the_measured_block_is_that_of_the_results(script: dict[str, Any]) -> None:
+def test_the_readme_has_at_most_150_lines_and_shows_every_example() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    content = script["block"](script["load"]("model_card"), script["load"]("prompts"))
-    assert script["fill"](text, content) == text, "run: python benchmarks/readme_results.py"
+    assert len(text.splitlines()) <= 150
+    assert EXAMPLES
+    assert [path.name for path in EXAMPLES if f"docs/examples/{path.name}" not in text] == []
 
 
-def test_what_was_not_heard_as_wanted_is_said(script: dict[str, Any]) -> None:
+def test_the_architecture_has_at_most_1500_words() -> None:
+    assert len((ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").split()) <= 1500
+
+
+def test_the_measured_block_of_the_readme_is_that_of_the_results(script: dict[str, Any]) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert script["fill"](text, script["block"](script["load"]("model_card"))) == text, f"run {script['__file__']}"
+
+
+def test_the_measures_in_docs_are_those_of_the_results(script: dict[str, Any]) -> None:
+    kept = script["MEASURES"].read_text(encoding="utf-8")
+    made = script["measures"](script["load"]("model_card"), script["load"]("prompts"))
+    assert kept == made, f"run {script['__file__']}"
+
+
+@pytest.mark.parametrize(("share", "said"), [(0.9699, "**missed**"), (0.97, "met"), (0.99, "met")])
+def test_a_missed_floor_is_marked(tables: dict[str, Any], share: float, said: str) -> None:
+    drums = {"mean": share, "low": 0.9, "high": 1.0, "n": 79}
+    known = {"drums": drums, "genre": None, "lead": None, "tempo_tracked": None}
+    line = next(row for row in tables["headlines"]({"sections": {"known": known}}).splitlines() if "Drums" in row)
+    assert line.endswith(f"| ≥ 97 % | {tables['percent'](drums)} | {said} |")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"), [(0.5, 0.4, "met"), (0.5, 0.6, "**missed**"), (0.5, 0.5, "equal")]
+)
+def test_a_measure_that_is_to_be_lower_is_compared_with_the_other(
+    tables: dict[str, Any], first: float, second: float, said: str
+) -> None:
+    measure = tables["Measure"]("degraded", "negative", "with", below="without")
+    assert measure.verdict({"negative": {"without": {"mean": first}, "with": {"mean": second}}}) == said
+
+
+def test_what_was_judged_otherwise_than_wanted_is_said(script: dict[str, Any]) -> None:
     found = {
         "prompts": [
             {
@@ -67,3 +117,20 @@ def test_text_around_the_block_is_kept_and_a_second_block_refused(script: dict[s
     for wrong in ("no marks", f"{end}{begin}", f"{begin}{end}{begin}{end}"):
         with pytest.raises(ValueError, match="exactly one block"):
             script["fill"](wrong, "new")
+
+
+def test_the_examples_are_small_and_say_how_they_were_made() -> None:
+    from musicldm.audio import read_settings
+
+    prompts = runpy.run_path(str(ROOT / "scripts" / "make_examples.py"))["PROMPTS"]
+    assert sum(path.stat().st_size for path in EXAMPLES) <= 1.5 * 2**20
+    found = {path.stem: (read_settings(path)["prompt"], read_settings(path)["seed"]) for path in EXAMPLES}
+    assert found == {name: (prompt, seed) for seed, (name, prompt) in enumerate(prompts.items())}
+
+
+def test_the_card_of_the_shipped_model_is_that_of_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in (ROOT, ROOT / "benchmarks"):
+        monkeypatch.syspath_prepend(str(folder))
+    script = runpy.run_path(str(ROOT / "benchmarks" / "model_card_text.py"))
+    card = script["card"](script["MODEL"], script["load"]("training"), script["load"]("model_card"))
+    assert (script["MODEL"] / "README.md").read_text(encoding="utf-8") == card, f"run {script['__file__']}"
