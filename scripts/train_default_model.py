@@ -1,6 +1,6 @@
 """Makes the shipped model from nothing: corpus → prepared data → vae → clap → vocoder → ldm → model folder → index.
 
-    python scripts/train_default_model.py --work RUNS --out src/musicldm/default_model            (two CPU cores: ~5 h)
+    python scripts/train_default_model.py --work RUNS --out src/musicldm/shipped/default     (two CPU cores: ~5 h)
     python scripts/train_default_model.py --work RUNS --out MODEL --device cuda --minutes-scale 0.1
 
 Every stage is a command of the package and can be run by hand; the lines are printed. A stage that has finished is
@@ -19,14 +19,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from musicldm.checkpoints.defaults import GenerationDefaults
-from musicldm.checkpoints.integrity import write_sums
-from musicldm.checkpoints.resolve import DEFAULT
-from musicldm.evaluation.embedders import open_embedder
-from musicldm.evaluation.novelty.build import BuildOptions, build_index
-from musicldm.evaluation.novelty.index import MANIFEST
+from musicldm.listeners.embedders import open_embedder
+from musicldm.model.folder import DEFAULT
+from musicldm.model.integrity import write_sums
+from musicldm.model.settings import GenerationDefaults
+from musicldm.novelty.build import BuildOptions, build_index
+from musicldm.novelty.index import MANIFEST
 from musicldm.training.assemble import assemble
-from musicldm.training.checkpoint import CHECKPOINT
+from musicldm.training.loop.checkpoint import CHECKPOINT
 
 CLIPS = 20_000
 SEED = 0
@@ -37,7 +37,7 @@ DEFAULTS = GenerationDefaults(
     audio_length_in_s=10.24,
     presets={"draft": {"num_inference_steps": 6, "cache_interval": 2}, "best": {"num_inference_steps": 20}},
 )
-"""As benchmarks/quality_vs_speed.py found: no way that it tried was measurably better than these."""
+"""As benchmarks/quality/quality_vs_speed.py found: no way that it tried was measurably better than these."""
 
 
 MIXUP = (
@@ -142,7 +142,7 @@ def main() -> None:
     runs |= dict.fromkeys(("text_encoder", "tokenizer", "feature_extractor"), clap)
     assemble(runs, arguments.out, DEFAULTS)
     add_index(work / "data", arguments.out, arguments.device)
-    print(f"wrote {arguments.out}; measure it with: python benchmarks/model_card.py --model {arguments.out}")
+    print(f"wrote {arguments.out}; measure it with: python -m benchmarks.quality.model_card --model {arguments.out}")
 
 
 if __name__ == "__main__":

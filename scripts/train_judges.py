@@ -19,10 +19,10 @@ import numpy.typing as npt
 import torch
 
 from musicldm.audio import log_mel
-from musicldm.data.clips import ClipStore
-from musicldm.evaluation.judge_training import JudgeRecipe, Progress, accuracies, fit_judges, split, tempo_ranges
-from musicldm.evaluation.judges import Judges, classes_of
-from musicldm.evaluation.reconstruction import Codec
+from musicldm.data.store import ClipStore
+from musicldm.evaluation.metrics.reconstruction import Codec
+from musicldm.listeners.judges import Judges, classes_of
+from musicldm.training.tasks.judges import JudgeRecipe, Progress, accuracies, fit_judges, split, tempo_ranges
 
 Mels = npt.NDArray[np.float16]
 

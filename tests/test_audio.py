@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from tests.tolerances import layers, sums
 
 from musicldm import audio
 from musicldm.audio import MelSpec, log_mel
 from musicldm.errors import DataError, InvalidInputError
+from tests.tolerances import layers, sums
 
 pytestmark = pytest.mark.numeric
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from musicldm.checkpoints.integrity import read_sums, verify
-from musicldm.data.beat_network import CONFIG, DEFAULT_FOLDER, WEIGHTS
-from musicldm.data.beats import BeatTracker
+from musicldm.beats.network import CONFIG, DEFAULT_FOLDER, WEIGHTS
+from musicldm.beats.tracker import BeatTracker
+from musicldm.model.integrity import read_sums, verify
 
 
 def test_the_folder_is_too_large_or_its_files_are_not_listed() -> None:

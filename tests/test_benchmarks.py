@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(scope="module")
 def compare() -> dict[str, Any]:
-    return runpy.run_path(str(ROOT / "benchmarks" / "compare.py"))
+    return runpy.run_path(str(ROOT / "benchmarks" / "speed" / "compare.py"))
 
 
 BEFORE = {
@@ -44,14 +44,18 @@ def test_machines_are_found_wherever_a_result_names_them(compare: dict[str, Any]
 
 
 def test_results_that_have_not_changed_are_not_told_of() -> None:
-    line = [sys.executable, ROOT / "benchmarks" / "compare.py", ROOT / "benchmarks" / "results" / "beats.json"]
+    line = [
+        sys.executable,
+        ROOT / "benchmarks" / "speed" / "compare.py",
+        ROOT / "benchmarks" / "results" / "beats.json",
+    ]
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_a_way_is_on_the_front_if_no_faster_one_is_as_good(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    front = runpy.run_path(str(ROOT / "benchmarks" / "quality_vs_speed.py"))["front"]
+    front = runpy.run_path(str(ROOT / "benchmarks" / "quality" / "quality_vs_speed.py"))["front"]
     rows = {
         name: {"seconds": seconds, "clap": {"mean": clap}}
         for name, seconds, clap in (("a", 1, 0.3), ("b", 2, 0.3), ("c", 3, 0.5), ("d", 0.5, 0.2), ("e", 4, 0.4))
@@ -61,7 +65,7 @@ def test_a_way_is_on_the_front_if_no_faster_one_is_as_good(monkeypatch: pytest.M
 
 def test_a_difference_is_that_of_runs_of_the_same_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    table = runpy.run_path(str(ROOT / "benchmarks" / "mixup_comparison_table.py"))
+    table = runpy.run_path(str(ROOT / "benchmarks" / "tables" / "mixup_comparison_table.py"))
     summary, figures = table["summary"], dict.fromkeys(table["COLUMNS"], 0.0)
     runs = [
         {"size": 500, "arm": arm, "seed": seed, **figures, "fad": fad}

@@ -8,10 +8,10 @@ import torch
 
 from musicldm import MusicLDMPipeline
 from musicldm.audio import MelSpec, log_mel, read
-from musicldm.checkpoints import integrity
-from musicldm.checkpoints.resolve import DEFAULT_FOLDER
 from musicldm.corpus.build import build_corpus
 from musicldm.corpus.soundfonts import FONT_NAMES, font_folders
+from musicldm.model import integrity
+from musicldm.model.folder import DEFAULT_FOLDER
 
 MOST_BYTES = 64 * 2**20
 
@@ -77,9 +77,9 @@ def test_its_novelty_index_is_of_its_own_clap_and_finds_its_training_music(tmp_p
     """
     pytest.importorskip("faiss")
     pytest.importorskip("tinysoundfont")
-    from musicldm.evaluation.novelty.check import check
-    from musicldm.evaluation.novelty.index import open_index
-    from musicldm.evaluation.reconstruction import Codec
+    from musicldm.evaluation.metrics.reconstruction import Codec
+    from musicldm.novelty.check import check
+    from musicldm.novelty.index import open_index
 
     build_corpus(tmp_path / "trained", clips=2, seed=0, workers=1)
     build_corpus(tmp_path / "new", clips=1, seed=987_654, workers=1)

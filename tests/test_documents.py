@@ -18,12 +18,12 @@ EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.ogg"))
 def script(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     for folder in (ROOT, ROOT / "benchmarks"):
         monkeypatch.syspath_prepend(str(folder))
-    return runpy.run_path(str(ROOT / "benchmarks" / "readme_results.py"))
+    return runpy.run_path(str(ROOT / "benchmarks" / "tables" / "readme_results.py"))
 
 
 @pytest.fixture
 def tables() -> dict[str, Any]:
-    return runpy.run_path(str(ROOT / "benchmarks" / "model_card_table.py"))
+    return runpy.run_path(str(ROOT / "benchmarks" / "tables" / "model_card_table.py"))
 
 
 def anchors(document: Path) -> set[str]:
@@ -131,6 +131,6 @@ def test_the_examples_are_small_and_say_how_they_were_made() -> None:
 def test_the_card_of_the_shipped_model_is_that_of_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
     for folder in (ROOT, ROOT / "benchmarks"):
         monkeypatch.syspath_prepend(str(folder))
-    script = runpy.run_path(str(ROOT / "benchmarks" / "model_card_text.py"))
+    script = runpy.run_path(str(ROOT / "benchmarks" / "tables" / "model_card_text.py"))
     card = script["card"](script["MODEL"], script["load"]("training"), script["load"]("model_card"))
     assert (script["MODEL"] / "README.md").read_text(encoding="utf-8") == card, f"run {script['__file__']}"

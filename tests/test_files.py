@@ -9,10 +9,10 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.full_disk import SimulatedDisk
 
 from musicldm import files
 from musicldm.errors import CheckpointError, DataError, InvalidInputError
+from tests.full_disk import SimulatedDisk
 
 
 def test_a_replaced_file_is_the_old_one_until_the_new_one_is_whole(tmp_path: Path) -> None:

@@ -16,12 +16,12 @@ import pytest
 import torch
 from diffusers.callbacks import PipelineCallback, SDCFGCutoffCallback
 from diffusers.schedulers import KarrasDiffusionSchedulers
-from tests import tolerances
 
 from musicldm import MusicLDMOutput, MusicLDMPipeline
 from musicldm.audio import resample
-from musicldm.sampling import decoding
+from musicldm.model import vocoder as decoding
 from musicldm.sampling.schedulers import SCHEDULERS
+from tests import tolerances
 
 SAMPLES = 10240
 LATENTS = (1, 8, 16, 16)
@@ -207,7 +207,7 @@ def test_negative_prompts_play_no_part_without_guidance(pipe: Any) -> None:
 
 
 def test_embeddings_in_place_of_prompts_give_the_same_waves_and_scores(pipe: Any) -> None:
-    from musicldm.sampling.conditioning import encode_texts
+    from musicldm.model.clap import encode_texts
 
     with torch.no_grad():
         embeddings = encode_texts(pipe.text_encoder, pipe.tokenizer, ["happy techno", "noisy"], torch.device("cpu"))

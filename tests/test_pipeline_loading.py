@@ -12,15 +12,16 @@ import diffusers
 import numpy as np
 import pytest
 import torch
-from tests.tiny_model import TOKEN_LIMIT, WORDS, build_tiny_model
-from tests.tolerances import waves
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import ClapTextModelWithProjection, PreTrainedTokenizerFast
 
 from musicldm import CheckpointError, InvalidInputError, MusicLDMPipeline
-from musicldm.checkpoints import integrity, resolve
-from musicldm.checkpoints.defaults import GenerationDefaults
 from musicldm.errors import DataError
+from musicldm.model import folder as resolve
+from musicldm.model import integrity
+from musicldm.model.settings import GenerationDefaults
+from tests.tiny_model import TOKEN_LIMIT, WORDS, build_tiny_model
+from tests.tolerances import waves
 
 ORACLE_CHECKPOINT = Path(__file__).parent / "oracles" / "checkpoint"
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.oracles.cases import CASES, PAIR, SECONDS, SEED, STEPS
-from tests.tolerances import scores, waves
 
 from musicldm import MusicLDMPipeline
+from tests.oracles.cases import CASES, PAIR, SECONDS, SEED, STEPS
+from tests.tolerances import scores, waves
 
 pytestmark = pytest.mark.numeric
 

@@ -16,14 +16,15 @@ import pytest
 import torch
 
 from musicldm import files, machine
-from musicldm.checkpoints import integrity, mapped
-from musicldm.checkpoints.resolve import is_hub_id
-from musicldm.cli.files import Target, check_name, slug
 from musicldm.cli.output import escape_what_does_not_fit, reader_is_gone
-from musicldm.cli.settings import read_prompts
 from musicldm.corpus import soundfonts
 from musicldm.errors import CheckpointError, DataError, InvalidInputError
-from musicldm.training import memory
+from musicldm.generation.naming import Target, check_name, slug
+from musicldm.generation.settings import read_prompts
+from musicldm.machine import freed_memory as memory
+from musicldm.machine import memory as mapped
+from musicldm.model import integrity
+from musicldm.model.folder import is_hub_id
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "musicldm"

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tests.tiny_music import RATE, melody, save, tiny_embedder
-from tests.windows_rules import keep_windows_rules, names_that_windows_lacks
 
-from musicldm.data.engines import Engine
 from musicldm.data.manifest import PrepareSettings
 from musicldm.data.prepare import Prepared, prepare
+from musicldm.machine.parallel import Engine
+from tests.tiny_music import RATE, melody, save, tiny_embedder
+from tests.windows_rules import keep_windows_rules, names_that_windows_lacks
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc which files are open")
 
@@ -73,9 +73,9 @@ def test_music_is_prepared_and_prepared_again(
 @pytest.mark.skipif(find_spec("faiss") is None, reason="needs faiss")
 @pytest.mark.parametrize("compact", [False, True])
 def test_an_index_is_made_and_asked(compact: bool, tmp_path: Path) -> None:
-    from musicldm.evaluation.novelty.build import BuildOptions, build_index
-    from musicldm.evaluation.novelty.check import check
-    from musicldm.evaluation.novelty.features import Cutting
+    from musicldm.novelty.build import BuildOptions, build_index
+    from musicldm.novelty.check import check
+    from musicldm.novelty.features import Cutting
 
     save(tmp_path / "train", [melody(seed) for seed in range(4)])
     options = BuildOptions(Cutting(seconds=6.0), calibrated=4, compact=compact)
@@ -85,8 +85,8 @@ def test_an_index_is_made_and_asked(compact: bool, tmp_path: Path) -> None:
 
 
 def test_a_part_is_trained_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from musicldm.training import vae
     from musicldm.training.run import train
+    from musicldm.training.tasks import vae
 
     recipe = vae.VaeRecipe(
         channels=(8, 8), groups=4, latent_channels=2, batch_size=2, crop_frames=16, patch_channels=(4, 4)

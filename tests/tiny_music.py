@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from musicldm.evaluation.embedders import Embedder, Identity
+from musicldm.listeners.embedders import Embedder, Identity
 
 RATE = 16000
 Wave = npt.NDArray[np.float32]

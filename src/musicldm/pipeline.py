@@ -27,23 +27,25 @@ from transformers import (
 )
 
 from musicldm import files
-from musicldm.checkpoints import integrity, loading, lora, parts, resolve
-from musicldm.checkpoints.defaults import FILE_NAME, GenerationDefaults
-from musicldm.checkpoints.devices import choose_device, dtypes_of_parts, fast_dtype
-from musicldm.checkpoints.mapped import give_back, layer_by_layer, narrow, stored_in_float32
 from musicldm.errors import InvalidInputError, MissingDependencyError
-from musicldm.sampling import inputs, scoring
-from musicldm.sampling.batching import ROWS, InPieces, RememberedRows
+from musicldm.machine.devices import choose_device, dtypes_of_parts, fast_dtype
+from musicldm.machine.memory import give_back, layer_by_layer, narrow, stored_in_float32
+from musicldm.model import folder as resolve
+from musicldm.model import integrity, loading, lora, parts
+from musicldm.model.clap import EmptyPromptCache, encode_each
+from musicldm.model.geometry import AudioGeometry
+from musicldm.model.settings import FILE_NAME, GenerationDefaults
+from musicldm.model.vocoder import decode
+from musicldm.sampling import inputs
+from musicldm.sampling import ranking as scoring
 from musicldm.sampling.callbacks import StepCallbacks
-from musicldm.sampling.conditioning import EmptyPromptCache, encode_each
-from musicldm.sampling.decoding import decode
 from musicldm.sampling.denoising import denoise, ends_step, step_options
-from musicldm.sampling.feature_cache import DeepFeatures
-from musicldm.sampling.geometry import AudioGeometry
 from musicldm.sampling.guidance import Conditions, predict, scale_at
 from musicldm.sampling.noise import first_latents, settle_randomness
 from musicldm.sampling.request import Request, check_request
 from musicldm.sampling.schedulers import make_scheduler, set_timesteps, short_name
+from musicldm.sampling.speed.batching import ROWS, InPieces, RememberedRows
+from musicldm.sampling.speed.feature_cache import DeepFeatures
 
 _LOADED_OTHERWISE = ("device_map", "quantization_config", "variant")
 """Options of `from_pretrained` under which parts are not simply read from a file of their folder."""
@@ -333,7 +335,7 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionL
             InvalidInputError: another precision, or a pipeline that is not in float32 on the CPU.
             MissingDependencyError: openvino is not installed, or nncf for int8.
         """
-        from musicldm.sampling.openvino_engine import OpenVinoParts
+        from musicldm.sampling.speed.openvino import OpenVinoParts
 
         precision = dtype or fast_dtype("cpu")
         folder = None if cache_dir is None else Path(cache_dir)
@@ -348,7 +350,7 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionL
 
     def _rehearse(self) -> None:
         """Makes latents of many kinds of music at all levels of noise."""
-        from musicldm.sampling.quantization import REHEARSAL
+        from musicldm.sampling.speed.quantization import REHEARSAL
 
         for steps, prompts in REHEARSAL:
             self(

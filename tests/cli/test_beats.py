@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from musicldm.data import beats as beats_module
-from musicldm.data.beats import Beats
+from musicldm.beats import tracker as beats_module
+from musicldm.beats.tracker import Beats
 
 HEARD = Beats.of([0.25, 0.5, 0.75, 1.0], [0.5])
 RATE = 8000

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from musicldm.checkpoints.resolve import DEFAULT_FOLDER
 from musicldm.cli.doctor import EXTRAS
 from musicldm.cli.ending import at_next_chance
 from musicldm.corpus import build, soundfonts
-from musicldm.data.mixup import MixupOptions
 from musicldm.errors import MissingDependencyError
+from musicldm.model.folder import DEFAULT_FOLDER
+from musicldm.training.mixup.mixing import MixupOptions
 
 needs_fonts = pytest.mark.skipif(
     not any((f / n).is_file() for f in soundfonts.font_folders() for n in soundfonts.FONT_NAMES)

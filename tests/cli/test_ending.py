@@ -18,20 +18,20 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
-from tests.moments import killed, terminate, watched
 
 from musicldm.audio import read, write
 from musicldm.cli import ending
 from musicldm.cli.generate import load_pipeline
 from musicldm.cli.main import run as run_command
-from musicldm.data.engines import Engine
 from musicldm.data.manifest import PrepareSettings
 from musicldm.data.prepare import prepare
+from musicldm.machine.parallel import Engine
 from musicldm.training import run as training_run
-from musicldm.training import vae
-from musicldm.training.checkpoint import CHECKPOINT
-from musicldm.training.loop import LoopOptions
-from musicldm.training.vae import VaeRecipe
+from musicldm.training.loop.checkpoint import CHECKPOINT
+from musicldm.training.loop.trainer import LoopOptions
+from musicldm.training.tasks import vae
+from musicldm.training.tasks.vae import VaeRecipe
+from tests.moments import killed, terminate, watched
 
 SMALL_VAE = VaeRecipe(channels=(8, 8), groups=4, latent_channels=2, batch_size=2, crop_frames=16, patch_channels=(4, 4))
 WEIGHTS = Path("vae") / "diffusion_pytorch_model.safetensors"

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from tests.tiny_model import build_tiny_model
-from tests.tiny_music import tiny_embedder
 
-from musicldm.data.engines import Engine
 from musicldm.data.manifest import PrepareSettings
 from musicldm.data.prepare import prepare
-from musicldm.training import vae
-from musicldm.training.vae import VaeRecipe
+from musicldm.machine.parallel import Engine
+from musicldm.training.tasks import vae
+from musicldm.training.tasks.vae import VaeRecipe
+from tests.tiny_model import build_tiny_model
+from tests.tiny_music import tiny_embedder
 
 Arguments = Callable[[Path], list[object]]
 """The folder to write into to the command's arguments; the current folder is an empty one."""
@@ -97,7 +97,7 @@ def small_vae(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def deaf(monkeypatch: pytest.MonkeyPatch) -> None:
     """An embedder without a network."""
-    for place in ("musicldm.evaluation.embedders", "musicldm.evaluation.novelty.index"):
+    for place in ("musicldm.listeners.embedders", "musicldm.novelty.index"):
         monkeypatch.setattr(f"{place}.open_embedder", lambda name, device="auto": tiny_embedder())
 
 

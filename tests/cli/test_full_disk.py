@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from tests.full_disk import SimulatedDisk, mounted
 
 from musicldm.data.arrays import mapped
+from tests.full_disk import SimulatedDisk, mounted
 
 from .test_foreign_files import hashes, songs, without_fonts
 

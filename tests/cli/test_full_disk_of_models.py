@@ -14,12 +14,12 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
-from tests.full_disk import SimulatedDisk, mounted
 
 from musicldm.audio import read
 from musicldm.cli.generate import load_pipeline
-from musicldm.evaluation.novelty.index import open_index
-from musicldm.training.checkpoint import CHECKPOINT
+from musicldm.novelty.index import open_index
+from musicldm.training.loop.checkpoint import CHECKPOINT
+from tests.full_disk import SimulatedDisk, mounted
 
 from .test_foreign_files import deaf, model_and_songs, prepared_songs, small_vae, songs
 from .test_full_disk import MOMENTS, PAGE, ballast

@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.tiny_model import build_tiny_model
 
 from musicldm import MusicLDMPipeline, __version__
 from musicldm.audio import PEAK, loudness, read, read_settings
-from musicldm.checkpoints.devices import fast_dtype
-from musicldm.checkpoints.resolve import resolve
-from musicldm.cli.files import Target, slug
-from musicldm.cli.settings import Choices, Row, in_batches, make_rows, model_hash
 from musicldm.errors import InvalidInputError
-from musicldm.sampling import decoding
+from musicldm.generation.naming import Target, slug
+from musicldm.generation.settings import Choices, Row, in_batches, make_rows, model_hash
+from musicldm.machine.devices import fast_dtype
+from musicldm.model import vocoder as decoding
+from musicldm.model.folder import resolve
 from musicldm.training.lora import add_lora, save_lora
+from tests.tiny_model import build_tiny_model
 
 
 def test_a_file_does_not_say_what_made_it(command, tiny_model_dir: Path) -> None:
@@ -103,7 +103,7 @@ def test_an_option_beside_from_file_does_not_override(command, tiny_model_dir: P
 
 def test_another_model_under_the_same_name_is_no_warning(command, tiny_model_dir: Path, monkeypatch) -> None:
     command("generate", "techno", "--model", tiny_model_dir, "-o", "a.wav")
-    monkeypatch.setattr("musicldm.cli.settings.model_hash", lambda folder, lora: "sha256:other")
+    monkeypatch.setattr("musicldm.generation.settings.model_hash", lambda folder, lora: "sha256:other")
     outcome = command("generate", "--from-file", "a.wav", "-o", "b.wav")
     assert outcome.code == 0
     assert outcome.err == "musicldm: the model is not the one that made the file: the music will differ\n"
@@ -122,7 +122,7 @@ def test_variations_are_not_best_first_or_share_a_seed(command, tiny_model_dir: 
 
 
 def test_ranking_stops_at_the_border_of_a_batch(command, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("musicldm.sampling.batching.fastest_rows", lambda evaluate: 16)
+    monkeypatch.setattr("musicldm.sampling.speed.batching.fastest_rows", lambda evaluate: 16)
     outcome = command("generate", "techno", "-n", 10, "--seed", 0, "--model", tiny_model_dir, "--json")
     made = json.loads(outcome.out)["files"]
     scores = [one["score"] for one in made]
@@ -251,7 +251,7 @@ def test_the_fastest_batch_is_sought_for_little_work_or_for_each_run_anew(
         sought.append(())
         return 6
 
-    monkeypatch.setattr("musicldm.sampling.batching.fastest_rows", fastest)
+    monkeypatch.setattr("musicldm.sampling.speed.batching.fastest_rows", fastest)
     options = ("--model", tiny_model_dir, "--seed", 3, "--json")
     few = json.loads(command("generate", "jazz", "-n", 8, *options).out)["files"]
     assert (sought, len(few[0]["batch"])) == ([], 8)

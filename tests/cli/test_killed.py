@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from musicldm.corpus import build
 from musicldm.data import units
-from musicldm.data.engines import Engine
+from musicldm.machine.parallel import Engine
 from musicldm.data.manifest import PrepareSettings
 from musicldm.data.prepare import prepare
 

@@ -76,7 +76,7 @@ def test_an_error_is_not_one_line_with_its_code(
     def fail(path: object) -> None:
         raise error
 
-    monkeypatch.setattr("musicldm.cli.settings.load_settings", fail)
+    monkeypatch.setattr("musicldm.generation.settings.load_settings", fail)
     outcome = command("info", "x.wav")
     assert outcome.code == code
     assert outcome.err.startswith(line)
@@ -87,6 +87,6 @@ def test_a_fault_of_ours_is_passed_off_as_the_users(command, monkeypatch: pytest
     def fail(path: object) -> None:
         raise RuntimeError("shapes do not match")
 
-    monkeypatch.setattr("musicldm.cli.settings.load_settings", fail)
+    monkeypatch.setattr("musicldm.generation.settings.load_settings", fail)
     with pytest.raises(RuntimeError, match="shapes do not match"):
         command("info", "x.wav")

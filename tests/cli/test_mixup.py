@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from musicldm.data.engines import Engine
 from musicldm.data.manifest import PrepareSettings
 from musicldm.data.prepare import prepare
+from musicldm.machine.parallel import Engine
 
 
 @pytest.fixture(scope="module")

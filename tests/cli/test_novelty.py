@@ -8,18 +8,18 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from tests.tiny_music import RATE, melody, save, tiny_embedder
 
 from musicldm.audio import read, read_settings, write
-from musicldm.cli.rerolls import Checker, Limit, derived_seed
 from musicldm.errors import InvalidInputError
+from musicldm.generation.rerolls import Checker, Limit, derived_seed
+from tests.tiny_music import RATE, melody, save, tiny_embedder
 
 SHORT = ("--segment", 2, "--hop", 1)
 
 
 @pytest.fixture(autouse=True)
 def small_embedder(monkeypatch: pytest.MonkeyPatch) -> None:
-    for place in ("musicldm.evaluation.embedders", "musicldm.evaluation.novelty.index"):
+    for place in ("musicldm.listeners.embedders", "musicldm.novelty.index"):
         monkeypatch.setattr(f"{place}.open_embedder", lambda name, device="auto": tiny_embedder())
 
 

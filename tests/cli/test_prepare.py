@@ -10,9 +10,9 @@ import pytest
 import soundfile
 
 from musicldm.audio import MelSpec
-from musicldm.data.engines import Engine
 from musicldm.data.manifest import PrepareSettings, read_manifest
 from musicldm.data.prepare import Prepared
+from musicldm.machine.parallel import Engine
 
 
 def write(path: Path, samples: int) -> None:
@@ -56,7 +56,7 @@ def test_beats_are_tracked_by_default_where_that_is_possible(
         return Prepared(1, 0.1, 1, 1, {})
 
     monkeypatch.setattr("musicldm.data.prepare.prepare", fake)
-    monkeypatch.setattr("musicldm.data.beat_network.missing_package", lambda: missing)
+    monkeypatch.setattr("musicldm.beats.network.missing_package", lambda: missing)
     outcome = command("prepare", "s", "--out", "o")
     assert (outcome.code, seen[0].beats) == (0, beats)
     assert ("beats are not tracked" in outcome.err) == (missing is not None)

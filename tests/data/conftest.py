@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from musicldm.data.engines import Engine
 from musicldm.data.manifest import MANIFEST, PrepareSettings
+from musicldm.machine.parallel import Engine
 
 SETTINGS = PrepareSettings(seconds=1.0, beats="metadata")
 HERE = Engine(workers=1)

@@ -7,15 +7,15 @@ import pytest
 import soxr
 import torch
 from diffusers import AutoencoderKL
-from tests.tiny_model import build_tiny_model
-from tests.tolerances import BFLOAT16, FLOAT16, LAYERS_OF_DECODERS, embeddings, roundings
 
 from musicldm.data import encoders as encoders_module
-from musicldm.data.clips import ClipStore
 from musicldm.data.conditions import stored_conditions, stored_latents
 from musicldm.data.encoders import Encoders, latents_name, sounds_name, texts_name
 from musicldm.data.prepare import prepare
+from musicldm.data.store import ClipStore
 from musicldm.errors import CheckpointError, InvalidInputError
+from tests.tiny_model import build_tiny_model
+from tests.tolerances import BFLOAT16, FLOAT16, LAYERS_OF_DECODERS, embeddings, roundings
 
 from .conftest import HERE, SETTINGS, contents, manifest, tones, write_tone
 

@@ -13,9 +13,9 @@ import torch
 
 from musicldm.audio import log_mel
 from musicldm.data import cutting, units
-from musicldm.data.clips import ClipStore
 from musicldm.data.manifest import PrepareSettings
 from musicldm.data.prepare import Prepared, prepare
+from musicldm.data.store import ClipStore
 from musicldm.errors import DataError, InvalidInputError
 
 from .conftest import HERE, SETTINGS, contents, manifest, report, tone, tones, write_tone

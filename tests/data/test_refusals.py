@@ -16,15 +16,15 @@ import soundfile
 
 from musicldm import audio
 from musicldm.data import cutting, sources
-from musicldm.data.clips import ClipStore
 from musicldm.data.manifest import PrepareSettings
 from musicldm.data.prepare import Prepared, prepare
 from musicldm.data.sounds import decode
+from musicldm.data.store import ClipStore
 from musicldm.errors import DataError
 from musicldm.evaluation import music
 from musicldm.evaluation.hearing import Listening, hear_unit
-from musicldm.evaluation.novelty import build as novelty
-from musicldm.evaluation.novelty.clips import read_clips
+from musicldm.novelty import build as novelty
+from musicldm.novelty.clips import read_clips
 
 from .conftest import HERE, SETTINGS, contents, report, tones, write_tone
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
-from tests.tolerances import sums
 
 from musicldm.audio import loudness
 from musicldm.data import sounds
 from musicldm.data.sounds import decode, level
 from musicldm.errors import DataError, MissingDependencyError
+from tests.tolerances import sums
 
 from .conftest import tone, write_tone
 

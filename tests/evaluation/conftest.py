@@ -11,7 +11,7 @@ import soundfile
 import torch
 
 from musicldm.audio import MelSpec
-from musicldm.evaluation.judges import DRUMS, Judges, build_net
+from musicldm.listeners.judges import DRUMS, Judges, build_net
 
 RATE = 16000
 PROMPTS = (

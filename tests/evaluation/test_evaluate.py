@@ -10,28 +10,28 @@ import numpy as np
 import pytest
 import soundfile
 from scipy.stats import variation
-from tests.tiny_model import build_tiny_model
-from tests.tolerances import embeddings
 
-from musicldm.data.beats import Beats, BeatTracker
-from musicldm.data.engines import Engine
+from musicldm.beats.tracker import Beats, BeatTracker
 from musicldm.data.manifest import PrepareSettings
 from musicldm.data.prepare import prepare
 from musicldm.errors import DataError, InvalidInputError
 from musicldm.evaluation.compare import _percentile_figures, pairs_by_name
-from musicldm.evaluation.embedders import open_embedder
 from musicldm.evaluation.evaluate import Options, evaluate
-from musicldm.evaluation.figures import Collection
-from musicldm.evaluation.frechet import Gaussian, frechet_distance
 from musicldm.evaluation.hearing import Heard, Listening
-from musicldm.evaluation.judges import DEFAULT_FOLDER
+from musicldm.evaluation.metrics.frechet import Gaussian, frechet_distance
+from musicldm.evaluation.metrics.similarity import Nearest
 from musicldm.evaluation.music import Piece
-from musicldm.evaluation.novelty.build import build_index
-from musicldm.evaluation.novelty.calibration import Calibration
-from musicldm.evaluation.page import page, training_of_judges
-from musicldm.evaluation.plots import Histogram, histogram
-from musicldm.evaluation.report import Report
-from musicldm.evaluation.similarity import Nearest
+from musicldm.evaluation.report.figures import Collection
+from musicldm.evaluation.report.page import page, training_of_judges
+from musicldm.evaluation.report.plots import Histogram, histogram
+from musicldm.evaluation.report.report import Report
+from musicldm.listeners.embedders import open_embedder
+from musicldm.listeners.judges import DEFAULT_FOLDER
+from musicldm.machine.parallel import Engine
+from musicldm.novelty.build import build_index
+from musicldm.novelty.calibration import Calibration
+from tests.tiny_model import build_tiny_model
+from tests.tolerances import embeddings
 
 from .conftest import PROMPTS, RATE, tone, write_music
 

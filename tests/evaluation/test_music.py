@@ -6,11 +6,11 @@ import pytest
 import soundfile
 
 from musicldm.audio import write
-from musicldm.data.engines import Engine
 from musicldm.data.manifest import PrepareSettings
 from musicldm.data.prepare import prepare
 from musicldm.errors import DataError
 from musicldm.evaluation.music import Piece, find_music, load_piece, prompt_inside, read_prompts
+from musicldm.machine.parallel import Engine
 
 from .conftest import PROMPTS, RATE, tone, write_music
 

@@ -21,6 +21,7 @@ from typing import Any
 import diffusers
 import numpy as np
 import torch
+
 from tests.oracles.cases import CASES, LATENT_SHAPE, PAIR, SCHEDULER_CLASSES, SECONDS, SEED, STEPS
 from tests.tiny_model import PROJECTION, tiny_parts, tiny_tokenizer
 

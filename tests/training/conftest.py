@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from musicldm.data.clips import ClipStore
-from musicldm.data.engines import Engine
 from musicldm.data.manifest import PrepareSettings
 from musicldm.data.prepare import prepare
+from musicldm.data.store import ClipStore
+from musicldm.machine.parallel import Engine
 
 CLIPS = 12
 SAMPLES = 16000

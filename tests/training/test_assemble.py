@@ -6,13 +6,13 @@ import pytest
 import torch
 from diffusers import DPMSolverMultistepScheduler
 from safetensors.torch import load_file
-from tests.tiny_model import build_tiny_model
 
 from musicldm import MusicLDMPipeline
-from musicldm.checkpoints import integrity
-from musicldm.checkpoints.defaults import GenerationDefaults
 from musicldm.errors import CheckpointError
+from musicldm.model import integrity
+from musicldm.model.settings import GenerationDefaults
 from musicldm.training.assemble import CLASSES, assemble
+from tests.tiny_model import build_tiny_model
 
 
 def test_runs_become_a_model_in_half_precision_that_names_no_folder_of_this_machine(tmp_path: Path) -> None:

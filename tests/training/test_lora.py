@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tests.tiny_model import build_tiny_model
-from tests.tolerances import waves
 
 from musicldm import MusicLDMPipeline
-from musicldm.checkpoints.lora import FILE_NAME
-from musicldm.data.clips import ClipStore
 from musicldm.data.conditions import stored_latents, stored_texts
+from musicldm.data.store import ClipStore
 from musicldm.errors import CheckpointError, InvalidInputError
-from musicldm.training.ldm import LdmRecipe, build_scheduler
+from musicldm.model.lora import FILE_NAME
 from musicldm.training.lora import TARGETS
 from musicldm.training.run import train
+from musicldm.training.tasks.ldm import LdmRecipe, build_scheduler
+from tests.tiny_model import build_tiny_model
+from tests.tolerances import waves
 
 RANK = 4
 CHANGES = {"batch_size": 2, "crop_frames": (24,), "lora_rank": RANK, "learning_rate": 0.02, "text_share": 1.0}

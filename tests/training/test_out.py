@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from musicldm import files
-from musicldm.checkpoints.integrity import write_sums
 from musicldm.errors import DataError, InvalidInputError
-from musicldm.training import vae
-from musicldm.training.checkpoint import CHECKPOINT
+from musicldm.model.integrity import write_sums
+from musicldm.training.loop.checkpoint import CHECKPOINT
 from musicldm.training.run import train
-from musicldm.training.vae import VaeRecipe
+from musicldm.training.tasks import vae
+from musicldm.training.tasks.vae import VaeRecipe
 
 SMALL_VAE = VaeRecipe(channels=(8, 8), groups=4, latent_channels=2, batch_size=2, crop_frames=16, patch_channels=(4, 4))
 

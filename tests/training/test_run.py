@@ -8,19 +8,19 @@ import pytest
 import soundfile
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from tests.tiny_model import build_tiny_model
 from transformers import SpeechT5HifiGan
 
 from musicldm import MusicLDMPipeline
-from musicldm.data.clips import ClipStore
 from musicldm.data.conditions import stored_conditions, stored_latents
-from musicldm.data.mixup import Mix, Mixer, MixupOptions
+from musicldm.data.store import ClipStore
 from musicldm.errors import CheckpointError, DataError, InvalidInputError
-from musicldm.training import ldm, vae, vocoder
-from musicldm.training.ldm import LdmRecipe
+from musicldm.training.mixup.mixing import Mix, Mixer, MixupOptions
 from musicldm.training.run import downbeat_frames, held_out_count, train
-from musicldm.training.vae import VaeRecipe
-from musicldm.training.vocoder import VocoderRecipe
+from musicldm.training.tasks import ldm, vae, vocoder
+from musicldm.training.tasks.ldm import LdmRecipe
+from musicldm.training.tasks.vae import VaeRecipe
+from musicldm.training.tasks.vocoder import VocoderRecipe
+from tests.tiny_model import build_tiny_model
 
 SMALL_VAE = VaeRecipe(channels=(8, 8), groups=4, latent_channels=2, batch_size=2, crop_frames=16, patch_channels=(4, 4))
 SMALL_VOCODER = VocoderRecipe(initial_channels=16, batch_size=2, segment_frames=16)

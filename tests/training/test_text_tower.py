@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.tolerances import layers
 from torch.nn import functional as F
 from transformers import AutoTokenizer, ClapTextModel
 
@@ -23,8 +22,8 @@ from musicldm.training.text_tower import (
     load_encoder,
     make_tokenizer,
 )
-
-from .tiny_encoder import tiny_encoder
+from tests.tiny_encoder import tiny_encoder
+from tests.tolerances import layers
 
 pytestmark = pytest.mark.numeric
 

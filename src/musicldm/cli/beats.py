@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from musicldm.checkpoints.devices import choose_device
 from musicldm.cli.display import progress_bar, show_table
 from musicldm.errors import MusicLDMError
+from musicldm.machine.devices import choose_device
 
 if TYPE_CHECKING:
     from musicldm.audio import Wave
-    from musicldm.data.beats import Beats, BeatTracker
+    from musicldm.beats.tracker import Beats, BeatTracker
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def beats(
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", show_default=True)] = "cpu",
 ) -> None:
     """Find beats and downbeats; writes NAME.beats: on each line seconds and the beat's number in its bar."""
-    from musicldm.data.beats import BeatTracker
+    from musicldm.beats.tracker import BeatTracker
 
     wanted = Wanted(out, not as_json, labels, click, plot)
     tracker = BeatTracker.from_pretrained(model, device=choose_device(device))
@@ -79,7 +79,7 @@ def _track(file: Path, tracker: BeatTracker, wanted: Wanted) -> tuple[Beats, lis
 
 def _write(file: Path, wave: Wave, sample_rate: int, found: Beats, wanted: Wanted) -> list[Path]:
     from musicldm.audio import encode
-    from musicldm.data import beat_files
+    from musicldm.beats import files as beat_files
     from musicldm.files import write_new
 
     folder, stem, written = wanted.out or file.parent, file.stem, []

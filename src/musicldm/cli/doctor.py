@@ -15,7 +15,7 @@ import typer
 from musicldm import __version__
 from musicldm.cli.display import show_table
 from musicldm.errors import CheckpointError, MissingDependencyError
-from musicldm.machine import cores
+from musicldm.machine.cores import cores
 
 LIBRARIES = ("torch", "diffusers", "transformers", "accelerate", "numpy", "scipy", "soundfile", "soxr", "pyloudnorm")
 EXTRAS = {
@@ -86,8 +86,8 @@ def _devices() -> Iterator[Finding]:
 
 
 def _model(name: str) -> Finding:
-    from musicldm.checkpoints import integrity
-    from musicldm.checkpoints.resolve import resolve
+    from musicldm.model import integrity
+    from musicldm.model.folder import resolve
 
     try:
         folder = resolve(name, download=_cached)
@@ -101,7 +101,7 @@ def _cached(hub_id: str) -> str:
     """The folder of a hub model that was fetched before."""
     from huggingface_hub import snapshot_download
 
-    from musicldm.checkpoints.loading import checkpoint_errors
+    from musicldm.model.loading import checkpoint_errors
 
     with checkpoint_errors(f"{hub_id} is not on this machine; the first musicldm generate --model fetches it"):
         return str(snapshot_download(hub_id, local_files_only=True))

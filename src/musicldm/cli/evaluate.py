@@ -12,7 +12,7 @@ import typer
 from musicldm.cli.display import progress_bar, show_table, silence_libraries
 
 if TYPE_CHECKING:
-    from musicldm.evaluation.report import Report
+    from musicldm.evaluation.report.report import Report
 
 _WHAT, _HOW = "What to compare with", "How to listen"
 _Reference = Annotated[Path | None, typer.Option(help="Real music: gives distances.", rich_help_panel=_WHAT)]
@@ -70,10 +70,10 @@ def evaluate(
     address: _Address = None,
 ) -> None:
     """Measure generated music: quality, prompts, tempo, novelty."""
-    from musicldm.checkpoints.devices import choose_device
-    from musicldm.data.engines import Engine
     from musicldm.evaluation.evaluate import Options
     from musicldm.evaluation.evaluate import evaluate as evaluate_folder
+    from musicldm.machine.devices import choose_device
+    from musicldm.machine.parallel import Engine
 
     silence_libraries()
     options = Options(
@@ -102,7 +102,7 @@ def _write(report: Report, out: Path, training: Path | None) -> list[Path]:
     """report.json and report.html in a folder, both with the first number that neither has yet."""
     from itertools import count
 
-    from musicldm.evaluation.page import page
+    from musicldm.evaluation.report.page import page
     from musicldm.files import write_new
 
     out.mkdir(parents=True, exist_ok=True)
@@ -118,7 +118,7 @@ def _write(report: Report, out: Path, training: Path | None) -> list[Path]:
 
 
 def _show(report: Report) -> None:
-    from musicldm.evaluation.page import interval, number
+    from musicldm.evaluation.report.page import interval, number
 
     arrows = {"lower": "↓", "higher": "↑", "": ""}
     rows = [

@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from musicldm.checkpoints.devices import choose_device, dtypes_of_parts, fast_dtype
 from musicldm.cli.display import Advance, progress_bar, show_table, silence_libraries
 from musicldm.cli.startup import loading_for_good
 from musicldm.errors import InvalidInputError
+from musicldm.machine.devices import choose_device, dtypes_of_parts, fast_dtype
 
 if TYPE_CHECKING:
     from musicldm.audio import Wave
-    from musicldm.cli.files import Target
-    from musicldm.cli.rerolls import Limit
-    from musicldm.cli.settings import Batch, Choices, Row
+    from musicldm.generation.naming import Target
+    from musicldm.generation.rerolls import Limit
+    from musicldm.generation.settings import Batch, Choices, Row
 
 
 def _option(help_text: str, panel: str, *names: str, metavar: str | None = None, default: str | bool = False) -> Any:
@@ -114,8 +114,8 @@ def generate(
 ) -> None:
     """Make music from text."""
     with loading_for_good():
-        from musicldm.cli.files import Target
-        from musicldm.cli.settings import Choices, load_settings, make_rows, read_prompts
+        from musicldm.generation.naming import Target
+        from musicldm.generation.settings import Choices, load_settings, make_rows, read_prompts
 
     stored = load_settings(from_file) if from_file else {}
     given = {
@@ -150,7 +150,7 @@ def generate(
 
 
 def _limit(max_similarity: str | None, tries: int | None, index: str | None) -> Limit | None:
-    from musicldm.cli.rerolls import Limit
+    from musicldm.generation.rerolls import Limit
 
     if max_similarity is None:
         if tries is not None or index is not None:
@@ -198,8 +198,8 @@ def make_music(
         limit: how near music may come to the training set.
     """
     from musicldm.audio import encode, normalise
-    from musicldm.cli.rerolls import Checker, remake
-    from musicldm.cli.settings import describe_run, in_batches, model_hash
+    from musicldm.generation.rerolls import Checker, remake
+    from musicldm.generation.settings import describe_run, in_batches, model_hash
 
     with progress_bar("Loading the model"), loading_for_good():
         checker = None if limit is None else Checker.open(limit, choices.device)
@@ -266,7 +266,7 @@ class Maker:
 
     def waves_at_once(self, count: int) -> int:
         """How many of so many waves a batch should have: what is fastest here, where it is worth while to find out."""
-        from musicldm.cli.settings import BATCH
+        from musicldm.generation.settings import BATCH
 
         if count <= BATCH:
             return BATCH

@@ -18,7 +18,7 @@ def info(
     ] = False,
 ) -> None:
     """Show the settings inside a file of music."""
-    from musicldm.cli.settings import load_settings
+    from musicldm.generation.settings import load_settings
 
     found = [{"file": str(file), **load_settings(file)} for file in files]
     if as_json:

@@ -34,10 +34,10 @@ def preview(
     """Write sources and mixtures to hear, and pictures of their beats; nothing is overwritten."""
     from musicldm.audio import encode
     from musicldm.cli.train import improvements
-    from musicldm.data.clips import ClipStore
-    from musicldm.data.mixup import MixupOptions
+    from musicldm.data.store import ClipStore
     from musicldm.files import write_new
-    from musicldm.training.preview import examples, picture
+    from musicldm.training.mixup.mixing import MixupOptions
+    from musicldm.training.mixup.preview import examples, picture
 
     if count < 1:
         raise InvalidInputError(f"-n {count}: it must be at least 1")
@@ -60,7 +60,7 @@ def preview(
 
 def _studio(model: str, store: Any) -> Any:
     from musicldm.cli.generate import load_pipeline
-    from musicldm.cli.settings import Choices
+    from musicldm.generation.settings import Choices
     from musicldm.training.studio import open_studio
 
     pipeline = load_pipeline(Choices(model=model, device="cpu", dtype="float32"))

@@ -14,9 +14,9 @@ from musicldm.cli.display import progress_bar, show_table, silence_libraries
 from musicldm.errors import InvalidInputError, MusicLDMError
 
 if TYPE_CHECKING:
-    from musicldm.evaluation.embedders import Embedder
-    from musicldm.evaluation.novelty.check import Report
-    from musicldm.evaluation.novelty.index import NoveltyIndex
+    from musicldm.listeners.embedders import Embedder
+    from musicldm.novelty.check import Report
+    from musicldm.novelty.index import NoveltyIndex
 
 novelty = typer.Typer(help="How new music is against a training set.", add_completion=False)
 _Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", show_default=True)]
@@ -47,9 +47,9 @@ def make_index(
     device: _Device = "auto",
 ) -> None:
     """Hear every training clip once, so that music can be compared with them."""
-    from musicldm.evaluation.embedders import open_embedder
-    from musicldm.evaluation.novelty.build import BuildOptions, build_index, check_place
-    from musicldm.evaluation.novelty.features import Cutting
+    from musicldm.listeners.embedders import open_embedder
+    from musicldm.novelty.build import BuildOptions, build_index, check_place
+    from musicldm.novelty.features import Cutting
 
     silence_libraries()
     how: Any = {"beats": beats, "compact": compact, "calibrated": calibrated, "seed": seed}
@@ -91,7 +91,7 @@ def check_files(
     device: _Device = "auto",
 ) -> None:
     """Tell the nearest training clips, what may be copied, and a verdict."""
-    from musicldm.evaluation.novelty.index import open_index
+    from musicldm.novelty.index import open_index
 
     if count < 1:
         raise InvalidInputError(f"-n {count}: it must be at least 1")
@@ -119,8 +119,8 @@ def check_files(
 
 def _check(index: NoveltyIndex, embedder: Embedder, file: Path, count: int, plot: Path | None) -> Report:
     from musicldm.audio import read
-    from musicldm.evaluation.novelty.check import check
     from musicldm.files import write_new
+    from musicldm.novelty.check import check
 
     wave, sample_rate = read(file)
     try:
@@ -128,7 +128,7 @@ def _check(index: NoveltyIndex, embedder: Embedder, file: Path, count: int, plot
     except InvalidInputError as error:
         raise InvalidInputError(f"{file}: {error}") from None
     if plot is not None:
-        from musicldm.evaluation.novelty.picture import picture
+        from musicldm.novelty.picture import picture
 
         content = picture(index, report, wave, sample_rate, file.name)
         plot.parent.mkdir(parents=True, exist_ok=True)
@@ -138,7 +138,7 @@ def _check(index: NoveltyIndex, embedder: Embedder, file: Path, count: int, plot
 
 
 def _show(file: Path, report: Report) -> None:
-    from musicldm.evaluation.novelty.check import spell
+    from musicldm.novelty.check import spell
 
     print(f"{file}: {report.sentence}")
     rows = [(f"{one.similarity:.3f}", "whole clip", spell(one.place)) for one in report.nearest]

@@ -42,10 +42,10 @@ def prepare(
 ) -> None:
     """Prepare music to train on: clips, log-mels, latents, embeddings; only what is new or changed."""
     from musicldm.audio import MelSpec
-    from musicldm.checkpoints.resolve import parts_folder
-    from musicldm.data.engines import Engine
     from musicldm.data.manifest import REPORT, PrepareSettings
     from musicldm.data.prepare import prepare as prepare_folder
+    from musicldm.machine.parallel import Engine
+    from musicldm.model.folder import parts_folder
 
     spec = MelSpec(sample_rate=sample_rate, n_mels=mel_bins, f_max=min(MelSpec.f_max, sample_rate / 2))
     settings = PrepareSettings(spec, seconds, cast(Any, normalize), cast(Any, beats or _default_beats()))
@@ -72,7 +72,7 @@ def prepare(
 
 def _default_beats() -> str:
     """Tracked beats where that is possible; else those that the metadata have, with a word to the user."""
-    from musicldm.data.beat_network import missing_package
+    from musicldm.beats.network import missing_package
 
     if missing_package() is None:
         return "auto"

@@ -13,7 +13,7 @@ from typing import Any
 
 _SELDOM: tuple[str, ...] = ("scipy.stats", "numpy.f2py")
 """Imported for one option of diffusers' schedulers, and by all of SciPy for the sake of its name: a tenth of what all
-imports take (`benchmarks/cold_start.py`)."""
+imports take (`benchmarks/speed/cold_start.py`)."""
 
 
 @contextmanager

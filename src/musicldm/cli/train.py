@@ -118,7 +118,7 @@ def train(
     ] = None,
 ) -> None:
     """Train one part of a model; a run that was stopped goes on with --resume."""
-    from musicldm.checkpoints.resolve import parts_folder
+    from musicldm.model.folder import parts_folder
     from musicldm.training.run import train as train_part
 
     silence_libraries()
@@ -156,7 +156,7 @@ def _condition(condition: str | None) -> dict[str, Any]:
     """The share of captions among the conditions; "both" is that of the default recipe."""
     if condition is None:
         return {}
-    from musicldm.training.ldm import LdmRecipe
+    from musicldm.training.tasks.ldm import LdmRecipe
 
     shares = {**_CONDITIONS, "both": LdmRecipe.text_share}
     if condition not in shares:
@@ -181,7 +181,7 @@ def improvements(names: str | None) -> dict[str, Any]:
 def _mixup(options: dict[str, Any]) -> dict[str, Any]:
     if not options:
         return {}
-    from musicldm.data.mixup import KINDS, MixupOptions
+    from musicldm.training.mixup.mixing import KINDS, MixupOptions
 
     if "kind" not in options:
         raise InvalidInputError(f"how to mix is said, but not what: give --mixup, one of {', '.join(KINDS)}")

@@ -31,7 +31,7 @@ from musicldm.corpus.rendering import SoundFont, Wave, render
 from musicldm.corpus.soundfonts import find_soundfonts
 from musicldm.corpus.truth import GENRES, Truth
 from musicldm.errors import DataError, InvalidInputError, unknown_choice
-from musicldm.machine import processes
+from musicldm.machine.cores import processes
 
 FIRST_FONT_SHARE = 0.75
 FORMATS = ("flac", "wav")

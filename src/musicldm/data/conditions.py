@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from musicldm.data.arrays import Sharded
-from musicldm.data.clips import ClipStore
 from musicldm.data.encoders import Encoders, embed_texts, latents_name, sounds_name, texts_name
 from musicldm.data.manifest import row_starts
 from musicldm.data.prepare import encode
+from musicldm.data.store import ClipStore
 
 
 @dataclass(frozen=True)

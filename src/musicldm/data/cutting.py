@@ -143,6 +143,6 @@ def _are_times(value: object) -> bool:
 
 def load_tracker() -> Tracker:
     """The beat tracker that ships with the package."""
-    from musicldm.data.beats import BeatTracker
+    from musicldm.beats.tracker import BeatTracker
 
     return BeatTracker.from_pretrained()

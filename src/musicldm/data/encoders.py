@@ -14,14 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from musicldm.checkpoints.clap_input import clap_input
-from musicldm.checkpoints.devices import choose_device
-from musicldm.checkpoints.parts import load_part
 from musicldm.data.arrays import Rows, fill, mapped
-from musicldm.data.clips import read_rows
 from musicldm.data.cutting import FULL_SCALE
 from musicldm.data.manifest import CLIPS, Shard
+from musicldm.data.store import read_rows
 from musicldm.errors import CheckpointError, unknown_choice
+from musicldm.machine.devices import choose_device
+from musicldm.model.clap_input import clap_input
+from musicldm.model.parts import load_part
 
 KINDS = ("latents", "texts", "sounds")
 PRECISIONS = {"no": None, "bf16": torch.bfloat16, "fp16": torch.float16}

@@ -16,7 +16,6 @@ from musicldm import files
 from musicldm.data import folders
 from musicldm.data.arrays import mapped
 from musicldm.data.cutting import Tracker, load_tracker
-from musicldm.data.engines import Engine
 from musicldm.data.manifest import (
     MANIFEST,
     REPORT,
@@ -31,6 +30,7 @@ from musicldm.data.manifest import (
 from musicldm.data.sources import PYAV, Listing, Problem, Source, look_through
 from musicldm.data.units import Job, Unit, grouped, places_in, run_unit, unit_name
 from musicldm.errors import DataError, InvalidInputError, MissingDependencyError
+from musicldm.machine.parallel import Engine
 
 if TYPE_CHECKING:
     from musicldm.data.encoders import Encoders

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from musicldm.evaluation.divergence import divergence
-from musicldm.evaluation.embedders import Floats
-from musicldm.evaluation.figures import Collection, Figure, mean_figure
-from musicldm.evaluation.frechet import Gaussian, frechet
-from musicldm.evaluation.novelty.calibration import Calibration
-from musicldm.evaluation.similarity import THRESHOLDS, Nearest
+from musicldm.evaluation.metrics.divergence import divergence
+from musicldm.evaluation.metrics.frechet import Gaussian, frechet
+from musicldm.evaluation.metrics.similarity import THRESHOLDS, Nearest
+from musicldm.evaluation.report.figures import Collection, Figure, mean_figure
+from musicldm.listeners.embedders import Floats
+from musicldm.novelty.calibration import Calibration
 
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from musicldm.evaluation.figures import Better, Collection, Figure, mean_figure
-from musicldm.evaluation.inception import inception
-from musicldm.evaluation.shares import estimate
+from musicldm.evaluation.metrics.inception import inception
+from musicldm.evaluation.metrics.shares import estimate
+from musicldm.evaluation.report.figures import Better, Collection, Figure, mean_figure
 
 SPLITS, _CLIPS_FOR_SPLITS = 10, 1000
 _SIGNAL: tuple[tuple[str, str, str, float], ...] = (

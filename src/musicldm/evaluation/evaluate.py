@@ -11,23 +11,23 @@ from functools import partial
 from pathlib import Path
 
 from musicldm import __version__
-from musicldm.checkpoints.resolve import DEFAULT
-from musicldm.data.engines import Engine
 from musicldm.data.sources import Problem
 from musicldm.errors import DataError
 from musicldm.evaluation.compare import distance_figures, divergence_figures, novelty
 from musicldm.evaluation.describe import sound_figures, stability_figures, variety_figures
-from musicldm.evaluation.embedders import Embedder
-from musicldm.evaluation.figures import SECTIONS, Collection, Figure
 from musicldm.evaluation.follow import judge_figures, tempo_figures, text_figures
 from musicldm.evaluation.hearing import Heard, Listening, hear_all, opened, opened_judges
-from musicldm.evaluation.judges import judges_folder
+from musicldm.evaluation.metrics.similarity import nearest
 from musicldm.evaluation.music import Piece, find_music, read_prompts
-from musicldm.evaluation.novelty.check import nearest_clips
-from musicldm.evaluation.novelty.index import NoveltyIndex
-from musicldm.evaluation.report import Closest, Report, about, clip_lines, versions
-from musicldm.evaluation.similarity import nearest
+from musicldm.evaluation.report.figures import SECTIONS, Collection, Figure
+from musicldm.evaluation.report.report import Closest, Report, about, clip_lines, versions
 from musicldm.evaluation.training_set import open_training, training_blocks
+from musicldm.listeners.embedders import Embedder
+from musicldm.listeners.judges import judges_folder
+from musicldm.machine.parallel import Engine
+from musicldm.model.folder import DEFAULT
+from musicldm.novelty.check import nearest_clips
+from musicldm.novelty.index import NoveltyIndex
 
 AUTO, NONE = "auto", "none"
 Progress = Callable[[str, int, int], None]
@@ -244,7 +244,7 @@ def _tracker(name: str) -> str | None:
         return None
     if name != AUTO:
         return name
-    from musicldm.data.beat_network import DEFAULT as SHIPPED
-    from musicldm.data.beat_network import missing_package
+    from musicldm.beats.network import DEFAULT as SHIPPED
+    from musicldm.beats.network import missing_package
 
     return SHIPPED if missing_package() is None else None

@@ -9,13 +9,13 @@ from typing import Literal
 
 import numpy as np
 
-from musicldm.evaluation.clap_score import clap_score
-from musicldm.evaluation.embedders import Floats
-from musicldm.evaluation.figures import Collection, Figure, mean_figure
 from musicldm.evaluation.hearing import Heard
-from musicldm.evaluation.judges import DRUMS, HEADS, Judges
-from musicldm.evaluation.retrieval import retrieval
-from musicldm.evaluation.tempo import tempo_error, tempo_met
+from musicldm.evaluation.metrics.clap_score import clap_score
+from musicldm.evaluation.metrics.retrieval import retrieval
+from musicldm.evaluation.report.figures import Collection, Figure, mean_figure
+from musicldm.listeners.embedders import Floats
+from musicldm.listeners.judges import DRUMS, HEADS, Judges
+from musicldm.listeners.tempo import tempo_error, tempo_met
 
 CLEAN = "clean"
 

@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from musicldm.audio import Wave, resample
-from musicldm.data.engines import Engine
 from musicldm.data.sounds import SILENCE
 from musicldm.data.sources import Problem
 from musicldm.errors import DataError, InvalidInputError
-from musicldm.evaluation.embedders import Embedder, Floats, open_embedder
-from musicldm.evaluation.judges import Judges
+from musicldm.evaluation.metrics.signal import Signal, measure
 from musicldm.evaluation.music import Piece, load_piece, prompt_inside
-from musicldm.evaluation.signal import Signal, measure
-from musicldm.evaluation.tempo import ANY_MUSIC, BeatStability, TempoRange, beat_stability, named_tempo, tempo_of
+from musicldm.listeners.embedders import Embedder, Floats, open_embedder
+from musicldm.listeners.judges import Judges
+from musicldm.listeners.tempo import ANY_MUSIC, BeatStability, TempoRange, beat_stability, named_tempo, tempo_of
+from musicldm.machine.parallel import Engine
 
 if TYPE_CHECKING:
-    from musicldm.data.beats import BeatTracker
+    from musicldm.beats.tracker import BeatTracker
 
 SHORTEST = 1.0
 """Seconds that a clip must have: a VGGish piece is 0.975 s."""
@@ -117,8 +117,8 @@ def opened_judges(folder: str) -> Judges:
 
 @lru_cache(maxsize=2)
 def _tracker(name: str, device: str) -> BeatTracker:
-    from musicldm.checkpoints.devices import choose_device
-    from musicldm.data.beats import BeatTracker
+    from musicldm.beats.tracker import BeatTracker
+    from musicldm.machine.devices import choose_device
 
     return BeatTracker.from_pretrained(name, device=choose_device(device))
 

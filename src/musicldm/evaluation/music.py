@@ -21,12 +21,12 @@ import numpy as np
 import soundfile
 
 from musicldm.audio import Wave, read_settings
-from musicldm.data.clips import ClipRow, ClipStore
 from musicldm.data.manifest import MANIFEST
 from musicldm.data.sources import AUDIO, PYAV, said_in, why_unreadable
+from musicldm.data.store import ClipRow, ClipStore
 from musicldm.errors import DataError
-from musicldm.evaluation.novelty.index import is_index
 from musicldm.files import check_readable
+from musicldm.novelty.index import is_index
 
 FIELDS = ("genre", "drums", "lead_family", "quality", "bpm")
 """What is kept of a clip's metadata; the rest (captions, beats, …) would outweigh all that is heard of it."""

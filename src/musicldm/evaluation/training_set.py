@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from musicldm.data.engines import Engine
 from musicldm.data.manifest import MANIFEST
-from musicldm.evaluation.embedders import Embedder, Floats
 from musicldm.evaluation.hearing import Heard, Listening, hear_all
 from musicldm.evaluation.music import find_music, open_store
-from musicldm.evaluation.novelty.index import NoveltyIndex, index_folder, is_index, open_index, read_manifest
+from musicldm.listeners.embedders import Embedder, Floats
+from musicldm.machine.parallel import Engine
+from musicldm.novelty.index import NoveltyIndex, index_folder, is_index, open_index, read_manifest
 
 _BLOCK = 4096
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import torch
 
-from musicldm.checkpoints.defaults import GenerationDefaults, check_interval
+from musicldm.model.geometry import AudioGeometry
+from musicldm.model.settings import GenerationDefaults, check_interval
 from musicldm.sampling import inputs
-from musicldm.sampling.geometry import AudioGeometry
 
 
 @dataclass(frozen=True)

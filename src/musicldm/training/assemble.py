@@ -12,11 +12,12 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import AutoTokenizer, ClapFeatureExtractor, ClapModel, SpeechT5HifiGan
 
-from musicldm.checkpoints import integrity, resolve
-from musicldm.checkpoints.defaults import GenerationDefaults
-from musicldm.checkpoints.parts import load_part
 from musicldm.errors import CheckpointError
 from musicldm.files import write_whole
+from musicldm.model import folder as resolve
+from musicldm.model import integrity
+from musicldm.model.parts import load_part
+from musicldm.model.settings import GenerationDefaults
 from musicldm.pipeline import MusicLDMPipeline
 
 CLASSES: Mapping[str, Any] = {

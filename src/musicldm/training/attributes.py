@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from musicldm.data.clips import ClipRow
+from musicldm.data.store import ClipRow
 
 TEMPO_BINS = torch.linspace(math.log(45), math.log(230), 96)
 """Logarithms of beats a minute; neighbours are 1.7 % apart."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from musicldm.audio import resample
-from musicldm.data.beat_spectrum import FRAMES_PER_SECOND, SPEC, magnitudes, reflected
+from musicldm.beats.spectrum import FRAMES_PER_SECOND, SPEC, magnitudes, reflected
 from musicldm.errors import InvalidInputError
 
 Floats = npt.NDArray[np.float64]

@@ -15,20 +15,20 @@ import numpy as np
 import torch
 
 from musicldm import files
-from musicldm.checkpoints.parts import load_part
-from musicldm.data.clips import ClipStore
 from musicldm.data.conditions import Conditions, stored_conditions, stored_latents
 from musicldm.data.encoders import embed_texts, module_hash
-from musicldm.data.mixup import Mixer
+from musicldm.data.store import ClipStore
 from musicldm.errors import CheckpointError, InvalidInputError, unknown_choice
-from musicldm.training import beats, clap, consistency, ldm, vae, vocoder
+from musicldm.model.parts import load_part
 from musicldm.training.assemble import SCHEDULER_CONFIG
-from musicldm.training.checkpoint import CHECKPOINT
-from musicldm.training.examples import Mixing
-from musicldm.training.log import LOG
-from musicldm.training.loop import Ending, Loop, LoopOptions, make_accelerator, never_ends_early
+from musicldm.training.loop.checkpoint import CHECKPOINT
+from musicldm.training.loop.log import LOG
+from musicldm.training.loop.task import Task
+from musicldm.training.loop.trainer import Ending, Loop, LoopOptions, make_accelerator, never_ends_early
+from musicldm.training.mixup.examples import Mixing
+from musicldm.training.mixup.mixing import Mixer
 from musicldm.training.studio import Studio, open_studio
-from musicldm.training.task import Task
+from musicldm.training.tasks import beats, clap, consistency, ldm, vae, vocoder
 
 KIND = "a training run"
 HELD_OUT_SHARE = 0.02

@@ -12,7 +12,7 @@ import torch
 
 from musicldm.audio import MelSpec, log_mel
 from musicldm.data.encoders import embed_texts, embed_waves
-from musicldm.sampling.decoding import vocode
+from musicldm.model.vocoder import vocode
 
 Array = npt.NDArray[np.float32]
 

@@ -1,0 +1,1 @@
+"""Metrics over arrays, each with its interval."""

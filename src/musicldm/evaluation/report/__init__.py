@@ -1,0 +1,1 @@
+"""From figures to a table and a page."""

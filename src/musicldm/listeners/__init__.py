@@ -1,0 +1,1 @@
+"""Networks that hear: CLAP, VGGish, PANNs, judges, tempo."""

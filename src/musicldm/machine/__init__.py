@@ -1,0 +1,1 @@
+"""The machine: devices, memory, memory layouts, work in parallel."""

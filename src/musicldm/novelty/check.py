@@ -1,0 +1,251 @@
+"""How new a piece of music is: its nearest training clips, what it may have copied, and a verdict in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from musicldm.audio import Wave
+from musicldm.errors import InvalidInputError
+from musicldm.evaluation.metrics.similarity import Nearest
+from musicldm.listeners.embedders import Embedder, Floats
+from musicldm.novelty import vectors
+from musicldm.novelty.agreement import best_agreement
+from musicldm.novelty.clips import Clip
+from musicldm.novelty.features import Features, listen
+from musicldm.novelty.fingerprint import FRAMES_PER_SECOND
+from musicldm.novelty.index import NoveltyIndex
+from musicldm.novelty.outline import STEPS_PER_SECOND, best_outlined
+
+
+@dataclass(frozen=True)
+class Place:
+    """A passage of a training file.
+
+    Args:
+        source: name of the file.
+        start: second of the file.
+        end: second of the file.
+        bars: where that is in the clip that was indexed, in bars from its first downbeat, which is 1; None where its
+            beats are not known.
+    """
+
+    source: str
+    start: float
+    end: float
+    bars: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """A stretch of the music in seconds, the training passage that sounds most like it, and their cosine."""
+
+    start: float
+    end: float
+    place: Place
+    similarity: float
+
+
+@dataclass(frozen=True)
+class Copied:
+    """The training passage whose note onsets, or else whose outline, agree most.
+
+    Args:
+        by: "onsets" or "outline", whichever tells more.
+        start: second of the music.
+        end: second of the music.
+        place: where that comes from.
+        strength: of what tells it, above 1 a copy.
+        evidence: nats that the onsets are copied, against chance; of outlines their score, see `Outlined`.
+        share: of the onsets that are copied, chance taken off, 0 to 1; of outlines the share of bits that agree.
+        semitones: that the music lies above the passage; 0 by outline.
+        stretch: seconds of the music for a second of the passage; 1 by outline.
+    """
+
+    by: Literal["onsets", "outline"]
+    start: float
+    end: float
+    place: Place
+    strength: float
+    evidence: float
+    share: float
+    semitones: int = 0
+    stretch: float = 1.0
+
+
+@dataclass(frozen=True)
+class Report:
+    """How new a piece of music is.
+
+    Args:
+        verdict: "copy", "very close", "close" or "new".
+        sentence: the same in words, with the reason.
+        similarity: largest cosine of a whole clip's embedding with a training clip's.
+        percentile: per cent of the training clips that have less in common with their nearest other one.
+        nearest: the training clips that sound most like it, whole against whole.
+        passages: for each segment the training segment that sounds most like it.
+        copied: the strongest agreement of onsets or outlines, copy or chance; None where there is none.
+        index: identity of the index.
+    """
+
+    verdict: str
+    sentence: str
+    similarity: float
+    percentile: float
+    nearest: tuple[Likeness, ...]
+    passages: tuple[Likeness, ...]
+    copied: Copied | None
+    index: str
+
+
+def check(index: NoveltyIndex, wave: Wave, sample_rate: int, embedder: Embedder, count: int = 5) -> Report:
+    """Compares a wave (samples,) of any rate and length with the training set.
+
+    Args:
+        index: of the training set.
+        wave: at least a second; what is longer than the index' clips is cut into overlapping pieces of that length.
+        sample_rate: in Hz.
+        embedder: that of the index, see `NoveltyIndex.embedder`.
+        count: of the nearest clips to tell.
+
+    Raises:
+        InvalidInputError: a wave that is too short, or a count below 1.
+    """
+    starts = index.cutting.pieces(len(wave) / sample_rate)
+    length = round(index.cutting.seconds * sample_rate)
+    firsts = [round(start * sample_rate) for start in starts]
+    pieces = [listen(wave[first : first + length], sample_rate, embedder, index.cutting) for first in firsts]
+    return check_features(index, pieces, starts, count)
+
+
+def check_features(
+    index: NoveltyIndex, pieces: Sequence[Features], starts: Sequence[float] = (0.0,), count: int = 5
+) -> Report:
+    """As `check`, from the features of the pieces and where they begin, in seconds."""
+    if count < 1:
+        raise InvalidInputError(f"{count} nearest clips: at least 1")
+    near = [one for piece, start in zip(pieces, starts, strict=True) for one in _nearest(index, piece, start, count)]
+    near = sorted(near, key=lambda one: -one.similarity)[:count]
+    passages = [one for piece, start in zip(pieces, starts, strict=True) for one in _passages(index, piece, start)]
+    ways = (_by_onsets, _by_outline)
+    found = [way(index, piece, start) for piece, start in zip(pieces, starts, strict=True) for way in ways]
+    copied = max((one for one in found if one is not None), key=lambda one: one.strength, default=None)
+    similarity = near[0].similarity
+    verdict = index.calibration.verdict(similarity, 0.0 if copied is None else copied.strength)
+    percentile = index.calibration.percentile(similarity)
+    sentence = _sentence(verdict, percentile, near[0], copied)
+    return Report(verdict, sentence, similarity, percentile, tuple(near), tuple(passages), copied, index.identity)
+
+
+def nearest_clips(index: NoveltyIndex, embeddings: Floats) -> Nearest:
+    """The training clips nearest to unit embeddings (n, D) of whole clips, for SIM_AA; cosines to about 0.01."""
+    squared, numbers = vectors.nearest(index.whole, index.projection(embeddings), 1)
+    cosines = index.projection.cosines(embeddings, squared)[:, 0]
+    return Nearest(cosines.astype(np.float64), numbers[:, 0].astype(np.int64), len(index.clips))
+
+
+def _place(clip: Clip, start: float, end: float) -> Place:
+    """From seconds of the clip."""
+    bars = clip.bar(start), clip.bar(end)
+    told = None if bars[0] is None or bars[1] is None else (round(bars[0], 2), round(bars[1], 2))
+    return Place(clip.source, round(clip.start + start, 3), round(clip.start + end, 3), told)
+
+
+def _nearest(index: NoveltyIndex, piece: Features, start: float, count: int) -> list[Likeness]:
+    whole = piece.whole[None]
+    squared, numbers = vectors.nearest(index.whole, index.projection(whole), count)
+    cosines = index.projection.cosines(whole, squared)
+    clips = [index.clips[number] for number in numbers[0]]
+    return [
+        Likeness(start, start + piece.seconds, _place(clip, 0.0, clip.seconds), round(float(cosine), 4))
+        for clip, cosine in zip(clips, cosines[0], strict=True)
+    ]
+
+
+def _passages(index: NoveltyIndex, piece: Features, start: float) -> list[Likeness]:
+    squared, numbers = vectors.nearest(index.segments, index.projection(piece.segments), 1)
+    cosines = index.projection.cosines(piece.segments, squared)[:, 0]
+    length = min(index.cutting.segment, piece.seconds)
+    found = []
+    for first, number, cosine in zip(piece.starts, numbers[:, 0], cosines, strict=True):
+        clip, at = index.segment(int(number))
+        there = index.clips[clip]
+        place = _place(there, at, min(at + index.cutting.segment, there.seconds))
+        found.append(Likeness(start + first, start + first + length, place, round(float(cosine), 4)))
+    return found
+
+
+def _by_onsets(index: NoveltyIndex, piece: Features, start: float) -> Copied | None:
+    found = best_agreement(piece.peaks, index.landmarks, index.peaks.__getitem__)
+    if found is None:
+        return None
+    clip, stretch, at = index.clips[found.clip], found.variant.stretch, found.offset / FRAMES_PER_SECOND
+    begin, end = _span(at, piece.seconds / stretch, clip.seconds)
+    return Copied(
+        "onsets",
+        round(start + (begin - at) * stretch, 3),
+        round(start + (end - at) * stretch, 3),
+        _place(clip, begin, end),
+        round(found.evidence / index.calibration.copy, 3),
+        round(found.evidence, 1),
+        round(found.share, 3),
+        found.variant.semitones,
+        round(stretch, 4),
+    )
+
+
+def _by_outline(index: NoveltyIndex, piece: Features, start: float) -> Copied | None:
+    found = best_outlined(piece.outline, index.words, index.outlines.__getitem__)
+    if found is None:
+        return None
+    clip, at = index.clips[found.clip], found.offset / STEPS_PER_SECOND
+    begin, end = _span(at, piece.seconds, clip.seconds)
+    return Copied(
+        "outline",
+        round(start + begin - at, 3),
+        round(start + end - at, 3),
+        _place(clip, begin, end),
+        round(found.score / index.calibration.copy_outlined, 3),
+        round(found.score, 1),
+        round(found.share, 3),
+    )
+
+
+def _span(at: float, seconds: float, clip_seconds: float) -> tuple[float, float]:
+    """Seconds of the clip that are covered by so many from second `at` on."""
+    return max(at, 0.0), min(at + seconds, clip_seconds)
+
+
+def _sentence(verdict: str, percentile: float, near: Likeness, copied: Copied | None) -> str:
+    if verdict == "copy" and copied is not None:
+        how = []
+        if copied.semitones:
+            how.append(f"{copied.semitones:+d} semitones")
+        if abs(copied.stretch - 1) > 0.01:
+            how.append(f"{'slower' if copied.stretch > 1 else 'faster'} by {abs(copied.stretch - 1):.0%}")
+        changed = f" ({', '.join(how)})" if how else ""
+        what = f"{copied.share:.0%} of the note onsets" if copied.by == "onsets" else "the outline of the sound"
+        verb = "are those" if copied.by == "onsets" else f"agrees in {copied.share:.0%} with that"
+        return (
+            f"copy: {what} from {copied.start:.1f} to {copied.end:.1f} s {verb} of {spell(copied.place)}{changed}; "
+            "1 in 100 new clips looks like a copy"
+        )
+    usual = f"{percentile:.0f} % of the training clips are less like their nearest other one"
+    end = {
+        "very close": "it sounds like that clip, though no copied notes were found",
+        "close": "it is nearer than most, and no copied notes were found",
+        "new": "that is usual, and no copied notes were found",
+    }[verdict]
+    return f"{verdict}: similarity {near.similarity:.3f} to {near.place.source}; {usual}: {end}"
+
+
+def spell(place: Place) -> str:
+    """A place in words: file, seconds, bars."""
+    words = f"{place.source} from {place.start:.1f} to {place.end:.1f} s"
+    if place.bars is None:
+        return words
+    first, last = int(np.floor(place.bars[0])), max(int(np.ceil(place.bars[1])) - 1, int(np.floor(place.bars[0])))
+    return f"{words} (bar {first})" if first == last else f"{words} (bars {first} to {last})"

@@ -1,0 +1,321 @@
+"""A novelty index: a folder that holds what training clips sound like, how they are told apart, and who made it.
+
+`manifest.json` says all about it and has the SHA-256 of every other file:
+clips.jsonl.gz, beats.npz   sources, starts, lengths; beats
+projection.npz              see `vectors.Projection`
+clips.faiss                 whole clips, a byte a number; in a compact index 24 bytes each
+segments.faiss              segments, a byte a number; in a compact index 6 bytes each
+peaks.npz                   fingerprints
+outlines.npz                outlines
+landmarks.*.npy             inverted file of the fingerprints; a compact index' is in the user's cache, once opened
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from musicldm.data.arrays import write_small
+from musicldm.errors import CheckpointError, DataError
+from musicldm.files import scratch, sha256
+from musicldm.listeners.embedders import Embedder, Floats, open_embedder
+from musicldm.machine.caches import cache_folder
+from musicldm.model.folder import DEFAULT, DEFAULT_FOLDER
+from musicldm.novelty import vectors
+from musicldm.novelty.calibration import Calibration
+from musicldm.novelty.clips import Clip, read_clips, write_beats, write_clips
+from musicldm.novelty.features import Cutting
+from musicldm.novelty.fingerprint import Peaks
+from musicldm.novelty.landmarks import Landmarks, build_landmarks
+from musicldm.novelty.outline import KEPT, Outline, build_words
+from musicldm.novelty.vectors import Projection
+
+FORMAT = 3
+MANIFEST = "manifest.json"
+DEFAULT_INDEX = DEFAULT_FOLDER / "novelty"
+CLIPS, BEATS, PROJECTION, WHOLE, SEGMENTS, PEAKS, OUTLINES = (
+    "clips.jsonl.gz", "beats.npz", "projection.npz", "clips.faiss", "segments.faiss", "peaks.npz", "outlines.npz"
+)  # fmt: skip
+COMPACT = 24, 6
+"""Bytes of a whole clip's embedding and of a segment's."""
+LANDMARKS = ("landmarks.starts.npy", "landmarks.clips.npy", "landmarks.frames.npy")
+
+
+@dataclass(frozen=True)
+class AllPeaks:
+    """The fingerprints of all clips, those of a clip after those of the one before.
+
+    Args:
+        starts: (clips + 1,) where those of each begin.
+        frames: (n,) uint16.
+        bins: (n,) uint8.
+    """
+
+    starts: npt.NDArray[np.int64]
+    frames: npt.NDArray[np.uint16]
+    bins: npt.NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, peaks: list[Peaks]) -> AllPeaks:
+        joined = np.concatenate([*peaks, np.zeros((0, 2), np.int32)])
+        starts = np.cumsum([0, *map(len, peaks)]).astype(np.int64)
+        return cls(starts, joined[:, 0].astype(np.uint16), joined[:, 1].astype(np.uint8))
+
+    def __getitem__(self, clip: int) -> Peaks:
+        """Those of one clip, (n, 2)."""
+        part = slice(self.starts[clip], self.starts[clip + 1])
+        return np.stack([self.frames[part], self.bins[part]], axis=1).astype(np.int32)
+
+    def write(self, path: Path) -> None:
+        """Frames as differences, which compress better."""
+        steps = np.diff(self.frames, prepend=np.uint16(0))
+        write_small(path, counts=np.diff(self.starts).astype(np.uint16), steps=steps, bins=self.bins)
+
+    @classmethod
+    def read(cls, path: Path) -> AllPeaks:
+        with np.load(path) as stored:
+            starts = np.concatenate([[0], np.cumsum(stored["counts"], dtype=np.int64)])
+            return cls(starts, np.cumsum(stored["steps"], dtype=np.uint16), stored["bins"])
+
+
+@dataclass(frozen=True)
+class AllOutlines:
+    """The outlines of all clips as an index keeps them, those of a clip after those of the one before.
+
+    Args:
+        starts: (clips + 1,) where those of each begin.
+        joined: (n,) uint8.
+    """
+
+    starts: npt.NDArray[np.int64]
+    joined: Outline
+
+    @classmethod
+    def of(cls, outlines: list[Outline]) -> AllOutlines:
+        """From those of each clip, every step of them."""
+        kept = [outline[::KEPT] for outline in outlines]
+        return cls(np.cumsum([0, *map(len, kept)]).astype(np.int64), np.concatenate([*kept, np.zeros(0, np.uint8)]))
+
+    def __getitem__(self, clip: int) -> Outline:
+        """That of one clip."""
+        return self.joined[self.starts[clip] : self.starts[clip + 1]]
+
+    def write(self, path: Path) -> None:
+        write_small(path, counts=np.diff(self.starts).astype(np.uint16), joined=self.joined)
+
+    @classmethod
+    def read(cls, path: Path) -> AllOutlines:
+        with np.load(path) as stored:
+            return cls(np.concatenate([[0], np.cumsum(stored["counts"], dtype=np.int64)]), stored["joined"])
+
+
+@dataclass(frozen=True)
+class NoveltyIndex:
+    """An index that is open; see `open_index`.
+
+    Args:
+        folder: where it lies.
+        manifest: all about it.
+        clips: of the training set, in the order of their numbers.
+        projection: of embeddings to points.
+        whole: faiss index of whole clips.
+        segments: faiss index of all segments, those of a clip after those of the one before.
+        peaks: fingerprints.
+        outlines: of the clips.
+        calibration: what is usual within the training set.
+    """
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    clips: tuple[Clip, ...]
+    projection: Projection
+    whole: Any
+    segments: Any
+    peaks: AllPeaks
+    outlines: AllOutlines
+    calibration: Calibration
+
+    @property
+    def identity(self) -> str:
+        """Hash (16 hexadecimal digits) of embedder, settings, counts and content."""
+        return str(self.manifest["identity"])
+
+    @property
+    def cutting(self) -> Cutting:
+        return Cutting(**self.manifest["cutting"])
+
+    @cached_property
+    def landmarks(self) -> Landmarks:
+        """The inverted file of the fingerprints, mapped from disk; that of a compact index is made once and kept."""
+        kept = cache_folder() / "novelty" / f"{self.identity}-{FORMAT}"
+        folder = next((one for one in (self.folder, kept) if (one / LANDMARKS[0]).is_file()), None)
+        if folder is not None:
+            starts, clips, frames = (np.load(folder / name, mmap_mode="r") for name in LANDMARKS)
+            return Landmarks(starts, clips, frames, len(self.clips))
+        made = build_landmarks([self.peaks[clip] for clip in range(len(self.clips))])
+        # A cache may be one that cannot be written, or that another process has just made.
+        with suppress(OSError), scratch(kept) as whole:
+            _write_landmarks(made, whole)
+            whole.rename(kept)
+        return made
+
+    @cached_property
+    def words(self) -> Landmarks:
+        """The inverted file of the outlines."""
+        return build_words([self.outlines[clip] for clip in range(len(self.clips))])
+
+    @cached_property
+    def first_segments(self) -> npt.NDArray[np.int64]:
+        """(clips + 1,) number of each clip's first segment."""
+        cutting = self.cutting
+        return np.cumsum([0, *(len(cutting.segments(clip.seconds)) for clip in self.clips)]).astype(np.int64)
+
+    def segment(self, number: int) -> tuple[int, float]:
+        """Clip of a segment, and where in it the segment begins, in seconds."""
+        clip = int(np.searchsorted(self.first_segments, number, side="right")) - 1
+        return clip, self.cutting.segments(self.clips[clip].seconds)[number - int(self.first_segments[clip])]
+
+    def made_with(self, embedder: Embedder) -> bool:
+        """Whether its embeddings are this embedder's."""
+        return bool(self.manifest["embedder"]["weights"] == embedder.identity.weights)
+
+    def embedder(self, device: str = "auto") -> Embedder:
+        """The embedder that the index was made with.
+
+        Raises:
+            CheckpointError: there is another one under its name now.
+        """
+        wanted = self.manifest["embedder"]
+        found = open_embedder(wanted["opened_as"], device=device)
+        if not self.made_with(found):
+            raise CheckpointError(
+                f"{self.folder} was made with {wanted['name']} ({wanted['weights']}), which is another one now "
+                f"({found.identity.weights}): build the index again"
+            )
+        return found
+
+
+def open_index(path: str | Path = DEFAULT, *, verify: bool = True) -> NoveltyIndex:
+    """Opens an index.
+
+    Args:
+        path: a folder that `musicldm novelty index` made, or "default" for that of the model that ships with musicldm.
+        verify: whether its files are compared with their SHA-256 first.
+
+    Raises:
+        DataError: no such index, one of another format, or one that is damaged.
+        MissingDependencyError: faiss is not installed.
+    """
+    vectors.faiss()
+    folder = index_folder(path)
+    manifest = read_manifest(folder)
+    for name, about in manifest["files"].items():
+        if not (folder / name).is_file() or (verify and sha256(folder / name) != about["sha256"]):
+            raise DataError(f"{folder / name} is missing or damaged: build the index again")
+    with np.load(folder / PROJECTION) as stored:
+        projection = Projection(stored["mean"], stored["basis"].astype(np.float32), float(stored["residual"]))
+    return NoveltyIndex(
+        folder,
+        manifest,
+        tuple(read_clips(folder / CLIPS, folder / BEATS)),
+        projection,
+        vectors.open_vectors(folder / WHOLE),
+        vectors.open_vectors(folder / SEGMENTS),
+        AllPeaks.read(folder / PEAKS),
+        AllOutlines.read(folder / OUTLINES),
+        Calibration.load(manifest["calibration"]),
+    )
+
+
+def index_folder(path: str | Path) -> Path:
+    """The folder that a name stands for: "default" is that of the model that ships with musicldm."""
+    return DEFAULT_INDEX if str(path) == DEFAULT else Path(path)
+
+
+def is_index(path: str | Path) -> bool:
+    """Whether a name stands for an index, readable or not."""
+    folder = index_folder(path)
+    return (folder / MANIFEST).is_file() and (folder / WHOLE).is_file()
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of an index. Raises DataError where there is none, or one of another format."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise DataError(f"{folder}: no novelty index there: musicldm novelty index TRAIN --out {folder} makes one")
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        kind, found = manifest["kind"], manifest["format"]
+    except (ValueError, KeyError, TypeError):
+        kind, found = None, None
+    if kind != "novelty index":
+        raise DataError(f"{path} is no manifest of a novelty index")
+    if found != FORMAT:
+        raise DataError(f"{path} has format {found}, this version reads {FORMAT}: build the index again")
+    return manifest
+
+
+def identity_of(manifest: Mapping[str, Any]) -> str:
+    """Hash of a manifest but for its identity, where the training set lies, and the date."""
+    told = {key: value for key, value in manifest.items() if key not in ("identity", "source", "date")}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def write_features(
+    folder: Path,
+    clips: list[Clip],
+    embeddings: tuple[Floats, Floats],
+    peaks: list[Peaks],
+    outlines: list[Outline],
+    *,
+    compact: bool,
+) -> None:
+    """Writes all of an index but the manifest.
+
+    Args:
+        folder: an empty one.
+        clips: in order.
+        embeddings: of whole clips (n, D), and of all segments.
+        peaks: of each clip.
+        outlines: of each clip, every step of them.
+        compact: whether embeddings take few bytes and the inverted file is left out.
+    """
+    whole, segments = embeddings
+    sizes = COMPACT if compact else (None, None)
+    projection = Projection.fit(np.concatenate([whole, segments[:: max(1, len(segments) // 20_000)]]))
+    basis = projection.basis.astype(np.float16)
+    np.savez(folder / PROJECTION, mean=projection.mean, basis=basis, residual=projection.residual)
+    vectors.write_vectors(vectors.build_vectors(projection(whole), sizes[0]), folder / WHOLE)
+    vectors.write_vectors(vectors.build_vectors(projection(segments), sizes[1]), folder / SEGMENTS)
+    write_clips(clips, folder / CLIPS)
+    write_beats(clips, folder / BEATS)
+    AllPeaks.of(peaks).write(folder / PEAKS)
+    AllOutlines.of(outlines).write(folder / OUTLINES)
+    if not compact:
+        _write_landmarks(build_landmarks(peaks), folder)
+
+
+def _write_landmarks(landmarks: Landmarks, folder: Path) -> None:
+    arrays: tuple[npt.NDArray[Any], ...] = (landmarks.starts, landmarks.clips, landmarks.frames)
+    for name, array in zip(LANDMARKS, arrays, strict=True):
+        np.save(folder / name, array)
+
+
+def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
+    """Bytes and SHA-256 of the files of an index but its manifest."""
+    found = sorted(path for path in folder.iterdir() if path.name != MANIFEST)
+    return {path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)} for path in found}
+
+
+def about_embedder(embedder: Embedder, opened_as: str) -> dict[str, Any]:
+    """The manifest's entry on an embedder."""
+    return {"opened_as": opened_as, **asdict(embedder.identity)}

@@ -1,0 +1,1 @@
+"""Levers of speed, each wrapping a part with the part's own call."""

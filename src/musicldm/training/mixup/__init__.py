@@ -1,0 +1,1 @@
+"""Mixtures of clips to train on (arXiv 2308.01546)."""

@@ -1,0 +1,1 @@
+"""What is trained: one part of a model a file."""
