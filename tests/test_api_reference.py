@@ -24,7 +24,7 @@ def test_the_reference_in_docs_is_that_of_the_sources(script: dict[str, Any]) ->
     assert kept == script["reference"](), "run: python scripts/make_api_reference.py"
 
 
-def test_all_public_names_of_the_package_are_in_it(script: dict[str, Any]) -> None:
+def test_all_public_names_of_the_package_are_in_the_reference(script: dict[str, Any]) -> None:
     shown = {name for names in script["PUBLIC"].values() for name in names.split()}
     assert set(musicldm.__all__) - {"__version__"} <= shown
 
@@ -43,6 +43,6 @@ def test_sections_of_a_docstring_become_lists_and_the_rest_stays(script: dict[st
     assert "\n".join(script["text_of"](docstring)) == expected + "Last words: kept.\n"
 
 
-def test_a_name_that_is_gone_stops_it(script: dict[str, Any]) -> None:
+def test_a_public_name_that_is_gone_is_an_error(script: dict[str, Any]) -> None:
     with pytest.raises(LookupError, match="no gone here"):
         script["entry"]([], "gone")

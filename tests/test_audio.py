@@ -51,7 +51,7 @@ def rounding(wave: audio.Wave, spec: MelSpec) -> float:
 
 
 @pytest.mark.parametrize("spec", SPECS)
-def test_filters_differ_from_librosas_slaney_filters(spec: MelSpec) -> None:
+def test_filters_are_librosas_slaney_filters(spec: MelSpec) -> None:
     expected = librosa.filters.mel(
         sr=spec.sample_rate, n_fft=spec.n_fft, n_mels=spec.n_mels, fmin=spec.f_min, fmax=spec.f_max, dtype=np.float64
     )
@@ -59,7 +59,7 @@ def test_filters_differ_from_librosas_slaney_filters(spec: MelSpec) -> None:
 
 
 @pytest.mark.parametrize("spec", SPECS)
-def test_log_mel_differs_from_librosas_on_a_wave_padded_by_hand(spec: MelSpec) -> None:
+def test_log_mel_is_librosas_on_a_wave_padded_by_hand(spec: MelSpec) -> None:
     wave = noise(40000)
     padded = np.pad(wave, (spec.n_fft - spec.hop_length) // 2, mode="reflect").astype(np.float64)
     magnitude = np.abs(
@@ -74,19 +74,19 @@ def test_log_mel_differs_from_librosas_on_a_wave_padded_by_hand(spec: MelSpec) -
 
 
 @pytest.mark.parametrize(("samples", "frames"), [(163840, 1024), (16000, 100), (16159, 100), (16160, 101)])
-def test_number_of_frames_is_not_samples_over_hop(samples: int, frames: int) -> None:
+def test_the_number_of_frames_is_samples_over_hop(samples: int, frames: int) -> None:
     assert log_mel(torch.zeros(samples)).shape == (frames, 64)
     assert MelSpec().frames(samples) == frames
 
 
-def test_a_sine_is_not_loudest_in_the_bin_of_its_frequency() -> None:
+def test_a_sine_is_loudest_in_the_bin_of_its_frequency() -> None:
     centres = audio.mel_to_hz(np.linspace(audio.hz_to_mel(0), audio.hz_to_mel(8000), 66))[1:-1]
     for index in (5, 20, 40, 60):
         mel = log_mel(torch.from_numpy(sine(centres[index])))
         assert int(mel.mean(dim=0).argmax()) == index
 
 
-def test_silence_is_not_the_floor_and_has_no_finite_gradient() -> None:
+def test_silence_is_the_floor_and_has_a_finite_gradient() -> None:
     wave = torch.zeros(8000, requires_grad=True)
     mel = log_mel(wave)
     assert torch.equal(mel, torch.full_like(mel, math.log(1e-5)))
@@ -95,7 +95,7 @@ def test_silence_is_not_the_floor_and_has_no_finite_gradient() -> None:
     assert torch.isfinite(wave.grad).all()
 
 
-def test_gradient_differs_from_finite_differences() -> None:
+def test_the_gradient_is_that_of_finite_differences() -> None:
     spec = MelSpec(sample_rate=2000, n_fft=32, win_length=32, hop_length=16, n_mels=4, f_max=1000)
     wave = torch.from_numpy(noise(64, level=1.0)).requires_grad_()
     log_mel(wave, spec).sum().backward()
@@ -108,7 +108,7 @@ def test_gradient_differs_from_finite_differences() -> None:
         assert rise.item() / (2 * step) == pytest.approx(wave.grad[index].item(), rel=0.02, abs=2e-3)
 
 
-def test_a_batch_gives_other_values_than_its_waves_alone() -> None:
+def test_a_batch_gives_the_values_of_its_waves_alone() -> None:
     waves = torch.from_numpy(noise(2 * 3 * 4000)).reshape(2, 3, 4000)
     mel = log_mel(waves)
     assert mel.shape == (2, 3, 25, 64)
@@ -116,7 +116,7 @@ def test_a_batch_gives_other_values_than_its_waves_alone() -> None:
     torch.testing.assert_close(mel[1, 2].double().exp(), log_mel(waves[1, 2]).double().exp(), **allowed)
 
 
-def test_first_use_in_inference_mode_breaks_later_training() -> None:
+def test_first_use_in_inference_mode_does_not_break_later_training() -> None:
     spec = MelSpec(n_mels=63)
     with torch.inference_mode():
         log_mel(torch.zeros(4000), spec)
@@ -125,7 +125,7 @@ def test_first_use_in_inference_mode_breaks_later_training() -> None:
     assert wave.grad is not None
 
 
-def test_autocast_or_half_precision_costs_accuracy() -> None:
+def test_autocast_and_half_precision_cost_no_accuracy() -> None:
     wave = torch.from_numpy(noise(4000))
     exact = log_mel(wave)
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -134,7 +134,7 @@ def test_autocast_or_half_precision_costs_accuracy() -> None:
     assert torch.equal(log_mel(half), log_mel(half.float()))
 
 
-def test_a_wave_too_short_to_reflect_is_accepted() -> None:
+def test_a_wave_too_short_to_reflect_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="432 samples is too short for a log-mel: at least 433"):
         log_mel(torch.zeros(432))
     assert log_mel(torch.zeros(433)).shape == (2, 64)
@@ -149,7 +149,7 @@ def test_a_wave_too_short_to_reflect_is_accepted() -> None:
         ({"floor": 0.0}, "floor is 0.0: it must be above 0"),
     ],
 )
-def test_a_meaningless_mel_spec_is_accepted(values: dict[str, Any], message: str) -> None:
+def test_a_meaningless_mel_spec_is_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         MelSpec(**values)
 
@@ -157,7 +157,7 @@ def test_a_meaningless_mel_spec_is_accepted(values: dict[str, Any], message: str
 # Reading
 
 
-def test_stereo_is_not_read_as_the_mean_of_its_channels(tmp_path: Path) -> None:
+def test_stereo_is_read_as_the_mean_of_its_channels(tmp_path: Path) -> None:
     left, right = noise(1000, 1), noise(1000, 2)
     soundfile.write(tmp_path / "two.wav", np.stack([left, right], axis=1), 44100, subtype="FLOAT")
     wave, rate = audio.read(tmp_path / "two.wav")
@@ -166,7 +166,7 @@ def test_stereo_is_not_read_as_the_mean_of_its_channels(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000])
-def test_a_resampled_sine_has_another_pitch_level_or_length(tmp_path: Path, rate: int) -> None:
+def test_a_resampled_sine_keeps_its_pitch_level_and_length(tmp_path: Path, rate: int) -> None:
     soundfile.write(tmp_path / "a.flac", sine(1000, rate=rate), rate)
     wave, given = audio.read(tmp_path / "a.flac", 16000)
     assert given == 16000
@@ -184,7 +184,7 @@ def test_a_resampled_sine_has_another_pitch_level_or_length(tmp_path: Path, rate
         ("none.wav", "no samples"),
     ],
 )
-def test_a_file_without_usable_sound_is_read(tmp_path: Path, name: str, message: str) -> None:
+def test_a_file_without_usable_sound_is_refused(tmp_path: Path, name: str, message: str) -> None:
     (tmp_path / "text.wav").write_text("this is no sound")
     soundfile.write(tmp_path / "nan.wav", np.array([0.0, np.nan]), 16000, subtype="FLOAT")
     soundfile.write(tmp_path / "none.wav", np.zeros(0), 16000)
@@ -196,34 +196,34 @@ def test_a_file_without_usable_sound_is_read(tmp_path: Path, name: str, message:
 
 
 @pytest.mark.parametrize("rate", [16000, 44100, 48000])
-def test_a_full_scale_sine_of_997_hz_is_not_at_3_lufs_below_full_scale(rate: int) -> None:
+def test_a_full_scale_sine_of_997_hz_is_at_minus_3_lufs(rate: int) -> None:
     """The reference tone of ITU-R BS.1770-4: 0 dB on one channel reads -3.01 LUFS."""
     assert audio.loudness(sine(997, 3.0, rate, 1.0), rate) == pytest.approx(-3.01, abs=0.1)
 
 
-def test_a_wave_shorter_than_a_block_has_no_loudness() -> None:
+def test_a_wave_shorter_than_a_block_has_a_loudness() -> None:
     assert audio.loudness(sine(1000, 0.1, amplitude=1.0), 16000) == pytest.approx(-3.0, abs=0.3)
     assert audio.loudness(np.zeros(100, np.float32), 16000) == -math.inf
 
 
-def test_normalising_a_sine_to_lufs_misses_the_amplitude_that_follows() -> None:
+def test_normalising_a_sine_to_lufs_gives_the_amplitude_that_follows() -> None:
     wave = audio.normalise(sine(997, 3.0, amplitude=0.01), 16000, -23)
     assert np.abs(wave).max() == pytest.approx(10 ** ((-23 + 3.01) / 20), rel=0.01)
 
 
-def test_peak_normalisation_misses_minus_one_decibel() -> None:
+def test_peak_normalisation_reaches_minus_one_decibel() -> None:
     for level in (0.02, 0.5, 3.0):
         assert np.abs(audio.normalise(sine(440, amplitude=level), 16000)).max() == pytest.approx(10 ** (-1 / 20))
 
 
 @pytest.mark.parametrize("target", ["peak", -14.0])
-def test_silence_is_raised_or_near_silence_without_limit(target: str | float) -> None:
+def test_silence_stays_silent_and_near_silence_is_raised_within_a_limit(target: str | float) -> None:
     assert not audio.normalise(np.zeros(8000, np.float32), 16000, target).any()
     faint = audio.normalise(noise(8000, level=1e-6), 16000, target)
     assert np.abs(faint).max() <= 100.01 * np.abs(noise(8000, level=1e-6)).max()
 
 
-def test_loud_lufs_makes_samples_clip_or_leaves_music_far_from_it() -> None:
+def test_loud_lufs_are_reached_without_clipping() -> None:
     wave = noise(48000, level=0.05)
     wave[24000] = 0.9
     loud = audio.normalise(wave, 16000, -14)
@@ -231,7 +231,7 @@ def test_loud_lufs_makes_samples_clip_or_leaves_music_far_from_it() -> None:
     assert audio.loudness(loud, 16000) == pytest.approx(-14, abs=0.2)
 
 
-def test_the_limiter_changes_what_is_far_from_a_peak_or_lets_one_pass() -> None:
+def test_the_limiter_holds_every_peak_and_changes_nothing_far_from_one() -> None:
     wave = noise(16000, level=0.1)
     wave[[3000, 8000, 8003, 15999]] = [1.5, -1.2, 1.9, 1.0]
     held = audio.limit(wave, 16000, 0.8)
@@ -245,7 +245,7 @@ def test_the_limiter_changes_what_is_far_from_a_peak_or_lets_one_pass() -> None:
 
 
 @pytest.mark.parametrize("target", ["loud", "", -61, 0.0, math.nan])
-def test_a_meaningless_loudness_is_accepted(target: str | float) -> None:
+def test_a_meaningless_loudness_is_refused(target: str | float) -> None:
     with pytest.raises(InvalidInputError, match="valid is 'peak' or LUFS from -60 to -5"):
         audio.check_loudness(target)
 
@@ -254,7 +254,7 @@ def test_a_meaningless_loudness_is_accepted(target: str | float) -> None:
 
 
 @pytest.mark.parametrize(("ending", "tolerance"), [("wav", 2**-15), ("flac", 2**-15), ("ogg", 0.05), ("mp3", 0.05)])
-def test_sound_or_settings_change_on_the_way_through_a_file(tmp_path: Path, ending: str, tolerance: float) -> None:
+def test_sound_and_settings_come_back_from_a_file(tmp_path: Path, ending: str, tolerance: float) -> None:
     path = tmp_path / f"a.{ending}"
     wave = sine(440, 3.0)
     audio.write(path, wave, 16000, settings=SETTINGS, title="naïve")
@@ -268,7 +268,7 @@ def test_sound_or_settings_change_on_the_way_through_a_file(tmp_path: Path, endi
 
 @pytest.mark.parametrize("ending", list(audio.ENCODINGS))
 @pytest.mark.parametrize("length", [1, 2, 20_000, 120_000])
-def test_long_settings_are_lost(tmp_path: Path, ending: str, length: int) -> None:
+def test_long_settings_are_kept(tmp_path: Path, ending: str, length: int) -> None:
     """libsndfile alone drops those of a WAV file from a few kilobytes on."""
     path = tmp_path / f"a.{ending}"
     settings = {"prompt": "x" * length}
@@ -277,7 +277,7 @@ def test_long_settings_are_lost(tmp_path: Path, ending: str, length: int) -> Non
 
 
 @pytest.mark.parametrize("ending", list(audio.ENCODINGS))
-def test_other_programs_do_not_find_the_tags(tmp_path: Path, ending: str) -> None:
+def test_other_programs_find_the_tags(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"a.{ending}"
     audio.write(path, sine(440, 0.2), 16000, settings={"seed": 3}, title="Café")
     with soundfile.SoundFile(path) as file:
@@ -285,7 +285,7 @@ def test_other_programs_do_not_find_the_tags(tmp_path: Path, ending: str) -> Non
         assert file.title == ("Cafe" if ending == "mp3" else "Café")
 
 
-def test_the_wav_file_is_no_valid_riff(tmp_path: Path) -> None:
+def test_the_wav_file_is_valid_riff(tmp_path: Path) -> None:
     for length in (11, 12):
         path = tmp_path / f"{length}.wav"
         audio.write(path, sine(440, 0.1)[:1599], 16000, settings={"a": "x" * length})
@@ -300,18 +300,18 @@ def test_the_wav_file_is_no_valid_riff(tmp_path: Path) -> None:
             )
 
 
-def test_samples_over_full_scale_wrap_around(tmp_path: Path) -> None:
+def test_samples_over_full_scale_are_clipped(tmp_path: Path) -> None:
     audio.write(tmp_path / "a.wav", np.array([2.0, -2.0, 0.0], np.float32), 16000)
     np.testing.assert_allclose(audio.read(tmp_path / "a.wav")[0], [1.0, -1.0, 0.0], atol=2**-14)
 
 
-def test_an_ogg_file_of_minutes_overflows_the_writer(tmp_path: Path) -> None:
+def test_an_ogg_file_of_minutes_is_written_whole(tmp_path: Path) -> None:
     audio.write(tmp_path / "long.ogg", noise(16000 * 120), 16000)
     assert soundfile.info(tmp_path / "long.ogg").frames == 16000 * 120
 
 
 @pytest.mark.parametrize("name", ["plain.wav", "plain.flac", "other.flac"])
-def test_a_file_without_settings_has_some(tmp_path: Path, name: str) -> None:
+def test_a_file_without_settings_is_refused(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     with soundfile.SoundFile(path, "w", 16000, 1) as file:
         if name.startswith("other"):
@@ -321,7 +321,7 @@ def test_a_file_without_settings_has_some(tmp_path: Path, name: str) -> None:
         audio.read_settings(path)
 
 
-def test_settings_of_no_file_or_of_no_sound_are_read(tmp_path: Path) -> None:
+def test_settings_of_no_file_or_of_no_sound_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.wav").write_text("RIFF")
     with pytest.raises(DataError, match=r"gone\.wav: no such file"):
         audio.read_settings(tmp_path / "gone.wav")
@@ -329,7 +329,7 @@ def test_settings_of_no_file_or_of_no_sound_are_read(tmp_path: Path) -> None:
         audio.read_settings(tmp_path / "text.wav")
 
 
-def test_an_unknown_format_or_rate_is_written(tmp_path: Path) -> None:
+def test_an_unknown_format_or_rate_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="unknown audio format 'aac': choose one of wav, flac, ogg, mp3"):
         audio.write(tmp_path / "a.aac", sine(440), 16000)
     with pytest.raises(InvalidInputError, match="mp3 cannot hold mono audio at 5000 Hz"):
@@ -337,7 +337,7 @@ def test_an_unknown_format_or_rate_is_written(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_write_that_fails_leaves_a_part_or_spoils_the_old_file(
+def test_a_write_that_fails_leaves_no_part_and_keeps_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "a.wav"

@@ -28,7 +28,7 @@ BEFORE = {
 }
 
 
-def test_what_got_slower_is_told_the_worst_first_and_nothing_else(compare: dict[str, Any]) -> None:
+def test_what_got_slower_is_listed_worst_first_and_nothing_else(compare: dict[str, Any]) -> None:
     after = json.loads(json.dumps(BEFORE))
     after["ways"]["ours"] |= {"whole_s": 2.1, "stages_s": {"step": 0.15, "vae": 0.2}, "peak_mib": 1800, "apart": 1.0}
     after["clips_a_second"] = 20.0
@@ -43,7 +43,7 @@ def test_machines_are_found_wherever_a_result_names_them(compare: dict[str, Any]
     assert compare["hardware"]({"a": [{"hardware": "x"}, {"b": {"hardware": "y"}}], "hardware": "z"}) == {"x", "y", "z"}
 
 
-def test_results_that_have_not_changed_are_not_told_of() -> None:
+def test_results_that_have_not_changed_are_not_listed() -> None:
     line = [
         sys.executable,
         ROOT / "benchmarks" / "speed" / "compare.py",

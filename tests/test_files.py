@@ -130,7 +130,7 @@ def test_what_a_killed_process_left_does_not_make_a_folder_somebody_elses(tmp_pa
     assert (tmp_path / files.MARK).is_file()
 
 
-def test_a_lock_is_told_or_waited_for(tmp_path: Path) -> None:
+def test_a_lock_that_is_taken_is_reported_and_free_afterwards(tmp_path: Path) -> None:
     with files.locked(tmp_path), pytest.raises(InvalidInputError, match="another training writes here"):  # noqa: SIM117
         with files.locked(tmp_path, busy="another training writes here"):
             pass

@@ -255,7 +255,7 @@ def wordpiece(folder: Path) -> None:
     fast.save_pretrained(folder / "tokenizer")
 
 
-def test_a_wordpiece_tokenizer_of_any_class_is_welcome(model: Path, tmp_path: Path) -> None:
+def test_a_wordpiece_tokenizer_of_any_class_loads(model: Path, tmp_path: Path) -> None:
     wordpiece(model)
     index = json.loads((model / "model_index.json").read_text())
     index["tokenizer"] = ["transformers", "PreTrainedTokenizerFast"]
@@ -395,7 +395,7 @@ def test_a_folder_that_is_no_musicldm_is_refused_before_anything_is_loaded(tmp_p
     assert issubclass(CheckpointError, OSError)
 
 
-def test_auto_makes_sound_in_what_is_fast_here_and_hears_words_in_float32(
+def test_auto_makes_sound_in_the_fast_precision_and_encodes_text_in_float32(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("musicldm.pipeline.fast_dtype", lambda device: torch.bfloat16)

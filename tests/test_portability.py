@@ -182,7 +182,7 @@ def test_the_rule_finds_text_in_the_systems_own_way(source: str, wrong: bool) ->
 
 
 @pytest.mark.parametrize("platform", ["win32", "darwin"])
-def test_memory_is_left_to_the_system_elsewhere(platform: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_left_to_the_system_on_windows_and_macos(platform: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(name: object, **_: object) -> None:
         raise TypeError(f"CDLL({name}): there is no C library of that name")
 

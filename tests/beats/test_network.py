@@ -42,7 +42,7 @@ def published(network: torch.nn.Module, config: NetworkConfig) -> dict[str, Any]
     }
 
 
-def test_a_stored_network_is_another_when_it_is_loaded(network: torch.nn.Module, tmp_path: Path) -> None:
+def test_a_stored_network_is_the_same_when_it_is_loaded(network: torch.nn.Module, tmp_path: Path) -> None:
     save_network(network, TINY, tmp_path / "beat_model")
     loaded, config = load_network(tmp_path / "beat_model")
     assert config == TINY
@@ -50,16 +50,14 @@ def test_a_stored_network_is_another_when_it_is_loaded(network: torch.nn.Module,
     assert torch.equal(heard(loaded), heard(network))
 
 
-def test_a_checkpoint_of_beat_this_is_read_otherwise_than_its_class_does(
-    network: torch.nn.Module, tmp_path: Path
-) -> None:
+def test_a_checkpoint_of_beat_this_is_read_as_its_class_reads_it(network: torch.nn.Module, tmp_path: Path) -> None:
     torch.save(published(network, TINY), tmp_path / "a.ckpt")
     loaded, config = load_network(tmp_path / "a.ckpt")
     assert (config.chunk_frames, config.top_hz, config.stem_dim) == (1500, None, 32)
     assert torch.equal(heard(loaded), heard(network))
 
 
-def test_a_short_name_is_fetched_twice_or_from_elsewhere(
+def test_a_short_name_is_fetched_once_and_from_where_beat_this_publishes(
     network: torch.nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fetched: list[str] = []
@@ -75,7 +73,7 @@ def test_a_short_name_is_fetched_twice_or_from_elsewhere(
     assert fetched == ["https://cloud.cp.jku.at/public.php/dav/files/7ik4RrBKTS273gp/small0.ckpt"]
 
 
-def test_without_a_network_the_reason_is_not_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_download_says_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(url: str, path: str, progress: bool) -> None:
         raise URLError("no route")
 
@@ -85,7 +83,7 @@ def test_without_a_network_the_reason_is_not_said(tmp_path: Path, monkeypatch: p
         load_network("final0")
 
 
-def test_what_is_no_beat_model_is_loaded(network: torch.nn.Module, tmp_path: Path, monkeypatch: Any) -> None:
+def test_what_is_no_beat_model_is_refused(network: torch.nn.Module, tmp_path: Path, monkeypatch: Any) -> None:
     with pytest.raises(CheckpointError, match="no beat model 'nonsense'"):
         load_network("nonsense")
     with pytest.raises(CheckpointError, match="no beat model"):
@@ -106,7 +104,7 @@ def test_what_is_no_beat_model_is_loaded(network: torch.nn.Module, tmp_path: Pat
         load_network()
 
 
-def test_a_folder_that_was_changed_is_loaded(network: torch.nn.Module, tmp_path: Path) -> None:
+def test_a_folder_that_was_changed_is_refused(network: torch.nn.Module, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     save_network(network, TINY, folder)
     weights = (folder / "model.safetensors").read_bytes()
@@ -132,12 +130,12 @@ def test_a_folder_that_was_changed_is_loaded(network: torch.nn.Module, tmp_path:
         ({"chunk_frames": 12}, "above 100"),
     ],
 )
-def test_sizes_that_make_no_network_are_taken(sizes: dict[str, int], message: str) -> None:
+def test_sizes_that_make_no_network_are_refused(sizes: dict[str, int], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         NetworkConfig(**sizes)
 
 
-def test_a_missing_package_is_not_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_for_beats_is_named_with_its_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("musicldm.beats.network.find_spec", lambda name: None if name == "beat_this" else True)
     with pytest.raises(MissingDependencyError, match="beat-this is not installed: pip install --no-deps beat-this"):
         build_network(TINY)

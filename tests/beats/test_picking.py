@@ -20,7 +20,7 @@ def logits(length: int, peaks: dict[int, float], floor: float = -8.0) -> np.ndar
     return out
 
 
-def test_peaks_are_others_than_beat_this_picks() -> None:
+def test_peaks_are_those_that_beat_this_picks() -> None:
     postprocessor = pytest.importorskip("beat_this.model.postprocessor")
     rng = np.random.default_rng(0)
     for _ in range(20):
@@ -31,7 +31,7 @@ def test_peaks_are_others_than_beat_this_picks() -> None:
         assert np.array_equal(pick_peaks(beat) / 50, expected)
 
 
-def test_a_peak_is_missed_or_made_up() -> None:
+def test_a_peak_is_the_highest_nearby_and_above_zero() -> None:
     found = pick_peaks(logits(100, {0: 2.0, 10: 1.0, 13: 3.0, 30: 1.0, 31: 1.0, 50: -0.1, 70: 0.1, 99: 4.0}))
     assert found.tolist() == [0.0, 13.0, 30.5, 70.0, 99.0]
     assert pick_peaks(logits(50, {})).size == 0
@@ -40,7 +40,7 @@ def test_a_peak_is_missed_or_made_up() -> None:
 
 
 @pytest.mark.parametrize("gap", [15, 25, 40, 60])
-def test_steady_beats_are_lost_where_one_is_weak_or_one_more_is_strong(gap: int) -> None:
+def test_steady_beats_are_kept_where_one_is_weak_or_one_more_is_strong(gap: int) -> None:
     true = np.arange(7, 500, gap)
     beat = logits(500, dict.fromkeys(true.tolist(), 3.0))
     beat[true[3]] = -8.0
@@ -49,13 +49,13 @@ def test_steady_beats_are_lost_where_one_is_weak_or_one_more_is_strong(gap: int)
     assert np.abs(beats - true).max() <= 2
 
 
-def test_a_jump_in_tempo_is_not_followed() -> None:
+def test_a_jump_in_tempo_is_followed() -> None:
     true = np.concatenate([np.arange(5, 400, 24), np.arange(400, 800, 33)])
     beats, _ = pick_beats(logits(800, dict.fromkeys(true.tolist(), 4.0)), logits(800, {}))
     assert f_measure(beats, true.astype(float), 3.0) > 0.97
 
 
-def test_beats_are_made_up_in_silence() -> None:
+def test_a_long_silence_has_no_beats_but_near_its_ends() -> None:
     true = [*range(100, 300, 25), *range(600, 700, 25)]
     beats, _ = pick_beats(logits(1000, dict.fromkeys(true, 5.0)), logits(1000, {}))
     assert set(true) <= set(beats.tolist())
@@ -63,7 +63,7 @@ def test_beats_are_made_up_in_silence() -> None:
     assert all(min(abs(frame - one) for one in true) <= 30 for frame in beats)
 
 
-def test_the_beats_found_are_not_the_likeliest() -> None:
+def test_the_beats_found_are_the_likeliest() -> None:
     """Against a search that knows only the definition: the best score of a beat at a frame, by the gap before it."""
     rng = np.random.default_rng(0)
     gaps, changes = beat_picking._GAPS.tolist(), beat_picking._CHANGES
@@ -94,32 +94,32 @@ def test_the_beats_found_are_not_the_likeliest() -> None:
     assert len(set(np.diff(expected).tolist())) > 1
 
 
-def test_a_downbeat_some_frames_off_does_not_count_for_its_beat() -> None:
+def test_a_downbeat_some_frames_off_counts_for_its_beat() -> None:
     evidence = downbeat_evidence(np.array([10.0, 20.5, 40.0]), logits(42, {12: 3.0, 23: 2.0, 41: 50.0, 30: 5.0}))
     assert evidence.tolist() == [1.0, 0.0, 6.0]
 
 
 @pytest.mark.parametrize("meter", [2, 3, 4, 5, 6, 7])
 @pytest.mark.parametrize("first", [0, 1])
-def test_a_steady_meter_is_not_followed(meter: int, first: int) -> None:
+def test_a_steady_meter_is_followed(meter: int, first: int) -> None:
     places = (np.arange(8 * meter) - first) % meter
     assert np.array_equal(bar_positions(np.where(places == 0, 2.0, -3.0)), places)
 
 
-def test_a_weak_downbeat_is_lost_or_a_false_one_kept() -> None:
+def test_a_weak_downbeat_is_kept_and_a_false_one_left_out() -> None:
     evidence = np.where(np.arange(32) % 4 == 0, 3.0, -3.0)
     evidence[12], evidence[18] = -1.0, 0.5
     assert np.array_equal(bar_positions(evidence), np.arange(32) % 4)
 
 
-def test_a_change_of_meter_or_a_bar_cut_short_is_not_followed() -> None:
+def test_a_change_of_meter_and_a_bar_cut_short_are_followed() -> None:
     changed = np.concatenate([np.arange(24) % 4, np.arange(24) % 3])
     assert np.array_equal(bar_positions(np.where(changed == 0, 4.0, -4.0)), changed)
     cut = np.concatenate([np.arange(18) % 4, np.arange(24) % 4])
     assert np.array_equal(bar_positions(np.where(cut == 0, 4.0, -4.0)), cut)
 
 
-def test_the_bars_found_are_not_the_likeliest() -> None:
+def test_the_bars_found_are_the_likeliest() -> None:
     """Against every sequence of states of a few beats, with the prices of the definition."""
     rng = np.random.default_rng(1)
     states = [(meter, place) for meter in beat_picking.METERS for place in range(meter)]

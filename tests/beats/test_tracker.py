@@ -37,7 +37,7 @@ def clicks(times: np.ndarray, downbeats: np.ndarray, seconds: float, rate: int =
 
 
 @pytest.mark.parametrize(("bpm", "meter"), [(60.0, 4), (97.3, 3), (120.0, 4), (181.0, 2)])
-def test_clicks_of_known_tempo_and_meter_are_heard_elsewhere(bpm: float, meter: int) -> None:
+def test_clicks_of_known_tempo_and_meter_are_tracked_where_they_are(bpm: float, meter: int) -> None:
     times = np.arange(0.3, 40.0, 60 / bpm)
     tracker = BeatTracker(LoudFrames(), NetworkConfig(chunk_frames=500))
     found = tracker(clicks(times, times[1::meter], 40.5), RATE)
@@ -49,7 +49,7 @@ def test_clicks_of_known_tempo_and_meter_are_heard_elsewhere(bpm: float, meter: 
     assert found.meter == meter
 
 
-def test_the_sample_rate_moves_the_beats() -> None:
+def test_the_sample_rate_does_not_move_the_beats() -> None:
     times = np.arange(0.5, 10.0, 0.5)
     tracker = BeatTracker(LoudFrames(), NetworkConfig(chunk_frames=500))
     for rate in (16000, 44100, 48000):
@@ -59,7 +59,7 @@ def test_the_sample_rate_moves_the_beats() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.5, 2.3, 2.32, 2.56, 7.0, 13.37])
-def test_chunks_give_other_logits_than_the_whole(seconds: float) -> None:
+def test_chunks_give_the_logits_of_the_whole(seconds: float) -> None:
     """With a network that sees one frame only, chunks must make no difference at all."""
     wave = np.random.default_rng(0).normal(0, 0.1, round(seconds * RATE)).astype(np.float32)
     whole = BeatTracker(LoudFrames(), NetworkConfig(chunk_frames=10_000)).logits(wave, RATE)
@@ -69,7 +69,7 @@ def test_chunks_give_other_logits_than_the_whole(seconds: float) -> None:
         np.testing.assert_allclose(one, other, rtol=0, atol=sums(128, np.abs(one).max() + 350.0))
 
 
-def test_chunks_lie_elsewhere_than_those_of_beat_this() -> None:
+def test_chunks_lie_where_those_of_beat_this_lie() -> None:
     """The formula of beat_this.inference.split_piece, which cannot be imported without torchaudio."""
     for count in (1, 100, 116, 117, 128, 500, 1000):
         starts = np.arange(-6, count - 6, 128 - 12)
@@ -78,7 +78,7 @@ def test_chunks_lie_elsewhere_than_those_of_beat_this() -> None:
         assert chunk_starts(count, 128) == starts.tolist()
 
 
-def test_a_real_network_hears_chunks_as_it_hears_the_excerpts_alone() -> None:
+def test_a_real_network_gives_for_chunks_what_it_gives_for_the_excerpts_alone() -> None:
     torch.manual_seed(0)
     network = build_network(TINY)
     wave = np.random.default_rng(0).normal(0, 0.1, 6 * RATE).astype(np.float32)
@@ -97,7 +97,7 @@ def test_a_real_network_hears_chunks_as_it_hears_the_excerpts_alone() -> None:
     np.testing.assert_allclose(logits[116:232], second, rtol=0, atol=allowed)
 
 
-def test_what_lies_above_the_networks_hearing_reaches_it() -> None:
+def test_sound_above_the_networks_top_frequency_does_not_reach_it() -> None:
     time = np.arange(3 * RATE) / RATE
     low = (0.1 * np.sin(2 * np.pi * 300 * time)).astype(np.float32)
     high = (0.3 * np.sin(2 * np.pi * 9500 * time) * (1 - np.cos(4 * np.pi * time))).astype(np.float32)
@@ -108,7 +108,7 @@ def test_what_lies_above_the_networks_hearing_reaches_it() -> None:
     assert np.abs(deaf.logits(low, RATE)[0] - deaf.logits(low + high, RATE)[0])[inside].max() > 5
 
 
-def test_nothing_to_hear_is_an_error() -> None:
+def test_empty_and_silent_waves_have_no_beats() -> None:
     tracker = BeatTracker(LoudFrames(), NetworkConfig())
     nothing = Beats((), (), 0.0, 0)
     for samples in (0, 10, 600):
@@ -116,14 +116,14 @@ def test_nothing_to_hear_is_an_error() -> None:
     assert tracker(np.zeros(3 * RATE, np.float32), RATE) == nothing
 
 
-def test_a_wave_that_is_none_is_taken() -> None:
+def test_what_is_no_mono_wave_of_finite_samples_is_refused() -> None:
     tracker = BeatTracker(LoudFrames(), NetworkConfig())
     for wave in (np.zeros((2, RATE), np.float32), np.full(RATE, np.nan, np.float32)):
         with pytest.raises(InvalidInputError, match="one mono wave of finite samples"):
             tracker(wave, RATE)
 
 
-def test_tempo_and_meter_in_closed_form() -> None:
+def test_tempo_and_meter_equal_those_worked_by_hand() -> None:
     assert tempo_of_beats(np.array([])) == tempo_of_beats(np.array([1.0])) == 0.0
     assert tempo_of_beats(np.array([0.0, 0.5, 1.0, 2.0, 2.5])) == pytest.approx(120.0)
     assert tempo_of_beats(np.array([0.0, 0.5, 1.5])) == pytest.approx(120.0)
@@ -134,7 +134,7 @@ def test_tempo_and_meter_in_closed_form() -> None:
     assert meter_of_beats(beats, beats[:1]) == meter_of_beats(beats, beats[:0]) == 0
 
 
-def test_beats_are_numbered_otherwise_than_beat_this_does() -> None:
+def test_beats_are_numbered_as_beat_this_numbers_them() -> None:
     infer = _beat_this_numbers()
     beats = np.arange(0.0, 10.0, 0.5)
     for downbeats in (beats[0::4], beats[1::4], beats[3::4], beats[2::3], np.array([1.0, 3.0, 4.5, 6.5]), beats[6::4]):
@@ -149,14 +149,14 @@ def _beat_this_numbers() -> Any:
     return infer_beat_numbers
 
 
-def test_beats_that_contradict_themselves_are_taken() -> None:
+def test_beats_that_contradict_themselves_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="must ascend"):
         Beats((1.0, 1.0), (), 60.0, 0)
     with pytest.raises(InvalidInputError, match="one of the beats"):
         Beats((1.0, 2.0), (1.5,), 60.0, 0)
 
 
-def test_the_front_end_needs_torchaudio(tmp_path: Path) -> None:
+def test_the_front_end_works_without_torchaudio(tmp_path: Path) -> None:
     import subprocess
     import sys
 

@@ -31,7 +31,7 @@ def files(command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     soundfile.write(tmp_path / "b.flac", np.stack([wave, wave], axis=1), RATE)
 
 
-def test_beats_are_not_written_beside_their_file(command) -> None:
+def test_beats_are_written_beside_their_audio_file(command) -> None:
     Path("music").mkdir()
     Path("a.wav").rename("music/a.wav")
     outcome = command("beats", "music/a.wav", "b.flac")
@@ -42,7 +42,7 @@ def test_beats_are_not_written_beside_their_file(command) -> None:
     assert outcome.out.splitlines() == ["music/a.wav\t4\t240.0\t0\tmusic/a.beats", "b.flac\t4\t240.0\t0\tb.beats"]
 
 
-def test_json_lacks_a_field_or_files_are_written_for_it(command) -> None:
+def test_json_has_every_field_and_writes_no_files(command) -> None:
     before = sorted(Path().iterdir())
     outcome = command("beats", "a.wav", "b.flac", "--json")
     assert outcome.code == 0
@@ -51,7 +51,7 @@ def test_json_lacks_a_field_or_files_are_written_for_it(command) -> None:
     assert sorted(Path().iterdir()) == before
 
 
-def test_an_option_writes_nothing_or_to_elsewhere(command) -> None:
+def test_each_option_writes_its_file_into_the_output_folder(command) -> None:
     pytest.importorskip("matplotlib")
     outcome = command("beats", "a.wav", "--labels", "--click", "--plot", "--out", "made/here")
     assert outcome.code == 0
@@ -62,7 +62,7 @@ def test_an_option_writes_nothing_or_to_elsewhere(command) -> None:
     assert (clicks.shape, rate) == ((2 * RATE,), RATE)
 
 
-def test_a_file_is_overwritten(command) -> None:
+def test_an_existing_file_of_beats_is_kept(command) -> None:
     Path("a.beats").write_text("mine")
     for _ in range(2):
         assert command("beats", "a.wav").code == 0
@@ -70,7 +70,7 @@ def test_a_file_is_overwritten(command) -> None:
     assert Path("a-2.beats").read_text() == Path("a-3.beats").read_text() != "mine"
 
 
-def test_a_file_that_cannot_be_read_stops_the_others(command) -> None:
+def test_a_file_that_cannot_be_read_does_not_stop_the_others(command) -> None:
     Path("bad.wav").write_text("words")
     outcome = command("beats", "gone.wav", "bad.wav", "a.wav", "--json")
     assert outcome.code == 2
@@ -80,7 +80,7 @@ def test_a_file_that_cannot_be_read_stops_the_others(command) -> None:
     assert [one["file"] for one in json.loads(outcome.out)] == ["a.wav"]
 
 
-def test_a_device_that_is_not_there_is_taken(command) -> None:
+def test_an_unavailable_device_is_refused(command) -> None:
     outcome = command("beats", "a.wav", "--device", "tpu")
     assert outcome.code == 2
     assert "device 'tpu' is not available here: choose one of" in outcome.err

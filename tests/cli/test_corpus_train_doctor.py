@@ -24,7 +24,7 @@ needs_fonts = pytest.mark.skipif(
 )
 
 
-def test_corpus_passes_on_other_options(command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_corpus_passes_on_its_options(command, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, Any] = {}
 
     def fake(out: Path, **options: Any) -> build.Built:
@@ -45,7 +45,7 @@ def test_corpus_passes_on_other_options(command, monkeypatch: pytest.MonkeyPatch
 
 
 @needs_fonts
-def test_corpus_writes_no_clips(command) -> None:
+def test_corpus_writes_clips_and_their_metadata(command) -> None:
     outcome = command("corpus", "c", "--clips", 2, "--seconds", 1, "--workers", 1)
     assert (outcome.code, outcome.err) == (0, "")
     rows = [json.loads(line) for line in Path("c/metadata.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -61,7 +61,7 @@ def test_corpus_writes_no_clips(command) -> None:
         (["--format", "mp3"], "unknown audio format 'mp3'"),
     ],
 )
-def test_corpus_accepts_what_has_no_meaning(command, arguments: list[str], message: str) -> None:
+def test_corpus_refuses_options_that_make_no_sense(command, arguments: list[str], message: str) -> None:
     if "--soundfont" not in arguments:
         arguments = [*arguments, "--soundfont", "x.sf2"]
     outcome = command("corpus", "c", *arguments)
@@ -70,7 +70,7 @@ def test_corpus_accepts_what_has_no_meaning(command, arguments: list[str], messa
     assert outcome.err.count("\n") == 1
 
 
-def test_train_passes_on_other_options(command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_train_passes_on_its_options(command, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, Any] = {}
     monkeypatch.setattr("musicldm.training.run.train", lambda part, **options: seen.update(options, part=part))
     outcome = command("train", "vae", "--data", "d", "--out", "o", "--minutes", 2.5, "--resume", "--init", "default")
@@ -113,14 +113,14 @@ def test_train_passes_on_other_options(command, monkeypatch: pytest.MonkeyPatch)
         (["--mixup", "bam", "--mixup-prob", "2"], "mixup probability is 2.0: it must be between 0 and 1"),
     ],
 )
-def test_train_accepts_what_has_no_meaning(command, options: list[str], complaint: str) -> None:
+def test_train_refuses_options_that_make_no_sense(command, options: list[str], complaint: str) -> None:
     outcome = command("train", "ldm", "--data", "d", "--out", "o", "--steps", 1, *options)
     assert outcome.code == 2
     assert outcome.err.startswith(f"musicldm: {complaint}")
     assert outcome.err.count("\n") == 1
 
 
-def test_train_accepts_an_unknown_part(command) -> None:
+def test_train_refuses_an_unknown_part(command) -> None:
     outcome = command("train", "drums", "--data", "d", "--out", "o", "--steps", 1)
     assert outcome.code == 2
     assert outcome.err.startswith(
@@ -128,9 +128,7 @@ def test_train_accepts_an_unknown_part(command) -> None:
     )
 
 
-def test_doctor_finds_fault_with_a_whole_model_or_none_with_a_broken_one(
-    command, tiny_model_dir: Path, tmp_path: Path
-) -> None:
+def test_doctor_passes_a_whole_model_and_fails_a_broken_one(command, tiny_model_dir: Path, tmp_path: Path) -> None:
     outcome = command("doctor", "--model", tiny_model_dir)
     rows = {line.split("\t")[0]: line.split("\t")[1:] for line in outcome.out.splitlines()}
     assert outcome.code == 0
@@ -148,9 +146,7 @@ def test_doctor_knows_every_extra_that_asks_for_packages() -> None:
     assert asking | {"corpus"} == set(EXTRAS)
 
 
-def test_doctor_gives_no_advice_on_what_is_missing(
-    command, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_doctor_says_how_to_get_what_is_missing(command, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("musicldm.cli.doctor._installed", lambda package: False)
     monkeypatch.setattr(soundfonts, "font_folders", lambda: (Path("gone"),))
     outcome = command("doctor", "--model", tiny_model_dir)
@@ -164,7 +160,7 @@ def test_doctor_gives_no_advice_on_what_is_missing(
     ("package", "extra", "wanted"),
     [("tinysoundfont", "corpus", "--no-deps tinysoundfont"), ("librosa", "eval", '"musicldm[eval]"')],
 )
-def test_a_missing_package_is_named_without_its_command(package: str, extra: str, wanted: str) -> None:
+def test_a_missing_package_is_named_with_its_install_command(package: str, extra: str, wanted: str) -> None:
     with pytest.raises(ImportError, match=f"{package} is not installed: pip install .*{package[:4]}|musicldm"):
         raise MissingDependencyError(package, extra)
     assert str(MissingDependencyError(package, extra)).endswith(f"pip install {wanted}")

@@ -17,7 +17,7 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize(("stream", "draws"), [(Terminal(), True), (io.StringIO(), False)])
-def test_the_bar_is_missing_on_a_terminal_or_drawn_in_a_pipe(
+def test_the_bar_is_drawn_on_a_terminal_and_not_in_a_pipe(
     monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, draws: bool
 ) -> None:
     monkeypatch.setattr("sys.stderr", stream)
@@ -32,7 +32,7 @@ def test_the_bar_is_missing_on_a_terminal_or_drawn_in_a_pipe(
         assert stream.getvalue() == ""
 
 
-def test_the_table_is_missing_on_a_terminal_or_drawn_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_table_is_drawn_on_a_terminal_and_plain_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal, pipe = Terminal(), io.StringIO()
     monkeypatch.setenv("COLUMNS", "60")
     for stream in (terminal, pipe):

@@ -22,7 +22,7 @@ def music(command, tiny_model_dir: Path) -> Path:
     return Path("gen")
 
 
-def test_prompts_inside_the_files_are_not_used_or_a_report_is_overwritten(command, music, tiny_model_dir) -> None:
+def test_prompts_inside_the_files_are_used_and_an_existing_report_is_kept(command, music, tiny_model_dir) -> None:
     words = ("evaluate", music, "--embedder", tiny_model_dir, *PLAIN, "--out", "made/here")
     outcome = command(*words)
     assert outcome.code == 0
@@ -44,7 +44,7 @@ def test_prompts_inside_the_files_are_not_used_or_a_report_is_overwritten(comman
     assert Path("made/here/report.json").read_bytes() == first
 
 
-def test_json_is_mixed_with_words_or_written_unasked(command, music, tiny_model_dir) -> None:
+def test_json_is_printed_alone_and_no_file_is_written(command, music, tiny_model_dir) -> None:
     before = sorted(Path().rglob("*"))
     outcome = command("evaluate", music, "--embedder", tiny_model_dir, *PLAIN, "--json", "--reference", music)
     assert outcome.code == 0
@@ -71,7 +71,7 @@ def test_json_is_mixed_with_words_or_written_unasked(command, music, tiny_model_
         (("gen", "--device", "tpu"), "device 'tpu' is not available here"),
     ],
 )
-def test_a_mistake_is_not_told_in_one_line(command, words, message) -> None:
+def test_a_mistake_is_reported_in_one_line(command, words, message) -> None:
     Path("gen").mkdir()
     Path("gen/a.wav").touch()
     outcome = command("evaluate", *words)

@@ -24,7 +24,7 @@ from musicldm.training.lora import add_lora, save_lora
 from tests.tiny_model import build_tiny_model
 
 
-def test_a_file_does_not_say_what_made_it(command, tiny_model_dir: Path) -> None:
+def test_a_file_says_what_made_it(command, tiny_model_dir: Path) -> None:
     outcome = command(
         "generate", "calm piano", "--negative-prompt", "noisy", "--model", tiny_model_dir, "--seed", 7, "--steps", 3,
         "--guidance", 2.5, "--scheduler", "euler", "--duration", 0.48, "--device", "cpu", "-o", "a.flac",
@@ -58,14 +58,14 @@ def test_a_file_does_not_say_what_made_it(command, tiny_model_dir: Path) -> None
     assert np.abs(wave).max() == pytest.approx(PEAK, abs=1e-4)
 
 
-def test_what_the_model_decides_is_not_written_down(command, tiny_model_dir: Path) -> None:
+def test_settings_that_the_model_decides_are_written_down(command, tiny_model_dir: Path) -> None:
     command("generate", "jazz", "--model", tiny_model_dir, "-o", "a.wav")
     settings = read_settings("a.wav")
     own = {"steps": 2, "guidance": 2.0, "duration": 0.64, "scheduler": "ddim", "negative_prompt": None}
     assert {key: settings[key] for key in own} == own
 
 
-def test_an_interval_of_guidance_is_not_repeated_from_a_file(command, tiny_model_dir: Path) -> None:
+def test_a_guidance_interval_is_repeated_from_a_file(command, tiny_model_dir: Path) -> None:
     options = ("--model", tiny_model_dir, "--seed", 1, "--steps", 4, "--scheduler", "ddim")
     command("generate", "jazz", *options, "--guidance-interval", "0.5,1", "-o", "a.wav")
     command("generate", "--from-file", "a.wav", "-o", "b.wav")
@@ -77,7 +77,7 @@ def test_an_interval_of_guidance_is_not_repeated_from_a_file(command, tiny_model
 
 
 @pytest.mark.parametrize("ending", ["wav", "flac", "ogg", "mp3"])
-def test_a_file_repeated_is_not_the_same_to_the_sample(command, tiny_model_dir: Path, ending: str) -> None:
+def test_a_repeated_file_is_the_same_to_the_sample(command, tiny_model_dir: Path, ending: str) -> None:
     made = command(
         "generate", "techno", "-n", 3, "--model", tiny_model_dir, "-o", "first/", "--format", ending,
         "--loudness", -20, "--steps", 4, "--scheduler", "dpmsolver++_sde",
@@ -91,7 +91,7 @@ def test_a_file_repeated_is_not_the_same_to_the_sample(command, tiny_model_dir: 
         assert np.array_equal(read(again["file"])[0], read(path)[0])
 
 
-def test_an_option_beside_from_file_does_not_override(command, tiny_model_dir: Path) -> None:
+def test_an_option_beside_from_file_overrides_the_file(command, tiny_model_dir: Path) -> None:
     command("generate", "techno", "--seed", 3, "-n", 2, "--model", tiny_model_dir, "-o", "a.wav", "--steps", 4)
     outcome = command("generate", "--from-file", "a.wav", "--steps", 5, "-o", "b.wav", "--json")
     (changed,) = json.loads(outcome.out)["files"]
@@ -101,7 +101,7 @@ def test_an_option_beside_from_file_does_not_override(command, tiny_model_dir: P
     assert (other["prompt"], other["seed"], other["steps"]) == ("jazz", 9, 4)
 
 
-def test_another_model_under_the_same_name_is_no_warning(command, tiny_model_dir: Path, monkeypatch) -> None:
+def test_another_model_under_the_same_name_is_a_warning(command, tiny_model_dir: Path, monkeypatch) -> None:
     command("generate", "techno", "--model", tiny_model_dir, "-o", "a.wav")
     monkeypatch.setattr("musicldm.generation.settings.model_hash", lambda folder, lora: "sha256:other")
     outcome = command("generate", "--from-file", "a.wav", "-o", "b.wav")
@@ -109,7 +109,7 @@ def test_another_model_under_the_same_name_is_no_warning(command, tiny_model_dir
     assert outcome.err == "musicldm: the model is not the one that made the file: the music will differ\n"
 
 
-def test_variations_are_not_best_first_or_share_a_seed(command, tiny_model_dir: Path) -> None:
+def test_variations_are_best_first_and_each_has_its_own_seed(command, tiny_model_dir: Path) -> None:
     outcome = command("generate", "techno", "jazz", "-n", 3, "--seed", 5, "--model", tiny_model_dir, "--json")
     made = json.loads(outcome.out)["files"]
     assert [one["prompt"] for one in made] == ["techno"] * 3 + ["jazz"] * 3
@@ -121,7 +121,7 @@ def test_variations_are_not_best_first_or_share_a_seed(command, tiny_model_dir: 
         assert scores == sorted(scores, reverse=True)
 
 
-def test_ranking_stops_at_the_border_of_a_batch(command, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variations_are_ranked_across_batches(command, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("musicldm.sampling.speed.batching.fastest_rows", lambda evaluate: 16)
     outcome = command("generate", "techno", "-n", 10, "--seed", 0, "--model", tiny_model_dir, "--json")
     made = json.loads(outcome.out)["files"]
@@ -131,7 +131,7 @@ def test_ranking_stops_at_the_border_of_a_batch(command, tiny_model_dir: Path, m
     assert {tuple(one["batch"]) for one in made} == {tuple(range(8)), (8, 9)}
 
 
-def test_a_random_seed_is_not_printed_or_is_always_the_same(command, tiny_model_dir: Path) -> None:
+def test_a_random_seed_is_new_each_time_and_printed(command, tiny_model_dir: Path) -> None:
     rows = [command("generate", "jazz", "--model", tiny_model_dir).out.strip().split("\t") for _ in range(2)]
     assert rows[0][1] != rows[1][1]
     for file, seed, score, length in rows:
@@ -143,7 +143,7 @@ def test_a_random_seed_is_not_printed_or_is_always_the_same(command, tiny_model_
     assert np.array_equal(read("again.wav")[0], read(rows[0][0])[0])
 
 
-def test_an_existing_file_is_overwritten(command, tiny_model_dir: Path) -> None:
+def test_an_existing_file_is_kept(command, tiny_model_dir: Path) -> None:
     Path("a.wav").write_text("mine")
     Path("a-2.wav").write_text("mine too")
     command("generate", "jazz", "-n", 2, "--model", tiny_model_dir, "-o", "a.wav")
@@ -152,29 +152,29 @@ def test_an_existing_file_is_overwritten(command, tiny_model_dir: Path) -> None:
     assert read_settings("a-4.wav")["rank"] == 2
 
 
-def test_a_file_without_name_is_not_dated_and_named_by_its_prompt(command, tiny_model_dir: Path) -> None:
+def test_a_file_without_name_is_dated_and_named_by_its_prompt(command, tiny_model_dir: Path) -> None:
     command("generate", "Deep House, 124 BPM!", "--model", tiny_model_dir)
     (path,) = Path().glob("*.wav")
     assert re.fullmatch(r"\d{4}-\d\d-\d\d-deep-house-124-bpm\.wav", path.name)
 
 
-def test_prompts_of_a_file_are_lost(command, tiny_model_dir: Path, tmp_path: Path) -> None:
+def test_prompts_of_a_file_follow_those_of_the_command_line(command, tiny_model_dir: Path, tmp_path: Path) -> None:
     (tmp_path / "prompts.txt").write_text("\ufefftechno\n\n  naïve jazz \r\n", encoding="utf-8")
     outcome = command("generate", "rock", "--prompts-file", "prompts.txt", "--model", tiny_model_dir, "--json")
     assert [one["prompt"] for one in json.loads(outcome.out)["files"]] == ["rock", "techno", "naïve jazz"]
 
 
-def test_loudness_is_not_what_was_asked(command, tiny_model_dir: Path) -> None:
+def test_loudness_is_what_was_asked_for(command, tiny_model_dir: Path) -> None:
     command("generate", "rock", "--model", tiny_model_dir, "--loudness", "-23", "-o", "a.wav")
     assert loudness(*read("a.wav")) == pytest.approx(-23, abs=0.3)
 
 
-def test_the_empty_prompt_is_refused(command, tiny_model_dir: Path) -> None:
+def test_the_empty_prompt_is_accepted(command, tiny_model_dir: Path) -> None:
     assert command("generate", "", "--model", tiny_model_dir, "-o", "a.wav").code == 0
     assert read_settings("a.wav")["prompt"] == ""
 
 
-def test_a_warning_of_the_pipeline_is_lost_or_longer_than_a_line(command, tiny_model_dir: Path) -> None:
+def test_a_warning_of_the_pipeline_is_one_line(command, tiny_model_dir: Path) -> None:
     outcome = command("generate", "jazz", "--duration", 10.4, "--steps", 1, "--model", tiny_model_dir)
     assert outcome.code == 0
     assert re.fullmatch(
@@ -192,7 +192,7 @@ def test_a_full_disk_leaves_no_file(command, tiny_model_dir: Path, monkeypatch: 
     assert not list(Path().iterdir())
 
 
-def test_sound_that_is_not_finite_is_written(command, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sound_that_is_not_finite_is_refused(command, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "musicldm.pipeline.decode", lambda vae, vocoder, latents, geometry, samples: np_nan(len(latents), samples)
     )
@@ -205,7 +205,7 @@ def test_sound_that_is_not_finite_is_written(command, tiny_model_dir: Path, monk
     assert not list(Path().iterdir())
 
 
-def test_a_precision_that_nobody_chose_and_that_fails_is_kept(
+def test_a_precision_that_nobody_chose_and_that_fails_becomes_float32(
     command, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("musicldm.cli.generate.fast_dtype", lambda device: torch.bfloat16)
@@ -226,7 +226,7 @@ def test_a_precision_that_nobody_chose_and_that_fails_is_kept(
         assert np.array_equal(read(one)[0], read(other)[0])
 
 
-def test_prompts_do_not_share_a_batch_or_get_mixed_up(command, tiny_model_dir: Path) -> None:
+def test_prompts_share_a_batch_and_each_gets_its_own_music(command, tiny_model_dir: Path) -> None:
     options = ("--model", tiny_model_dir, "--seed", 3, "--dtype", "float32")
     made = command("generate", "calm piano", "fast techno", "calm piano", "-n", 2, *options, "-o", "all/", "--json")
     files = json.loads(made.out)["files"]
@@ -242,7 +242,7 @@ def test_prompts_do_not_share_a_batch_or_get_mixed_up(command, tiny_model_dir: P
         Path("alone.wav").unlink()
 
 
-def test_the_fastest_batch_is_sought_for_little_work_or_for_each_run_anew(
+def test_the_fastest_batch_is_measured_once_and_only_for_much_work(
     command, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sought: list[tuple[int, ...]] = []
@@ -262,7 +262,9 @@ def test_the_fastest_batch_is_sought_for_little_work_or_for_each_run_anew(
 
 
 @pytest.mark.skipif(find_spec("openvino") is None, reason="extra openvino")
-def test_an_engine_is_not_used_or_not_repeated(command, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_is_used_and_repeated_from_a_file(
+    command, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     used: list[torch.dtype] = []
     enable = MusicLDMPipeline.enable_openvino
 
@@ -284,7 +286,7 @@ def test_an_engine_is_not_used_or_not_repeated(command, tiny_model_dir: Path, mo
     assert np.sqrt(np.square(first - other).mean()) < 0.2 * np.sqrt(np.square(other).mean())
 
 
-def test_a_preset_is_not_used_or_does_not_override_a_file(command, tiny_model_dir: Path, tmp_path: Path) -> None:
+def test_a_preset_is_used_and_overrides_a_file(command, tiny_model_dir: Path, tmp_path: Path) -> None:
     own = {"num_inference_steps": 4, "guidance_scale": 2.0, "audio_length_in_s": 0.64, "scheduler": "ddim"}
     draft = {"num_inference_steps": 2, "scheduler": "euler", "cache_interval": 2}
     model = build_tiny_model(tmp_path / "own", settings={**own, "presets": {"draft": draft}})
@@ -348,7 +350,7 @@ def resolve_only(choices: Choices) -> None:
         (["--from-file", "gone.wav"], "gone.wav: no such file"),
     ],
 )
-def test_a_meaningless_argument_loads_the_model_first(
+def test_a_meaningless_argument_is_refused_before_the_model_is_loaded(
     command, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
 ) -> None:
     monkeypatch.setattr("musicldm.cli.generate.load_pipeline", resolve_only)
@@ -358,7 +360,7 @@ def test_a_meaningless_argument_loads_the_model_first(
     assert message in outcome.err
 
 
-def test_an_unknown_scheduler_or_an_absent_device_is_accepted(command, tiny_model_dir: Path) -> None:
+def test_an_unknown_scheduler_or_an_absent_device_is_refused(command, tiny_model_dir: Path) -> None:
     outcome = command("generate", "x", "--scheduler", "foo", "--model", tiny_model_dir)
     assert outcome.code == 2
     assert outcome.err.startswith("musicldm: unknown scheduler 'foo': choose one of ddim, ")
@@ -371,7 +373,7 @@ def test_an_unknown_scheduler_or_an_absent_device_is_accepted(command, tiny_mode
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \n", b"\xff\xfe\x00"])
-def test_a_file_without_prompts_is_accepted(command, tmp_path: Path, content: bytes) -> None:
+def test_a_file_without_prompts_is_refused(command, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "prompts.txt").write_bytes(content)
     outcome = command("generate", "--prompts-file", "prompts.txt")
     assert outcome.code == 2
@@ -393,7 +395,7 @@ def test_a_file_without_prompts_is_accepted(command, tmp_path: Path, content: by
         ("one two three four five six seven eight nine ten eleven", "one-two-three-four-five-six-seven-eight-nine-ten"),
     ],
 )
-def test_a_prompt_gives_another_file_name(text: str, name: str) -> None:
+def test_a_prompt_gives_its_file_name(text: str, name: str) -> None:
     assert slug(text) == name
 
 
@@ -409,7 +411,7 @@ def test_a_prompt_gives_another_file_name(text: str, name: str) -> None:
         ("song.a.mp3", False, "mp3", (".", "song.a", "mp3")),
     ],
 )
-def test_out_and_format_lead_elsewhere(
+def test_out_and_format_decide_folder_name_and_format(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str | None, slash: bool, given: str | None, expected: tuple
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -419,14 +421,14 @@ def test_out_and_format_lead_elsewhere(
     assert target.folder.is_dir()
 
 
-def test_seeds_of_jobs_overlap_or_exceed_what_torch_takes() -> None:
+def test_seeds_of_each_prompt_count_up_within_what_torch_takes() -> None:
     rows = make_rows(["x", "y"], 20, 100, {})
     assert [row.seed for row in rows] == 2 * list(range(100, 120))
     with pytest.raises(InvalidInputError, match="valid is -1"):
         make_rows(["x"], 2, 2**63 - 1, {})
 
 
-def test_batches_are_of_one_prompt_or_too_large_or_lose_the_order() -> None:
+def test_batches_hold_several_prompts_within_the_limit_and_in_order() -> None:
     rows = make_rows(["x", "y", "x"], 3, 5, {})
     batches = in_batches(rows, 4)
     assert [len(batch) for batch in batches] == [4, 4, 1]
@@ -434,7 +436,7 @@ def test_batches_are_of_one_prompt_or_too_large_or_lose_the_order() -> None:
     assert [row.piece for row in rows] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
 
 
-def test_a_repeated_wave_leaves_its_batch_or_its_place() -> None:
+def test_a_repeated_wave_keeps_its_batch_and_its_place() -> None:
     stored = {"prompt": "x", "seed": 7, "batch": [6, 7, 7], "place": 2}
     assert make_rows([], None, None, stored) == [Row(0, "x", 6, False), Row(0, "x", 7, False), Row(0, "x", 7)]
     both = make_rows(["y", "z"], None, None, stored)
@@ -443,13 +445,13 @@ def test_a_repeated_wave_leaves_its_batch_or_its_place() -> None:
     assert [row.kept for row in make_rows([], None, None, stored)] == [False, True, False]
 
 
-def test_a_file_of_an_older_version_cannot_be_repeated() -> None:
+def test_a_file_of_an_older_version_can_be_repeated() -> None:
     choices = Choices.of({"steps": None}, {"steps": 9, "unknown": 1})
     assert choices.steps == 9
     assert choices.model == "default"
 
 
-def test_a_changed_model_has_the_same_hash(tmp_path: Path) -> None:
+def test_a_changed_model_has_another_hash(tmp_path: Path) -> None:
     (tmp_path / "unet").mkdir()
     (tmp_path / "unet" / "config.json").write_text("{}")
     first = model_hash(tmp_path)
@@ -460,7 +462,7 @@ def test_a_changed_model_has_the_same_hash(tmp_path: Path) -> None:
     assert len({first, second, model_hash(tmp_path)}) == 3
 
 
-def test_a_lora_is_not_played_or_not_repeated(command, tiny_model_dir: Path) -> None:
+def test_a_lora_is_applied_and_repeated_from_a_file(command, tiny_model_dir: Path) -> None:
     unet = MusicLDMPipeline.from_pretrained(tiny_model_dir).unet
     add_lora(unet, 4)
     torch.manual_seed(0)
@@ -489,7 +491,9 @@ def test_a_lora_is_not_played_or_not_repeated(command, tiny_model_dir: Path) -> 
         (["--lora", "x", "--lora-scale", "nan"], "lora scale nan: it must be a finite number"),
     ],
 )
-def test_loras_that_are_none_are_accepted(command, tiny_model_dir: Path, options: list[str], complaint: str) -> None:
+def test_a_missing_lora_or_a_wrong_scale_is_refused(
+    command, tiny_model_dir: Path, options: list[str], complaint: str
+) -> None:
     outcome = command("generate", "jazz", "--model", tiny_model_dir, *options)
     assert outcome.code == 2
     assert outcome.err.startswith(f"musicldm: {complaint}")

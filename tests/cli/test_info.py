@@ -19,7 +19,7 @@ SETTINGS = {
 }
 
 
-def test_settings_are_not_shown(command, tmp_path: Path) -> None:
+def test_settings_are_shown(command, tmp_path: Path) -> None:
     write(tmp_path / "a.ogg", np.zeros(1600, np.float32), 16000, settings=SETTINGS)
     outcome = command("info", "a.ogg")
     assert outcome.code == 0
@@ -30,14 +30,14 @@ def test_settings_are_not_shown(command, tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_json_is_another_than_what_was_stored(command, tmp_path: Path) -> None:
+def test_json_is_what_was_stored(command, tmp_path: Path) -> None:
     for name in ("a.wav", "b.wav"):
         write(tmp_path / name, np.zeros(1600, np.float32), 16000, settings=SETTINGS)
     assert json.loads(command("info", "a.wav", "--json").out) == {"file": "a.wav", **SETTINGS}
     assert [one["file"] for one in json.loads(command("info", "a.wav", "b.wav", "--json").out)] == ["a.wav", "b.wav"]
 
 
-def test_a_file_of_someone_else_is_described(command, tmp_path: Path) -> None:
+def test_a_file_without_our_settings_is_refused(command, tmp_path: Path) -> None:
     write(tmp_path / "a.wav", np.zeros(1600, np.float32), 16000, settings={"prompt": 3})
     write(tmp_path / "b.wav", np.zeros(1600, np.float32), 16000)
     for name in ("a.wav", "b.wav"):

@@ -11,7 +11,7 @@ from musicldm import __version__
 from musicldm.errors import DataError, TrainingError
 
 
-def test_help_imports_heavy_libraries() -> None:
+def test_help_imports_no_heavy_libraries() -> None:
     code = (
         "import sys\n"
         "from musicldm.cli.main import run\n"
@@ -24,7 +24,7 @@ def test_help_imports_heavy_libraries() -> None:
     assert shown.splitlines()[-1] == "[]"
 
 
-def test_help_names_not_every_command(command) -> None:
+def test_help_names_every_command(command) -> None:
     for arguments in ([], ["--help"], ["-h"]):
         outcome = command(*arguments)
         assert outcome.code == 0
@@ -32,7 +32,7 @@ def test_help_names_not_every_command(command) -> None:
             assert name in outcome.out
 
 
-def test_version_is_another(command) -> None:
+def test_version_is_that_of_the_package(command) -> None:
     outcome = command("--version")
     assert (outcome.code, outcome.out) == (0, f"musicldm {__version__}\n")
 
@@ -48,7 +48,7 @@ def test_version_is_another(command) -> None:
         (["train", "vae"], "--data"),
     ],
 )
-def test_a_wrong_command_line_is_not_one_line_with_code_2(command, arguments: list[str], message: str) -> None:
+def test_a_wrong_command_line_is_one_line_with_code_2(command, arguments: list[str], message: str) -> None:
     outcome = command(*arguments)
     assert outcome.code == 2
     assert outcome.err.startswith("musicldm: ")
@@ -70,7 +70,7 @@ def test_a_wrong_command_line_is_not_one_line_with_code_2(command, arguments: li
         (KeyboardInterrupt(), 130, "musicldm: interrupted"),
     ],
 )
-def test_an_error_is_not_one_line_with_its_code(
+def test_an_error_is_one_line_with_its_code(
     command, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, line: str
 ) -> None:
     def fail(path: object) -> None:
@@ -83,7 +83,7 @@ def test_an_error_is_not_one_line_with_its_code(
     assert outcome.err.count("\n") == 1
 
 
-def test_a_fault_of_ours_is_passed_off_as_the_users(command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_ours_is_raised_and_not_blamed_on_the_user(command, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(path: object) -> None:
         raise RuntimeError("shapes do not match")
 

@@ -29,7 +29,7 @@ def training(tmp_path: Path) -> Path:
     return tmp_path / "train"
 
 
-def test_a_copy_is_not_called_one(command, training: Path) -> None:
+def test_a_copy_is_called_a_copy_and_new_music_is_not(command, training: Path) -> None:
     made = command("novelty", "index", training, "--out", "index", *SHORT)
     assert (made.code, made.err) == (0, "")
     assert "clips\t6 (0.01 h), 0 with beats" in made.out
@@ -43,7 +43,7 @@ def test_a_copy_is_not_called_one(command, training: Path) -> None:
     assert not next(line for line in lines if line.startswith("new.wav")).startswith("new.wav: copy")
 
 
-def test_json_and_picture_say_less(command, training: Path) -> None:
+def test_json_has_the_verdict_and_passages_and_the_picture_is_a_png(command, training: Path) -> None:
     command("novelty", "index", training, "--out", "index", "--compact", *SHORT)
     write("a.wav", melody(1, 5.0), RATE)
     found = command("novelty", "check", "a.wav", "--index", "index", "--json", "--plot", "a.png")
@@ -65,14 +65,14 @@ def test_json_and_picture_say_less(command, training: Path) -> None:
         (("index", "nowhere", "--out", "index", "--beats", "some"), "unknown source of beats 'some'"),
     ],
 )
-def test_a_mistake_is_a_traceback(command, arguments: tuple[str, ...], message: str) -> None:
+def test_a_mistake_is_one_line_with_code_2(command, arguments: tuple[str, ...], message: str) -> None:
     found = command("novelty", *arguments)
     assert found.code == 2
     assert found.err.startswith(f"musicldm: {message}") or message in found.err
     assert found.err.count("\n") == 1
 
 
-def test_one_file_that_cannot_be_read_stops_the_others(command, training: Path) -> None:
+def test_one_file_that_cannot_be_read_does_not_stop_the_others(command, training: Path) -> None:
     command("novelty", "index", training, "--out", "index", *SHORT)
     write("a.wav", melody(1, 5.0), RATE)
     write("short.wav", melody(1, 5.0)[:100], RATE)
@@ -95,7 +95,7 @@ def own_music(command, tiny_model_dir: Path) -> tuple[object, ...]:
     return (*arguments, "--novelty-index", "index")
 
 
-def test_what_is_too_close_is_kept_or_cannot_be_repeated(command, own_music: tuple[object, ...]) -> None:
+def test_music_that_is_too_close_is_made_again_and_can_be_repeated(command, own_music: tuple[object, ...]) -> None:
     found = command(*own_music, "--max-similarity", 0.9999, "-o", "new.wav")
     assert found.code == 0
     seed = derived_seed(5, 2)
@@ -113,7 +113,7 @@ def test_what_is_too_close_is_kept_or_cannot_be_repeated(command, own_music: tup
     assert np.array_equal(read("again.wav")[0], read("new.wav")[0])
 
 
-def test_the_least_similar_is_not_kept_or_nobody_is_told(command, own_music: tuple[object, ...]) -> None:
+def test_after_the_last_try_the_least_similar_is_kept_with_a_warning(command, own_music: tuple[object, ...]) -> None:
     found = command(*own_music, "--max-similarity", 0.01, "--tries", 3, "--json")
     (made,) = json.loads(found.out)["files"]
     assert made["novelty"]["too_close"]
@@ -130,12 +130,12 @@ def test_only_those_that_are_too_close_are_made_again(command, own_music: tuple[
 
 
 @pytest.mark.parametrize("given", ["0", "1.2", "high", "120%", "-3%", "nan"])
-def test_a_limit_without_meaning_is_taken(given: str) -> None:
+def test_a_limit_without_meaning_is_refused(given: str) -> None:
     with pytest.raises(InvalidInputError, match="valid is a cosine above 0 and up to 1"):
         Limit(given)
 
 
-def test_tries_without_a_limit_are_ignored(command) -> None:
+def test_tries_without_a_limit_are_refused(command) -> None:
     found = command("generate", "jazz", "--tries", 3)
     assert found.code == 2
     assert "have a meaning only with --max-similarity" in found.err
@@ -143,7 +143,7 @@ def test_tries_without_a_limit_are_ignored(command) -> None:
         Limit("0.9", 0)
 
 
-def test_a_derived_seed_repeats_another() -> None:
+def test_derived_seeds_are_all_different() -> None:
     seeds = {derived_seed(seed, attempt) for seed in range(50) for attempt in range(2, 6)}
     assert len(seeds) == 200
     assert all(0 <= seed < 2**32 for seed in seeds)
@@ -155,6 +155,8 @@ def test_a_derived_seed_repeats_another() -> None:
     ("verdict", "similarity", "wanted"),
     [("copy", 0.1, True), ("new", 0.1, False), ("very close", 0.95, True), ("very close", 0.9, False)],
 )
-def test_a_copy_that_sounds_unlike_is_let_through(verdict: str, similarity: float, wanted: bool) -> None:
+def test_a_copy_is_too_close_at_any_similarity_and_other_music_above_the_limit(
+    verdict: str, similarity: float, wanted: bool
+) -> None:
     checker = Checker(None, None, highest=0.9, tries=4)
     assert checker.too_close(SimpleNamespace(verdict=verdict, similarity=similarity)) == wanted

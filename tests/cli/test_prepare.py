@@ -21,7 +21,7 @@ def write(path: Path, samples: int) -> None:
     path.with_suffix(".txt").write_text("a hum")
 
 
-def test_it_passes_on_other_options(command, monkeypatch: pytest.MonkeyPatch, tiny_model_dir: Path) -> None:
+def test_prepare_passes_on_its_options(command, monkeypatch: pytest.MonkeyPatch, tiny_model_dir: Path) -> None:
     seen: dict[str, Any] = {}
 
     def fake(src: Path, out: Path, settings: PrepareSettings, **options: Any) -> Prepared:
@@ -62,7 +62,7 @@ def test_beats_are_tracked_by_default_where_that_is_possible(
     assert ("beats are not tracked" in outcome.err) == (missing is not None)
 
 
-def test_a_folder_is_not_prepared(command) -> None:
+def test_a_folder_is_prepared_and_what_is_left_out_is_reported(command) -> None:
     write(Path("songs/a.wav"), 20000)
     write(Path("songs/b.wav"), 100)
     outcome = command("prepare", "songs", "--out", "data", "--seconds", 1, "--workers", 1, "--beats", "none")
@@ -81,7 +81,7 @@ def test_a_folder_is_not_prepared(command) -> None:
         (["songs", "--out", "songs/o"], "is inside songs: choose a folder beside it"),
     ],
 )
-def test_it_accepts_what_has_no_meaning(command, arguments: list[str], message: str) -> None:
+def test_prepare_refuses_options_that_make_no_sense(command, arguments: list[str], message: str) -> None:
     write(Path("songs/a.wav"), 20000)
     outcome = command("prepare", *arguments)
     assert outcome.code == 2

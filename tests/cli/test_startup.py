@@ -23,7 +23,7 @@ def collections() -> int:
     return sum(generation["collections"] for generation in gc.get_stats())
 
 
-def test_objects_that_stay_are_searched_for_garbage() -> None:
+def test_objects_that_stay_are_not_searched_for_garbage() -> None:
     gc.collect()
     before, frozen = collections(), gc.get_freeze_count()
     with loading_for_good():
@@ -36,7 +36,7 @@ def test_objects_that_stay_are_searched_for_garbage() -> None:
         gc.unfreeze()
 
 
-def test_collecting_is_switched_on_where_it_was_off_or_stays_off_after_an_error() -> None:
+def test_collecting_stays_off_where_it_was_off_and_is_on_again_after_an_error() -> None:
     gc.disable()
     try:
         with loading_for_good():
@@ -51,7 +51,7 @@ def test_collecting_is_switched_on_where_it_was_off_or_stays_off_after_an_error(
         gc.unfreeze()
 
 
-def test_a_module_that_is_seldom_used_is_loaded_before_something_is_read_from_it(
+def test_a_module_that_is_seldom_used_is_loaded_when_something_is_read_from_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = tmp_path / "seldom_package"
@@ -82,7 +82,7 @@ def test_a_module_that_is_seldom_used_is_loaded_before_something_is_read_from_it
         importlib.import_module("seldom_package.missing")
 
 
-def test_a_scheduler_does_not_get_what_waits_for_it() -> None:
+def test_a_scheduler_gets_a_module_that_waited_until_it_was_used() -> None:
     code = """
 import sys
 from musicldm.cli.startup import loading_for_good

@@ -34,7 +34,7 @@ def test_an_index_gives_what_numpy_gives(split: tuple[np.ndarray, Sharded], key:
     assert np.asarray(parts[key]).dtype == whole.dtype
 
 
-def test_views_of_views_and_conversions(split: tuple[np.ndarray, Sharded]) -> None:
+def test_views_of_views_and_conversions_give_what_numpy_gives(split: tuple[np.ndarray, Sharded]) -> None:
     whole, parts = split
     view = parts[2:10].take([7, 0, 3])
     np.testing.assert_array_equal(view, whole[2:10][[7, 0, 3]])

@@ -125,7 +125,7 @@ def test_trainings_make_what_is_missing_and_another_model_makes_its_own(tmp_path
     assert np.linalg.norm(conditions.text.astype(np.float32), axis=1) == pytest.approx(1, abs=2 * FLOAT16)
 
 
-def test_of_a_sound_longer_than_clap_hears_the_middle_is_embedded(model: Path) -> None:
+def test_of_a_sound_longer_than_claps_input_the_middle_is_embedded(model: Path) -> None:
     parts = Encoders.load(model)
     samples = parts.extractor.nb_max_samples * 16000 // parts.extractor.sampling_rate
     long = np.random.default_rng(0).standard_normal((1, 3 * samples)).astype(np.float32)

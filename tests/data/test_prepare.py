@@ -186,7 +186,7 @@ def test_other_settings_make_all_of_it_again(tmp_path: Path, monkeypatch: pytest
     assert len(list((tmp_path / "out" / "shards").iterdir())) == len(manifest(tmp_path / "out")["shards"])
 
 
-def test_a_manifest_tells_each_file_as_it_is(tmp_path: Path, small_shards: None) -> None:
+def test_a_manifest_describes_each_file_as_it_is(tmp_path: Path, small_shards: None) -> None:
     import hashlib
 
     run(tones(tmp_path / "src", 6), tmp_path / "out")

@@ -66,7 +66,7 @@ class BadDisk:
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".mp3"])
 @pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE])
 @pytest.mark.parametrize("share", [0.0, 0.5])
-def test_a_bad_disk_is_told_with_the_file_and_nothing_is_recorded(
+def test_a_bad_disk_is_reported_with_the_file_and_nothing_is_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, number: int, share: float, capfd: Any
 ) -> None:
     """libsndfile takes what was read before for the whole file, so that a part of it would be music without a word."""
@@ -158,7 +158,7 @@ def test_a_disk_that_is_unmounted_on_the_way_takes_no_shard_with_it(tmp_path: Pa
     assert run(tones(src, 4), tmp_path / "out").worked_on == 0
 
 
-def test_files_that_vanished_are_told_and_their_clips_go_at_the_end(tmp_path: Path, small_shards: None) -> None:
+def test_files_that_vanished_are_reported_and_their_clips_go_at_the_end(tmp_path: Path, small_shards: None) -> None:
     src = tones(tmp_path / "src", 4)
     run(src, tmp_path / "out")
     for name in ("01.wav", "03.wav"):
@@ -193,7 +193,7 @@ def test_a_run_that_gives_no_clip_leaves_the_clips_that_are_there(tmp_path: Path
     assert [entry["reason"] for entry in report(tmp_path / "out")] == ["corrupt", "corrupt"]
 
 
-def test_a_folder_without_permission_is_told_and_what_it_held_stays(
+def test_a_folder_without_permission_is_reported_and_what_it_held_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     src = tones(tmp_path / "src", 2)
@@ -329,7 +329,9 @@ def test_an_index_is_not_called_damaged_where_the_machine_refuses(
         read_clips(tmp_path / "clips.jsonl.gz", tmp_path / "beats.npz")
 
 
-def test_reading_a_file_tells_a_refusal_as_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_a_file_reports_a_refusal_of_the_system_as_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = write_tone(tmp_path / "a.wav")
     junk = tmp_path / "junk.wav"
     junk.write_bytes(b"junk" * 100)

@@ -105,5 +105,5 @@ def test_none_leaves_every_sample() -> None:
     np.testing.assert_array_equal(level(wave.copy(), 16000, "none"), wave)
 
 
-def test_a_whisper_is_not_blown_up_without_end() -> None:
+def test_very_quiet_sound_is_raised_by_a_limited_gain() -> None:
     assert np.abs(level(tone(1, 440, peak=0.002), 16000, "peak")).max() == pytest.approx(0.2, rel=1e-3)

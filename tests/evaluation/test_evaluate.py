@@ -70,7 +70,7 @@ def value(report: Report, metric: str, by: str = "") -> float:
     return next(one.estimate.mean for one in report.figures if one.metric == metric and by in one.by)
 
 
-def test_a_figure_is_missing_or_says_not_who_made_it(report):
+def test_every_figure_is_there_and_says_who_made_it(report):
     assert {one.metric for one in report.figures} >= {
         "Fréchet distance (FAD)", "KL", "inception score", "judged clean", "CLAP score", "R@1", "R@5", "median rank",
         "genre as asked", "drums as asked", "SIM_AA@90", "SIM_AA@95", "similarity to the nearest",
@@ -83,7 +83,7 @@ def test_a_figure_is_missing_or_says_not_who_made_it(report):
     )
 
 
-def test_figures_are_not_those_of_the_metrics(report, folders, tiny_model_dir):
+def test_figures_are_those_of_the_metrics(report, folders, tiny_model_dir):
     """The clips read and embedded here by hand."""
     clap = open_embedder(str(tiny_model_dir), device="cpu")
     from musicldm.audio import read
@@ -104,7 +104,7 @@ def test_figures_are_not_those_of_the_metrics(report, folders, tiny_model_dir):
     assert np.median(worst) - np.median(best) <= 1
 
 
-def test_stored_embeddings_of_training_data_are_other_than_heard_ones(report, folders, tiny_model_dir, judges_dir):
+def test_stored_embeddings_of_training_data_give_what_fresh_ones_give(report, folders, tiny_model_dir, judges_dir):
     stored = [one.similarity for one in report.clips]
     raw = evaluate(options(folders, tiny_model_dir, judges_dir, training=folders / "real", reference=None, judges=None))
     # The prepared clips are the first second of the 1.2 s that are heard here.
@@ -117,7 +117,7 @@ def test_stored_embeddings_of_training_data_are_other_than_heard_ones(report, fo
     assert value(copies, "SIM_AA@95") == 1
 
 
-def test_an_index_tells_other_than_its_training_set(folders, tiny_model_dir, judges_dir, tmp_path):
+def test_an_index_gives_the_similarities_of_its_training_set(folders, tiny_model_dir, judges_dir, tmp_path):
     embedder = open_embedder(str(tiny_model_dir), device="cpu")
     made = build_index(folders / "real", tmp_path / "index", embedder, opened_as=str(tiny_model_dir))
     chosen = options(folders, tiny_model_dir, judges_dir, training=made.folder, judges=None)
@@ -136,7 +136,7 @@ def test_an_index_tells_other_than_its_training_set(folders, tiny_model_dir, jud
     assert page(by_index, made.folder).count("<audio") == page(by_music, folders / "real").count("<audio")
 
 
-def test_an_index_is_asked_about_embeddings_of_others(folders, tiny_model_dir, judges_dir, tmp_path):
+def test_an_index_is_asked_about_its_own_embeddings_only(folders, tiny_model_dir, judges_dir, tmp_path):
     embedder = open_embedder(str(tiny_model_dir), device="cpu")
     made = build_index(folders / "real", tmp_path / "index", embedder, opened_as=str(tiny_model_dir))
     other = build_tiny_model(tmp_path / "other", seed=9)
@@ -146,7 +146,7 @@ def test_an_index_is_asked_about_embeddings_of_others(folders, tiny_model_dir, j
     assert [one.similarity for one in both.clips] == [one.similarity for one in evaluate(chosen).clips]
 
 
-def test_similarities_are_not_measured_by_those_of_the_training_set():
+def test_similarities_are_measured_by_those_of_the_training_set():
     """Quantiles of the training set from 0 to 1 in equal steps: a similarity of x is the percentile 100 x."""
     steps = tuple(np.linspace(0, 1, 201))
     usual = Calibration(steps, steps, steps, clips=50, fingerprinted=50, doubles=0.0)
@@ -158,7 +158,7 @@ def test_similarities_are_not_measured_by_those_of_the_training_set():
     assert percentile.beside is share.beside is None
 
 
-def test_an_index_of_another_embedder_is_taken(folders, tiny_model_dir, judges_dir, tmp_path):
+def test_an_index_of_another_embedder_is_refused(folders, tiny_model_dir, judges_dir, tmp_path):
     embedder = open_embedder(str(tiny_model_dir), device="cpu")
     other = replace(embedder, identity=replace(embedder.identity, weights="0" * 16))
     made = build_index(folders / "real", tmp_path / "index", other, opened_as="elsewhere")
@@ -166,21 +166,21 @@ def test_an_index_of_another_embedder_is_taken(folders, tiny_model_dir, judges_d
         evaluate(options(folders, tiny_model_dir, judges_dir, training=made.folder))
 
 
-def test_a_clip_that_cannot_be_heard_stops_the_others_or_is_not_named(report):
+def test_a_clip_that_cannot_be_evaluated_is_named_and_stops_nothing(report):
     assert {one.file: one.reason for one in report.left_out} == {
         "silent.wav": "silent", "short.wav": "too short", "words.flac": "unreadable",
     }  # fmt: skip
     assert (report.generated.clips, report.generated.left_out, report.generated.prompts) == (6, 3, 6)
 
 
-def test_weak_figures_are_not_warned_of(report):
+def test_weak_figures_are_warned_of(report):
     text = "\n".join(report.warnings)
     assert "6 generated embeddings of 32 numbers" in text
     assert "6 clips for 2 classes" in text
     assert len(set(report.warnings)) == len(report.warnings)
 
 
-def test_judges_are_asked_for_what_nobody_knows_or_without_their_card(report):
+def test_only_what_prompts_ask_for_is_judged_and_the_judges_card_stands_beside(report):
     figures = {one.metric: one for one in report.figures}
     assert "lead as asked" not in figures
     assert "quality as asked" not in figures
@@ -190,7 +190,7 @@ def test_judges_are_asked_for_what_nobody_knows_or_without_their_card(report):
     assert figures["genre as asked"].estimate.mean == np.mean(hits)
 
 
-def test_a_genre_that_judges_do_not_know_is_a_miss(tmp_path, judges_dir):
+def test_a_genre_that_judges_do_not_know_is_left_out_with_a_warning(tmp_path, judges_dir):
     gen = write_music(tmp_path / "gen", 2)
     lines = [
         {"file_name": "0.wav", "text": "a", "genre": "polka"},
@@ -202,7 +202,7 @@ def test_a_genre_that_judges_do_not_know_is_a_miss(tmp_path, judges_dir):
     assert "1 clips ask for a genre that the judges do not know: polka" in found.warnings
 
 
-def test_the_json_holds_no_numbers_or_words_that_json_does_not_know(report):
+def test_the_json_holds_figures_embedders_and_clips(report):
     content = json.loads(report.to_json())
     figure = next(one for one in content["figures"] if one["metric"] == "CLAP score")
     assert figure["value"] == value(report, "CLAP score")
@@ -229,7 +229,7 @@ class _Assets(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_the_page_loads_something_or_is_not_whole(report, folders):
+def test_the_page_is_whole_and_loads_nothing(report, folders):
     text = page(report, folders / "data")
     seen = _Assets()
     seen.feed(text)
@@ -243,7 +243,7 @@ def test_the_page_loads_something_or_is_not_whole(report, folders):
         assert warning.split(":")[0] in text
 
 
-def test_names_and_prompts_become_part_of_the_page(tmp_path, tiny_model_dir):
+def test_names_and_prompts_are_escaped_on_the_page(tmp_path, tiny_model_dir):
     gen = write_music(tmp_path / "<b>", 2, prompts=False)
     (gen / "metadata.jsonl").write_text('{"file_name": "0.wav", "text": "<script>alert(1)</script>"}\n')
     text = page(evaluate(Options(gen, embedders=(str(tiny_model_dir),), device="cpu", beats="none")))
@@ -252,7 +252,7 @@ def test_names_and_prompts_become_part_of_the_page(tmp_path, tiny_model_dir):
     assert "&lt;script&gt;" in text
 
 
-def test_the_tempo_is_not_compared_with_the_named_one(tmp_path, tiny_model_dir):
+def test_the_tempo_is_compared_with_the_named_one(tmp_path, tiny_model_dir):
     (tmp_path / "gen").mkdir()
     rng = np.random.default_rng(0)
     for index, bpm in enumerate((120, 100)):
@@ -274,7 +274,7 @@ def test_the_tempo_is_not_compared_with_the_named_one(tmp_path, tiny_model_dir):
     assert value(found, "tempo error") == pytest.approx(100 * (1 - 100 / 130) / 2, abs=1)
 
 
-def test_the_beats_of_the_tracker_are_not_measured(tmp_path, monkeypatch):
+def test_the_beats_of_the_tracker_are_measured(tmp_path, monkeypatch):
     heard = {"0": np.arange(8) * 0.5, "1": np.cumsum([0.5, 0.5, 0.4, 0.5, 0.6])}
     lengths = {round(1.2 * RATE): heard["0"], round(1.5 * RATE): heard["1"]}
 
@@ -292,7 +292,7 @@ def test_the_beats_of_the_tracker_are_not_measured(tmp_path, monkeypatch):
     assert value(found, "beat distances within 4 %") == pytest.approx(100 * (1 + 2 / 4) / 2)
 
 
-def test_pairs_are_not_found_by_path_or_by_a_unique_name():
+def test_pairs_are_found_by_path_or_by_a_unique_name():
     def clips(*names: str) -> Collection:
         return Collection(Path(), tuple(Heard(Piece(name, Path()), 1.0) for name in names))
 
@@ -302,18 +302,18 @@ def test_pairs_are_not_found_by_path_or_by_a_unique_name():
     assert pairs_by_name(clips("a.wav"), clips("b.wav")) == []
 
 
-def test_a_folder_in_which_nothing_can_be_heard_gives_a_report(tmp_path):
+def test_a_folder_without_a_usable_clip_is_refused(tmp_path):
     soundfile.write(tmp_path / "silent.wav", np.zeros(2 * RATE), RATE)
     with pytest.raises(DataError, match=r"none of 1 clips can be heard; silent\.wav is silent: peak 0"):
         evaluate(Options(tmp_path, embedders=(), device="cpu", beats="none"))
 
 
-def test_a_length_below_a_second_is_taken():
+def test_a_length_below_a_second_is_refused():
     with pytest.raises(InvalidInputError, match=r"seconds 0\.5: at least 1"):
         Listening(seconds=0.5)
 
 
-def test_a_histogram_is_no_picture_or_draws_other_shares():
+def test_a_histogram_draws_its_shares():
     svg = ElementTree.fromstring(histogram(Histogram("a < b", "Hz", [0, 0, 0, 1], [1.0], marks=[0.5])))
     mine, theirs = svg.findall("g")
     heights = [float(bar.get("height")) for bar in mine]
@@ -323,7 +323,7 @@ def test_a_histogram_is_no_picture_or_draws_other_shares():
     assert histogram(Histogram("none", "", [float("nan")])) == ""
 
 
-def test_the_card_of_judges_is_told_wrong():
+def test_the_card_of_judges_says_whether_they_were_trained_on_reconstructions():
     assert (
         training_of_judges({"clips": {"train": 9}})
         == "trained on 9 clips, without a codec's reconstructions among them"

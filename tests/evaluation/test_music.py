@@ -21,12 +21,12 @@ def touch(folder: Path, *names: str) -> None:
         (folder / name).touch()
 
 
-def test_files_are_in_the_order_of_their_letters(tmp_path):
+def test_files_are_in_the_order_of_their_numbers_and_hidden_ones_are_left_out(tmp_path):
     touch(tmp_path, "a-10.wav", "a-2.wav", "a.wav", "b/1.flac", ".hidden.wav", ".git/x.wav", "notes.pdf")
     assert [piece.name for piece in find_music(tmp_path)] == ["a.wav", "a-2.wav", "a-10.wav", "b/1.flac"]
 
 
-def test_prompts_of_metadata_or_texts_beside_are_lost(tmp_path):
+def test_prompts_of_metadata_and_of_texts_beside_are_found(tmp_path):
     touch(tmp_path, "deep/a.wav", "b.wav", "c.wav")
     (tmp_path / "deep" / "metadata.jsonl").write_text(
         '{"file_name": "a.wav", "captions": ["one", "two"], "bpm": 90, "beats": [1]}\n'
@@ -37,7 +37,7 @@ def test_prompts_of_metadata_or_texts_beside_are_lost(tmp_path):
     assert (found["b.wav"].prompt, found["c.wav"].prompt) == ("from the text", None)
 
 
-def test_the_lead_is_not_that_of_the_leading_instrument(tmp_path):
+def test_the_lead_is_that_of_the_leading_instrument(tmp_path):
     touch(tmp_path, "a.wav", "b.wav", "c.wav")
     parts = [{"family": "bass", "role": "bass"}, {"family": "flute", "role": "lead"}]
     rows = [{"instruments": parts}, {"instruments": parts[:1]}, {"lead_family": "organ"}]
@@ -46,7 +46,7 @@ def test_the_lead_is_not_that_of_the_leading_instrument(tmp_path):
     assert [piece.fields["lead_family"] for piece in find_music(tmp_path)] == ["flute", "none", "organ"]
 
 
-def test_lines_of_prompts_go_to_other_files(tmp_path):
+def test_lines_of_prompts_go_to_the_files_in_order(tmp_path):
     music = write_music(tmp_path / "music", 3, prompts=False)
     (tmp_path / "p.txt").write_text("\ufeffone\n\n two \nthree\n", encoding="utf-8")
     pieces = find_music(music, read_prompts(tmp_path / "p.txt"))
@@ -56,7 +56,7 @@ def test_lines_of_prompts_go_to_other_files(tmp_path):
         find_music(music, read_prompts(tmp_path / "p.txt"))
 
 
-def test_prompts_by_name_lose_their_fields_or_those_of_the_folder(tmp_path):
+def test_prompts_by_name_keep_their_fields_and_those_of_the_folder(tmp_path):
     music = write_music(tmp_path / "music", 2)
     rows = [{"file_name": "1.wav", "text": "mine", "bpm": 100}]
     (tmp_path / "p.jsonl").write_text("\n".join(map(json.dumps, rows)))
@@ -68,7 +68,7 @@ def test_prompts_by_name_lose_their_fields_or_those_of_the_folder(tmp_path):
         find_music(music, read_prompts(tmp_path / "p.jsonl"))
 
 
-def test_what_is_said_of_a_prompt_does_not_reach_the_files_made_from_it(tmp_path):
+def test_what_is_said_of_a_prompt_reaches_the_files_made_from_it(tmp_path):
     (tmp_path / "music").mkdir()
     for index, prompt in enumerate(("calm piano", "jazz", "calm piano")):
         write(tmp_path / "music" / f"{index}.flac", tone(300), RATE, settings={"prompt": prompt})
@@ -96,14 +96,14 @@ def test_what_is_said_of_a_prompt_does_not_reach_the_files_made_from_it(tmp_path
         ("bad.jsonl", '{"file_name": "a.wav"}', "a line without text"),
     ],
 )
-def test_files_without_prompts_are_taken(tmp_path, name, content, words):
+def test_files_without_prompts_are_refused(tmp_path, name, content, words):
     if content is not None:
         (tmp_path / name).write_text(content)
     with pytest.raises(DataError, match=words):
         read_prompts(tmp_path / name)
 
 
-def test_folders_without_music_are_taken(tmp_path):
+def test_folders_without_music_are_refused(tmp_path):
     with pytest.raises(DataError, match="no such folder"):
         find_music(tmp_path / "gone")
     touch(tmp_path, "index/clips.faiss", "index/manifest.json")
@@ -113,7 +113,7 @@ def test_folders_without_music_are_taken(tmp_path):
         find_music(tmp_path)
 
 
-def test_prepared_clips_are_other_sound_than_their_sources(tmp_path):
+def test_prepared_clips_have_the_sound_of_their_sources(tmp_path):
     write_music(tmp_path / "music", 2, seconds=2.5)
     settings = PrepareSettings(seconds=1.0, normalize="none", beats="metadata")
     prepare(tmp_path / "music", tmp_path / "data", settings, engine=Engine(workers=1))
@@ -126,7 +126,7 @@ def test_prepared_clips_are_other_sound_than_their_sources(tmp_path):
     assert wave == pytest.approx(tone(200, 2.5)[RATE : 2 * RATE], abs=1e-3)
 
 
-def test_of_a_long_file_another_part_than_the_middle_is_heard(tmp_path):
+def test_of_a_long_file_the_middle_is_read(tmp_path):
     wave = np.linspace(-0.5, 0.5, 10 * RATE).astype(np.float32)
     soundfile.write(tmp_path / "a.flac", np.stack([wave, 0 * wave], axis=1), RATE, subtype="PCM_24")
     found, rate, seconds = load_piece(Piece("a.flac", tmp_path), 2.0)
@@ -135,14 +135,14 @@ def test_of_a_long_file_another_part_than_the_middle_is_heard(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "words"), [("a.wav", "not an audio file"), ("a.m4a", "convert it to WAV")])
-def test_what_is_no_audio_is_taken(tmp_path, name, words):
+def test_what_is_no_audio_is_refused(tmp_path, name, words):
     (tmp_path / name).write_text("words")
     with pytest.raises(DataError, match=words):
         load_piece(Piece(name, tmp_path), 30)
 
 
 @pytest.mark.parametrize("ending", ["wav", "flac", "ogg", "mp3"])
-def test_the_prompt_inside_a_file_is_not_found(tmp_path, ending):
+def test_the_prompt_inside_a_file_is_found(tmp_path, ending):
     write(tmp_path / f"a.{ending}", tone(300), RATE, settings={"prompt": "calm piano"})
     assert prompt_inside(Piece(f"a.{ending}", tmp_path)) == "calm piano"
     write(tmp_path / f"b.{ending}", tone(300), RATE)

@@ -59,7 +59,7 @@ def judges() -> Judges:
     return fit_judges(*corpus(200, 1), RECIPE)
 
 
-def test_a_minute_of_training_hears_every_head_in_clips_never_seen(judges):
+def test_a_minute_of_training_learns_every_head_for_clips_never_seen(judges):
     assert min(accuracies(judges, *corpus(60, 2)).values()) >= 0.95
 
 
@@ -162,7 +162,7 @@ def test_missing_or_damaged_judges_are_named(judges, tmp_path):
         Judges.load(tmp_path)
 
 
-def test_the_judges_that_ship_hear_composed_clips_of_other_seeds():
+def test_the_judges_that_ship_are_right_on_composed_clips_of_other_seeds():
     try:
         font = SoundFont(find_soundfonts()[-1])
     except DataError as error:
@@ -241,7 +241,7 @@ def test_tempo_ranges_are_the_geometric_middle_and_two_and_a_half_deviations():
     assert ranges["house"] == (pytest.approx(124.0), pytest.approx(1 / 3))
 
 
-def test_the_tempo_prior_weighs_genres_by_what_is_heard(judges):
+def test_the_tempo_prior_weighs_genres_by_their_probabilities(judges):
     verdict = judges(corpus(1, 3)[0])
     judges.card = {}
     with pytest.raises(InvalidInputError, match="no 'tempi'"):

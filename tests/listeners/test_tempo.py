@@ -49,7 +49,7 @@ def test_silence_has_no_tempo():
     assert np.isnan(tempo_of(np.zeros(5 * RATE, dtype=np.float32), RATE))
 
 
-def test_strict_and_folded_errors_in_closed_form():
+def test_strict_and_folded_errors_are_those_of_the_closed_form():
     assert tempo_error(126.0, 120.0) == pytest.approx(0.05)
     assert tempo_error(60.0, 120.0) == pytest.approx(0.5)
     for fold in (0.5, 2.0, 2 / 3, 3 / 2):
@@ -65,7 +65,7 @@ def test_four_percent_is_met_and_a_little_more_is_not():
 
 
 @pytest.mark.parametrize(("estimated", "named"), [(0.0, 120.0), (120.0, -1.0), (float("nan"), 120.0)])
-def test_tempi_that_are_none_are_refused(estimated, named):
+def test_tempi_that_are_not_above_zero_are_refused(estimated, named):
     with pytest.raises(InvalidInputError, match="above 0"):
         tempo_error(estimated, named)
 
@@ -76,25 +76,25 @@ def test_waves_without_a_tempo_to_find_are_refused(wave):
         tempo_of(wave, RATE)
 
 
-def test_a_machine_is_not_steady():
+def test_a_machine_is_steady():
     found = beat_stability(np.arange(20) * 0.5 + 0.1)
     assert (found.variation, found.steady, found.drift) == (pytest.approx(0, abs=1e-12), 1, pytest.approx(0))
     assert found.beats == 20
 
 
-def test_the_variation_is_not_scipys_or_the_steady_share_is_not_counted():
+def test_the_variation_is_scipys_and_the_steady_share_is_counted():
     gaps = np.array([0.5, 0.51, 0.5, 1.0, 0.49, 0.55])
     found = beat_stability(np.concatenate([[3.0], 3 + np.cumsum(gaps)]))
     assert found.variation == pytest.approx(variation(gaps))
     assert found.steady == pytest.approx(4 / 6)
 
 
-def test_a_player_who_hurries_does_not_drift():
+def test_a_player_who_hurries_drifts():
     gaps = np.repeat([0.5, 0.4], 8)
     assert beat_stability(np.concatenate([[0], np.cumsum(gaps)])).drift == pytest.approx(0.25)
 
 
-def test_beats_that_are_none_have_a_stability():
+def test_too_few_beats_have_no_stability_and_wrong_ones_are_refused():
     assert beat_stability([0.0, 0.5, 1.0]) is None
     assert beat_stability([]) is None
     for bad in ([0, 1, 1, 2], [0, np.nan, 1, 2], [[0, 1, 2, 3]]):
@@ -116,5 +116,5 @@ def test_beats_that_are_none_have_a_stability():
         ("music at 999 BPM", None),
     ],
 )
-def test_a_named_tempo_is_overheard_or_made_up(text, bpm):
+def test_a_named_tempo_is_found_and_none_is_made_up(text, bpm):
     assert named_tempo(text) == bpm

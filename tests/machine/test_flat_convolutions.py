@@ -73,7 +73,7 @@ def test_a_sound_without_a_batch_is_left_alone() -> None:
         torch.testing.assert_close(layer(sound), expected, rtol=0, atol=allowed)
 
 
-def test_a_vocoder_sings_the_same() -> None:
+def test_a_vocoder_with_flat_convolutions_makes_the_same_wave() -> None:
     torch.manual_seed(0)
     sizes = {"upsample_rates": [4, 2], "upsample_kernel_sizes": [8, 4], "upsample_initial_channel": 32}
     vocoder = SpeechT5HifiGan(SpeechT5HifiGanConfig(model_in_dim=16, **sizes)).eval()

@@ -38,7 +38,7 @@ def test_values_are_the_extractors(padding: str, truncation: str, samples: int) 
     assert mine["is_longer"].tolist() == [[False], [False]]
 
 
-def test_the_published_extractors_settings_at_another_rate() -> None:
+def test_waves_at_another_rate_give_the_published_extractors_values() -> None:
     theirs = ClapFeatureExtractor(truncation="rand_trunc", padding="repeatpad")
     waves = noise(LENGTH)
     resampled = [soxr.resample(wave, 16000, 48000) for wave in waves]
@@ -47,7 +47,7 @@ def test_the_published_extractors_settings_at_another_rate() -> None:
 
 
 @pytest.mark.parametrize("truncation", ["rand_trunc", "fusion"])
-def test_of_longer_waves_the_middle_is_heard(truncation: str) -> None:
+def test_of_longer_waves_the_middle_is_taken(truncation: str) -> None:
     theirs, waves = extractor(truncation=truncation), noise(LENGTH + 1001)
     middle = clap_input(theirs, waves[:, 500 : 500 + LENGTH], 16000)
     assert torch.equal(clap_input(theirs, waves, 16000)["input_features"], middle["input_features"])

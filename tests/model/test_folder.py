@@ -82,7 +82,7 @@ def test_another_pipelines_folder_is_refused_by_name(model: Path) -> None:
 
 
 @pytest.mark.parametrize("component", resolve.COMPONENTS)
-def test_a_part_that_the_index_does_not_name_is_missed(model: Path, component: str) -> None:
+def test_a_part_that_the_index_does_not_name_is_an_error(model: Path, component: str) -> None:
     edit_index(model, **{component: [None, None]})
     with pytest.raises(CheckpointError, match=f"it names no {component}, and a MusicLDM needs one"):
         resolve.resolve(model)
@@ -90,14 +90,14 @@ def test_a_part_that_the_index_does_not_name_is_missed(model: Path, component: s
 
 
 @pytest.mark.parametrize("component", resolve.COMPONENTS)
-def test_a_part_without_its_configuration_is_missed(model: Path, component: str) -> None:
+def test_a_part_without_its_configuration_is_an_error(model: Path, component: str) -> None:
     (model / component / resolve.COMPONENTS[component]).unlink()
     with pytest.raises(CheckpointError, match=rf"{component}.*\.json: the file is missing"):
         resolve.resolve(model)
 
 
 @pytest.mark.parametrize("component", resolve.WEIGHTED)
-def test_a_part_without_weights_is_missed(model: Path, component: str) -> None:
+def test_a_part_without_weights_is_an_error(model: Path, component: str) -> None:
     for weights in (model / component).glob("*.safetensors"):
         weights.unlink()
     with pytest.raises(CheckpointError, match=rf"{component}: no weights there"):

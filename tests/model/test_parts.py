@@ -237,7 +237,7 @@ def test_an_old_vae_with_other_names_of_its_attention_loads(tmp_path: Path) -> N
 # Other ways in
 
 
-def test_what_hears_for_an_evaluation_is_whole_or_refused(model: Path) -> None:
+def test_an_embedder_or_a_codec_that_lacks_tensors_is_refused(model: Path) -> None:
     change(model / "text_encoder" / FILES["text_encoder"], half)
     with pytest.raises(CheckpointError, match=r"of a ClapModel: it lacks [\w.]+, "):
         open_embedder(str(model), device="cpu")

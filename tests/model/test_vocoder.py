@@ -88,7 +88,7 @@ def published_shape() -> SpeechT5HifiGan:
 @pytest.mark.parametrize("frames", [99, 100, 101, 150, 430])
 @pytest.mark.parametrize("together", [1, 3])
 @torch.no_grad()
-def test_a_long_clip_in_pieces_is_the_whole_to_the_seams(
+def test_a_long_clip_in_pieces_is_the_whole_at_the_seams_too(
     frames: int, together: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vocoder = published_shape()
@@ -134,7 +134,7 @@ def test_pieces_in_bfloat16_are_of_one_length_and_sound_like_the_whole() -> None
         assert float((made - exact)[:, part].square().mean().sqrt()) < allowed
 
 
-def test_a_frame_hears_as_far_as_is_said_and_no_farther() -> None:
+def test_a_frame_depends_on_mels_as_far_as_is_said_and_no_farther() -> None:
     vocoder = published_shape().double()
     reach, frame, hop = receptive_frames(vocoder.config), 80, 160
     mel = torch.randn(1, 160, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(2), requires_grad=True)

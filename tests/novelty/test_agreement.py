@@ -21,7 +21,7 @@ def landmarks(peaks: list[Peaks]) -> Landmarks:
     return build_landmarks(peaks)
 
 
-def test_an_entry_is_not_under_its_hash(peaks: list[Peaks], landmarks: Landmarks) -> None:
+def test_an_entry_is_under_its_hash(peaks: list[Peaks], landmarks: Landmarks) -> None:
     own = build_landmarks([peaks[4]])
     for place in np.flatnonzero(np.diff(own.starts))[:50].tolist():
         part = slice(landmarks.starts[place], landmarks.starts[place + 1])
@@ -42,7 +42,7 @@ def test_an_entry_is_not_under_its_hash(peaks: list[Peaks], landmarks: Landmarks
     ],
     ids=["exact", "cut", "late", "up", "down", "mixed"],
 )
-def test_a_planted_copy_is_found_elsewhere(
+def test_a_planted_copy_is_found_where_it_was_planted(
     peaks: list[Peaks], landmarks: Landmarks, wave: np.ndarray, variant: Variant, second: float
 ) -> None:
     found = best_agreement(peaks_of(wave), landmarks, peaks.__getitem__)
@@ -52,7 +52,7 @@ def test_a_planted_copy_is_found_elsewhere(
     assert found.evidence > 35
 
 
-def test_a_copy_of_another_speed_is_found_elsewhere(peaks: list[Peaks], landmarks: Landmarks) -> None:
+def test_a_copy_of_another_speed_is_found_with_its_speed(peaks: list[Peaks], landmarks: Landmarks) -> None:
     slower = peaks[2].copy()
     slower[:, 0] = np.rint(slower[:, 0] * 1.06)
     found = best_agreement(slower, landmarks, peaks.__getitem__)
@@ -60,22 +60,22 @@ def test_a_copy_of_another_speed_is_found_elsewhere(peaks: list[Peaks], landmark
     assert (found.clip, found.variant.stretch, found.variant.semitones) == (2, 1.06, 0)
 
 
-def test_music_that_shares_only_its_drums_is_much_evidence(peaks: list[Peaks], landmarks: Landmarks) -> None:
+def test_music_that_shares_only_its_drums_is_little_evidence(peaks: list[Peaks], landmarks: Landmarks) -> None:
     new = [best_agreement(peaks_of(melody(seed)), landmarks, peaks.__getitem__) for seed in range(100, 105)]
     assert max(0.0 if one is None else one.evidence for one in new) < 40
 
 
-def test_an_excluded_clip_counts(peaks: list[Peaks], landmarks: Landmarks) -> None:
+def test_an_excluded_clip_does_not_count(peaks: list[Peaks], landmarks: Landmarks) -> None:
     assert 3 not in {one.clip for one in candidates(landmarks, peaks[3], [3])}
     found = best_agreement(peaks[3], landmarks, peaks.__getitem__, [3])
     assert found is None or (found.clip != 3 and found.evidence < 40)
 
 
-def test_no_peaks_agree_with_something(peaks: list[Peaks], landmarks: Landmarks) -> None:
+def test_a_query_without_peaks_agrees_with_no_clip(peaks: list[Peaks], landmarks: Landmarks) -> None:
     assert best_agreement(np.zeros((0, 2), np.int32), landmarks, peaks.__getitem__) is None
 
 
-def test_evidence_is_not_the_likelihood_ratio() -> None:
+def test_evidence_is_the_likelihood_ratio() -> None:
     # one peak in each of ten rows: (3 + 20 * mean) / (frames + 20) is the chance of a hit, worked by hand below
     rows = np.arange(20, 120, 10)
     clip = np.stack([np.arange(10) * 10, rows], axis=1).astype(np.int32)
@@ -96,7 +96,7 @@ def test_evidence_is_not_the_likelihood_ratio() -> None:
     assert share == pytest.approx(copied, rel=1e-9)
 
 
-def test_a_note_that_is_always_there_is_much_evidence() -> None:
+def test_a_note_that_is_always_there_is_little_evidence() -> None:
     always = np.stack([np.arange(0, 300, 2), np.full(150, 50)], axis=1).astype(np.int32)
     once = np.stack([np.arange(0, 300, 15), np.arange(20, 160, 7)], axis=1).astype(np.int32)
     found = [
@@ -106,7 +106,7 @@ def test_a_note_that_is_always_there_is_much_evidence() -> None:
 
 
 @pytest.mark.parametrize(("agreeing", "counts"), [(2, False), (3, False), (6, True)])
-def test_what_a_style_shares_counts_as_copied(agreeing: int, counts: bool) -> None:
+def test_only_more_than_what_a_style_shares_is_evidence(agreeing: int, counts: bool) -> None:
     clip = np.stack([np.arange(20) * 15, np.arange(20, 160, 7)], axis=1).astype(np.int32)
     frame = clip[:, 0].astype(np.int64)
     frame[agreeing:] += 7
@@ -115,14 +115,14 @@ def test_what_a_style_shares_counts_as_copied(agreeing: int, counts: bool) -> No
     assert share < 0.35
 
 
-def test_undoing_a_variant_does_not_give_back_what_it_changed() -> None:
+def test_undoing_a_variant_gives_back_what_it_changed() -> None:
     peaks = np.array([[100, 90], [53, 30]], np.int32)
     frame, pitch = Variant(2, 1.06).undone(peaks)
     assert (frame.tolist(), pitch.tolist()) == ([94, 50], [84, 24])
     assert {(one.semitones, one.stretch) for one in VARIANTS} >= {(0, 1.0), (-2, 1.0), (2, 1.0), (0, 1.06)}
 
 
-def test_what_many_clips_share_counts_as_much_as_what_one_has() -> None:
+def test_what_many_clips_share_counts_less_than_what_one_has() -> None:
     """The idf weights: a pair of peaks that all ten clips have, and one that only the first has."""
     common, rare = np.array([[0, 50], [5, 60]], np.int32), np.array([[200, 100], [207, 130]], np.int32)
     built = build_landmarks([np.concatenate([common, rare]), *[common] * 9])

@@ -42,7 +42,7 @@ def test_a_verdict_is_the_strongest_that_holds() -> None:
     assert found.verdict(0.5, 0.99) == "new"
 
 
-def test_it_is_read_as_it_was_stored() -> None:
+def test_a_calibration_is_read_as_it_was_stored() -> None:
     from dataclasses import asdict
 
     made = Calibration.of(np.linspace(0, 1, 50), gumbel(50), gumbel(50, seed=1))

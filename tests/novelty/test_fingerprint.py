@@ -30,7 +30,7 @@ def share_near(one: np.ndarray, other: np.ndarray) -> float:
     return float((gaps.min(axis=1) <= 1).mean())
 
 
-def test_a_note_has_its_peak_elsewhere_than_where_it_begins() -> None:
+def test_a_note_has_its_peak_where_it_begins() -> None:
     start, pitch = 1.6, 660.0
     time = np.arange(3 * RATE) / RATE
     wave = np.where(time >= start, np.sin(2 * np.pi * pitch * time), 0).astype(np.float32)
@@ -41,20 +41,20 @@ def test_a_note_has_its_peak_elsewhere_than_where_it_begins() -> None:
     assert np.abs(near[:, 0] - start * FRAMES_PER_SECOND).min() <= 4
 
 
-def test_held_sound_and_silence_leave_peaks() -> None:
+def test_held_sound_and_silence_leave_no_peaks() -> None:
     time = np.arange(4 * RATE) / RATE
     held = peaks_of(np.sin(2 * np.pi * 440 * time).astype(np.float32))
     assert not ((held[:, 0] > 15) & (held[:, 0] < 110)).any()
     assert peaks_of(np.zeros(2 * RATE, np.float32)).shape == (0, 2)
 
 
-def test_a_transposition_is_no_shift_by_whole_bins() -> None:
+def test_a_transposition_shifts_peaks_by_whole_bins() -> None:
     plain, higher = peaks_of(melody(3)), peaks_of(melody(3, semitones=2))
     shifted = plain + np.array([0, 2 * BINS_PER_SEMITONE])
     assert share_near(shifted, higher) > max(0.5, share_near(plain, higher) + 0.2)
 
 
-def test_a_cut_by_whole_frames_moves_peaks_by_another_number() -> None:
+def test_a_cut_by_whole_frames_moves_peaks_by_as_many() -> None:
     wave, frames = melody(4), 40
     whole, cut = peaks_of(wave), peaks_of(wave[frames * HOP :]) + np.array([frames, 0])
     inside = cut[cut[:, 0] > frames + 20]
@@ -63,7 +63,7 @@ def test_a_cut_by_whole_frames_moves_peaks_by_another_number() -> None:
     assert share_near(whole[whole[:, 0] > frames + 20], cut) > 0.9
 
 
-def test_another_rate_gives_other_peaks() -> None:
+def test_another_sample_rate_gives_the_same_peaks() -> None:
     import soxr
 
     wave = melody(5)
@@ -72,7 +72,7 @@ def test_another_rate_gives_other_peaks() -> None:
 
 
 @pytest.mark.parametrize("change", ["louder", "noisy", "thin"])
-def test_what_is_done_to_a_sound_moves_its_peaks(change: str) -> None:
+def test_louder_noisy_and_thin_sound_keeps_most_of_its_peaks(change: str) -> None:
     wave = melody(6)
     noise = np.random.default_rng(0).standard_normal(len(wave)).astype(np.float32)
     changed = {
@@ -84,7 +84,7 @@ def test_what_is_done_to_a_sound_moves_its_peaks(change: str) -> None:
     assert kept > {"louder": 0.999, "noisy": 0.6, "thin": 0.6}[change], kept
 
 
-def test_pairs_cross_clips_or_leave_their_zone() -> None:
+def test_pairs_stay_within_their_clip_and_their_zone() -> None:
     rng = np.random.default_rng(0)
     counts = (30, 0, 50)
     peaks = [np.unique(rng.integers(0, (200, BINS), (count, 2)), axis=0).astype(np.int32) for count in counts]
@@ -99,7 +99,7 @@ def test_pairs_cross_clips_or_leave_their_zone() -> None:
     assert np.bincount(first).max() == FAN
 
 
-def test_different_pairs_share_a_hash_or_leave_its_range() -> None:
+def test_different_pairs_have_different_hashes_within_the_range() -> None:
     first, second, gap = np.meshgrid(np.arange(0, BINS, 2), np.arange(0, BINS, 6), np.arange(1, REACH + 1))
     hashes = hashes_of(first.ravel(), second.ravel(), gap.ravel())
     assert len(np.unique(hashes)) == hashes.size
@@ -108,7 +108,7 @@ def test_different_pairs_share_a_hash_or_leave_its_range() -> None:
 
 
 @pytest.mark.parametrize("seconds", [1.0, 6.0])
-def test_there_are_more_peaks_than_are_kept(seconds: float) -> None:
+def test_each_peak_is_among_the_ten_strongest_nearby(seconds: float) -> None:
     wave = np.random.default_rng(0).standard_normal(round(seconds * RATE)).astype(np.float32)
     peaks, rise = peaks_of(wave), onsets(spectrum(wave))
     strength = rise[peaks[:, 0], peaks[:, 1]]

@@ -157,7 +157,7 @@ def test_music_made_anew_from_its_mel_bands_is_a_copy(tmp_path: Path) -> None:
     assert report.sentence.startswith("copy: the outline of the sound from 0.0 to 9.0 s agrees in ")
 
 
-def test_a_copy_is_told_with_its_place_and_bars(index: NoveltyIndex) -> None:
+def test_a_copy_is_reported_with_its_place_and_bars(index: NoveltyIndex) -> None:
     report = check(index, melody(7)[2 * RATE : 5 * RATE], RATE, tiny_embedder())
     assert report.verdict == "copy"
     place = report.copied.place

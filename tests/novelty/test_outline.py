@@ -55,7 +55,7 @@ def test_the_bits_are_the_signs_of_cosines() -> None:
     assert f"{outline_of(wave)[150]:08b}"[::-1] == "".join("1" if one > 0 else "0" for one in wanted)
 
 
-def test_loudness_leaves_the_outline() -> None:
+def test_loudness_does_not_change_the_outline() -> None:
     wave = melody(1)
     assert np.array_equal(outline_of(wave), outline_of(0.25 * wave))
 
@@ -110,7 +110,7 @@ def test_an_index_keeps_every_sixteenth_byte(tmp_path: Path) -> None:
     assert [found[clip].tolist() for clip in range(3)] == [[0], [], [0, 16, 32]]
 
 
-def test_too_short_a_piece_and_an_excluded_clip_are_not_told(kept: list[Outline]) -> None:
+def test_too_short_a_piece_and_an_excluded_clip_are_not_reported(kept: list[Outline]) -> None:
     words = build_words(kept)
     assert best_outlined(outline_of(melody(4)[: 3 * RATE]), words, kept.__getitem__) is None
     other = best_outlined(outline_of(melody(4)), words, kept.__getitem__, excluded=[4])

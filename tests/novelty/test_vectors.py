@@ -21,7 +21,7 @@ def units(count: int, rank: int = 12, width: int = 64, seed: int = 0) -> np.ndar
 
 
 @pytest.mark.parametrize(("size", "error"), [(None, 0.004), (8, 0.03), (5, 0.09)])
-def test_the_nearest_are_not_those_of_brute_force(
+def test_the_nearest_are_those_of_brute_force(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int | None, error: float
 ) -> None:
     monkeypatch.setattr(vectors, "_FEW", 500)
@@ -35,7 +35,7 @@ def test_the_nearest_are_not_those_of_brute_force(
     assert np.abs(found[:, 0] - truth.max(axis=1)).max() < error
 
 
-def test_few_bytes_take_more_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fewer_bytes_a_vector_take_less_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vectors, "_FEW", 500)
     points = Projection.fit(units(1500))(units(1500))
     made = [build_vectors(points, size) for size in (None, 8, 5)]
@@ -51,7 +51,7 @@ def test_few_bytes_take_more_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert build_vectors(points[:499], 8).sa_code_size() == width
 
 
-def test_cells_lose_what_brute_force_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cells_find_nearly_all_that_brute_force_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vectors, "LARGE", 1000)
     monkeypatch.setattr(vectors, "_CELLS", 32)
     monkeypatch.setattr(vectors, "_PROBED", 16)
@@ -63,7 +63,7 @@ def test_cells_lose_what_brute_force_finds(tmp_path: Path, monkeypatch: pytest.M
     assert (np.abs(projection.cosines(queries, squared)[:, 0] - truth) < 0.01).mean() > 0.95
 
 
-def test_a_query_outside_the_space_of_the_training_set_seems_inside() -> None:
+def test_a_query_outside_the_space_of_the_training_set_keeps_its_cosines() -> None:
     embeddings = units(300)
     projection = Projection.fit(embeddings)
     assert len(projection.basis) < 20
@@ -73,13 +73,13 @@ def test_a_query_outside_the_space_of_the_training_set_seems_inside() -> None:
     assert np.abs(projection.cosines(away, squared) - away @ embeddings.T).max() < 0.01
 
 
-def test_an_index_smaller_than_what_is_asked_fails() -> None:
+def test_an_index_smaller_than_what_is_asked_gives_all_it_has() -> None:
     points = np.eye(3, dtype=np.float32)
     squared, numbers = nearest(build_vectors(points), points, 8)
     assert squared.shape == numbers.shape == (3, 3)
 
 
-def test_a_missing_faiss_is_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_faiss_is_named_with_its_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "faiss", None)
     with pytest.raises(MissingDependencyError, match=r'faiss-cpu is not installed: pip install "musicldm\[novelty\]"'):
         vectors.faiss()

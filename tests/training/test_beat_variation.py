@@ -49,7 +49,7 @@ VARIED = {
 
 
 @pytest.mark.parametrize("name", VARIED)
-def test_beats_do_not_go_along_with_the_sound(name: str, clicks: np.ndarray) -> None:
+def test_beats_move_with_the_sound(name: str, clicks: np.ndarray) -> None:
     for seed in range(12):
         mel, (beats, downbeats) = excerpt(clicks, VARIED[name], seed)
         inside = beats[(beats > 0.15) & (beats < len(mel) / 50 - 0.15)]
@@ -60,7 +60,7 @@ def test_beats_do_not_go_along_with_the_sound(name: str, clicks: np.ndarray) -> 
         assert (beats <= len(mel) / 50).all()
 
 
-def test_the_tempo_is_another_than_was_drawn(clicks: np.ndarray) -> None:
+def test_the_tempo_stays_within_the_range_that_it_is_drawn_from(clicks: np.ndarray) -> None:
     faster = replace(STILL, speed=1.0, speed_octaves=0.3)
     tempi = [float(np.diff(excerpt(clicks, faster, seed)[1][0]).mean()) for seed in range(40)]
     assert 0.5 * 2**-0.3 <= min(tempi) < 0.45
@@ -71,7 +71,7 @@ def test_the_tempo_is_another_than_was_drawn(clicks: np.ndarray) -> None:
     assert all(np.allclose(gaps, gaps[0]) for gaps in steady)
 
 
-def test_an_unvaried_excerpt_is_no_part_of_the_clip(clicks: np.ndarray) -> None:
+def test_an_unvaried_excerpt_is_a_part_of_the_clip(clicks: np.ndarray) -> None:
     mel, (beats, _) = excerpt(clicks, STILL, 0)
     whole = plain_excerpt(clicks, RATE).numpy()
     loud = np.flatnonzero(whole.sum(axis=1) > 0.5 * whole.sum(axis=1).max())
@@ -81,7 +81,7 @@ def test_an_unvaried_excerpt_is_no_part_of_the_clip(clicks: np.ndarray) -> None:
     assert np.abs(loud / 50 - BEATS[np.abs(loud[:, None] / 50 - BEATS).argmin(axis=1)]).max() <= 0.02
 
 
-def test_a_gap_is_heard_or_noise_is_not(clicks: np.ndarray) -> None:
+def test_a_gap_is_silent_and_noise_is_added(clicks: np.ndarray) -> None:
     loud = np.random.default_rng(0).normal(0, 0.1, len(clicks)).astype(np.float32)
     gap = replace(STILL, gap=1.0, gap_seconds=1.5)
     silent = [int((excerpt(loud, gap, seed)[0].sum(axis=1) == 0).sum()) for seed in range(20)]
@@ -91,7 +91,7 @@ def test_a_gap_is_heard_or_noise_is_not(clicks: np.ndarray) -> None:
     assert np.median(excerpt(clicks, noisy, 0)[0]) > 100 * np.median(excerpt(clicks, STILL, 0)[0] + 1e-12)
 
 
-def test_another_clip_is_not_mixed_in(clicks: np.ndarray) -> None:
+def test_another_clip_is_mixed_in_at_its_level(clicks: np.ndarray) -> None:
     other = np.full_like(clicks, 0.0)
     other += np.sin(2 * np.pi * 440 * np.arange(len(other)) / RATE).astype(np.float32)
     mixed = replace(STILL, mix=1.0, mix_decibels=(-10.0, -10.0))
@@ -101,13 +101,13 @@ def test_another_clip_is_not_mixed_in(clicks: np.ndarray) -> None:
     assert mel.numpy()[50:250].mean(axis=0).max() == pytest.approx(alone * 10 ** (-10 / 20), rel=0.02)
 
 
-def test_a_clip_shorter_than_the_excerpt_is_stretched_to_its_length(clicks: np.ndarray) -> None:
+def test_a_clip_shorter_than_the_excerpt_keeps_its_length(clicks: np.ndarray) -> None:
     mel, (beats, _) = excerpt(clicks[: 2 * RATE], STILL, 0, frames=400)
     assert len(mel) == 101
     assert (beats <= 2.0).all()
 
 
-def test_shares_that_are_none_are_taken() -> None:
+def test_shares_above_one_are_refused() -> None:
     for name in ("speed", "gap"):
         with pytest.raises(InvalidInputError, match=f"variation {name} is 1.5"):
             Variation(**{name: 1.5})

@@ -51,7 +51,7 @@ def test_only_factors_are_trained_and_written(model: Path, trained: Path) -> Non
         assert torch.equal(value, kept[f"unet.{layer}.base_layer.{end}"] if plain is None else plain), name
 
 
-def test_a_lora_is_heard_as_much_as_its_scale_says(model: Path, trained: Path) -> None:
+def test_a_lora_changes_the_wave_as_much_as_its_scale_says(model: Path, trained: Path) -> None:
     base = sing(MusicLDMPipeline.from_pretrained(model))
     heard = {}
     for scale in (0.0, 0.5, 1.0):

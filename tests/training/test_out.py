@@ -105,7 +105,9 @@ def test_a_run_of_an_earlier_version_goes_on_and_keeps_what_else_is_there(tone_c
         assert (tmp_path / "run" / folder / "notes.txt").read_text(encoding="utf-8") == "mine"
 
 
-def test_what_could_not_be_refused_later_is_refused_first(tone_corpus: Path, tmp_path: Path) -> None:
+def test_wrong_data_and_a_resume_of_nothing_are_refused_before_a_folder_is_made(
+    tone_corpus: Path, tmp_path: Path
+) -> None:
     refused(tmp_path / "new", data=tmp_path / "none", match="is not prepared", error=DataError)
     with pytest.raises(InvalidInputError, match=r"nothing to resume: .*new.checkpoint\.pt does not exist"):
         train("vae", data=tmp_path / "none", out=tmp_path / "new", steps=1, resume=True)

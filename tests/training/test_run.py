@@ -113,7 +113,7 @@ def test_a_unet_of_another_embedding_width_is_refused_in_one_line(tone_corpus: P
 
 
 @pytest.mark.parametrize("mixup", ["blm", "bam", "simple"])
-def test_the_ldm_is_trained_on_mixtures_and_sings_its_captions(
+def test_the_ldm_is_trained_on_mixtures_and_makes_samples_of_its_captions(
     mixup: str, tone_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = build_tiny_model(tmp_path / "model")
@@ -138,7 +138,7 @@ def test_settings_that_no_recipe_has_are_refused(tone_corpus: Path, tmp_path: Pa
         train("vae", data=tone_corpus, out=tmp_path / "vae", changes={"min_snr": 5.0}, steps=1, device="cpu")
 
 
-def test_mixup_wants_the_whole_model(tone_corpus: Path, tmp_path: Path) -> None:
+def test_mixup_needs_the_whole_model(tone_corpus: Path, tmp_path: Path) -> None:
     model = build_tiny_model(tmp_path / "model")
     shutil.rmtree(model / "vocoder")
     changes = {"mixup": MixupOptions("blm"), "condition_floor": 0.0}
@@ -172,7 +172,7 @@ def test_conditions_know_how_many_words_each_caption_has(tones: ClipStore, tmp_p
     assert made.words.tolist() == [caption.count(" ") + 1 for caption in captions]
 
 
-def test_words_that_mean_nothing_are_refused_with_the_choices(tone_corpus: Path, tmp_path: Path) -> None:
+def test_unknown_parts_and_recipes_are_refused_with_the_choices(tone_corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"unknown part 'unet': choose one of vae, .*, ldm, distill, beats"):
         train("unet", data=tone_corpus, out=tmp_path / "x", steps=1)
     with pytest.raises(InvalidInputError, match="unknown recipe 'huge': choose one of default"):

@@ -131,7 +131,9 @@ def test_the_saved_tokenizer_loads_with_its_length_padding_and_case_folding(tmp_
 @pytest.mark.parametrize(
     ("layers", "max_tokens", "message"), [((0, 3), 32, "layers 0 to 2"), ((0,), 65, "64 positions")]
 )
-def test_what_the_encoder_has_not_is_refused(layers: tuple[int, ...], max_tokens: int, message: str) -> None:
+def test_layers_and_lengths_that_the_encoder_lacks_are_refused(
+    layers: tuple[int, ...], max_tokens: int, message: str
+) -> None:
     encoder = tiny_encoder()
     with pytest.raises(InvalidInputError, match=message):
         build_text_model(encoder, all_pieces(encoder), layers, max_tokens)

@@ -28,7 +28,7 @@ def test_covariances_with_common_axes_add_up_axis_by_axis():
     assert found == pytest.approx(2**2 + (1 - 4) ** 2 + (2 - 1) ** 2 + 3**2)
 
 
-def test_the_trace_of_the_root_is_not_that_of_scipys_sqrtm():
+def test_the_trace_of_the_root_is_that_of_scipys_sqrtm():
     one, other = spread(1, 6), spread(2, 6)
     root = sqrtm(one @ other)
     expected = np.trace(one + other - 2 * root.real)
@@ -37,7 +37,7 @@ def test_the_trace_of_the_root_is_not_that_of_scipys_sqrtm():
     )
 
 
-def test_equal_sets_have_a_distance_and_order_counts():
+def test_equal_sets_have_no_distance_and_order_does_not_count():
     rows = np.random.default_rng(0).normal(size=(40, 5))
     shuffled = np.random.default_rng(1).permutation(rows)
     assert frechet_distance(Gaussian.of(rows), Gaussian.of(shuffled)) == pytest.approx(0, abs=1e-9)
@@ -45,7 +45,7 @@ def test_equal_sets_have_a_distance_and_order_counts():
     assert frechet_distance(Gaussian.of(rows), other) == pytest.approx(frechet_distance(other, Gaussian.of(rows)))
 
 
-def test_a_shift_of_all_rows_is_not_the_squared_length_of_the_shift():
+def test_a_shift_of_all_rows_gives_its_squared_length():
     rows = np.random.default_rng(0).normal(size=(50, 3))
     found = frechet(rows + np.array([1, 2, 2]), Gaussian.of(rows))
     assert found.distance.mean == pytest.approx(9)
@@ -55,7 +55,7 @@ def test_a_shift_of_all_rows_is_not_the_squared_length_of_the_shift():
 
 @pytest.mark.filterwarnings("ignore:Fréchet distance")
 @pytest.mark.parametrize("count", [4, 200])
-def test_projected_rows_give_another_distance_than_gaussians(count):
+def test_projected_rows_give_the_distance_of_gaussians(count):
     """Both with fewer and with more rows than the embeddings have numbers."""
     rng = np.random.default_rng(3)
     rows, known = rng.normal(size=(count, 8)) @ spread(4, 8), Gaussian.of(rng.normal(1, 2, size=(90, 8)))
@@ -63,7 +63,7 @@ def test_projected_rows_give_another_distance_than_gaussians(count):
     assert frechet(rows, known).distance.mean == pytest.approx(expected, rel=1e-7)
 
 
-def test_the_extrapolation_keeps_the_bias_that_few_samples_have():
+def test_the_extrapolation_removes_the_bias_that_few_samples_have():
     """Drawn from the reference itself: the true distance is 0, and the plain one is far above it."""
     rng = np.random.default_rng(0)
     known = Gaussian(np.zeros(12), np.eye(12), 10**9)
@@ -75,7 +75,7 @@ def test_the_extrapolation_keeps_the_bias_that_few_samples_have():
     assert min(one.fit for one in found) > 0.5
 
 
-def test_the_interval_does_not_cover_what_other_draws_give():
+def test_the_interval_covers_what_other_draws_give():
     rng = np.random.default_rng(1)
     known = Gaussian(np.zeros(2), np.eye(2), 10**9)
     values = [frechet(rng.normal(1, 1, (200, 2)), known).distance for _ in range(15)]
@@ -84,7 +84,7 @@ def test_the_interval_does_not_cover_what_other_draws_give():
     assert all(one.high - one.low < 2 for one in values)
 
 
-def test_clips_of_several_rows_are_torn_apart_in_resamples():
+def test_clips_of_several_rows_stay_whole_in_resamples():
     """Each clip twice the same row: as a set of rows nothing changes, as clips the interval is as wide as of half."""
     rows = np.random.default_rng(0).normal(size=(60, 2))
     known = Gaussian(np.array([2.0, 0.0]), np.eye(2), 10**9)
@@ -98,7 +98,7 @@ def test_clips_of_several_rows_are_torn_apart_in_resamples():
     assert width[2] < 0.85 * width[0]
 
 
-def test_too_few_rows_are_passed_over_without_a_word():
+def test_too_few_rows_are_warned_of():
     rows = np.random.default_rng(0).normal(size=(6, 8))
     with pytest.warns(UserWarning, match="6 generated embeddings of 8 numbers .* at least 9 are needed, and some 80"):
         frechet(rows, Gaussian.of(np.random.default_rng(1).normal(size=(20, 8))))
@@ -107,7 +107,7 @@ def test_too_few_rows_are_passed_over_without_a_word():
         frechet(np.vstack([rows] * 2)[:9] + np.eye(9, 8), Gaussian.of(np.random.default_rng(1).normal(size=(20, 8))))
 
 
-def test_resamples_leave_their_bounds():
+def test_resamples_stay_within_their_bounds():
     small = frechet(np.random.default_rng(0).normal(size=(10, 2)), gaussian([0, 0], np.eye(2)))
     assert FEWEST <= small.resamples <= MOST
 
@@ -116,12 +116,12 @@ def test_resamples_leave_their_bounds():
     ("rows", "words"),
     [(np.zeros((1, 3)), "n at least 2"), (np.zeros(3), "n at least 2"), (np.full((4, 3), np.nan), "finite")],
 )
-def test_rows_that_are_none_are_taken(rows, words):
+def test_rows_of_a_wrong_shape_or_not_finite_are_refused(rows, words):
     with pytest.raises(InvalidInputError, match=words):
         frechet(rows, gaussian(np.zeros(3), np.eye(3)))
 
 
-def test_embeddings_of_different_widths_are_compared():
+def test_embeddings_of_different_widths_are_refused():
     with pytest.raises(InvalidInputError, match="4 and 3 numbers"):
         frechet(np.zeros((5, 4)), gaussian(np.zeros(3), np.eye(3)))
     with pytest.raises(InvalidInputError, match="2 and 3 numbers"):

@@ -64,7 +64,7 @@ def test_equal_waves_have_no_distance_and_half_the_level_a_known_one():
     assert half.log_magnitude == pytest.approx(np.log(2), abs=1e-3)
 
 
-def test_a_sign_flip_is_not_heard():
+def test_a_sign_flip_has_no_spectral_distance():
     wave = np.random.default_rng(0).standard_normal((1, 8192)).astype(np.float32)
     assert stft_distance(-wave, wave).convergence == pytest.approx(0.0, abs=1e-6)
 

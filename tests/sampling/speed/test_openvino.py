@@ -84,7 +84,7 @@ def test_the_modules_of_torch_compute_nothing_meanwhile(fast: MusicLDMPipeline) 
     assert ran == []
 
 
-def test_half_precision_is_near(plain: MusicLDMPipeline, folder: Path) -> None:
+def test_half_precision_is_near_float32(plain: MusicLDMPipeline, folder: Path) -> None:
     pipe = MusicLDMPipeline(**plain.components)
     pipe.set_progress_bar_config(disable=True)
     pipe.enable_openvino(torch.bfloat16, folder)
@@ -105,7 +105,7 @@ def eight_bits(plain: MusicLDMPipeline, fast: MusicLDMPipeline, folder: Path) ->
     return pipe
 
 
-def test_eight_bits_are_near_but_for_rounding(plain: MusicLDMPipeline, eight_bits: MusicLDMPipeline) -> None:
+def test_eight_bits_are_near_float32_and_not_equal(plain: MusicLDMPipeline, eight_bits: MusicLDMPipeline) -> None:
     assert eight_bits.compute_dtype == torch.int8
     for options in CASES:
         wanted, made = (play(pipe, output_type="latent", **options).audios for pipe in (plain, eight_bits))
@@ -133,7 +133,7 @@ def test_what_reads_prompt_and_noise_level_keeps_its_bits(eight_bits: MusicLDMPi
     assert [name for name in names if re.search("time_emb|class_embedding|conv_in|conv_out", name)] == []
 
 
-def test_it_is_quantised_once_and_then_without_nncf(
+def test_the_unet_is_quantised_once_and_then_without_nncf(
     plain: MusicLDMPipeline, eight_bits: MusicLDMPipeline, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = play(eight_bits).audios
@@ -218,7 +218,7 @@ def test_a_model_that_was_moved_elsewhere_is_noticed(plain: MusicLDMPipeline, fo
         play(pipe)
 
 
-def test_what_it_cannot_compute_is_refused(fast: MusicLDMPipeline, tiny_model_dir: Path, tmp_path: Path) -> None:
+def test_what_openvino_cannot_compute_is_refused(fast: MusicLDMPipeline, tiny_model_dir: Path, tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="unknown dtype of OpenVINO"):
         fast.enable_openvino(torch.float16, tmp_path)
     with pytest.raises(InvalidInputError, match="cross_attention_kwargs"):
@@ -235,7 +235,7 @@ def test_without_the_package_its_command_is_named(plain: MusicLDMPipeline, monke
 
 
 @pytest.mark.skipif(find_spec("nncf") is None, reason="extra int8")
-def test_nothing_calls_home() -> None:
+def test_openvino_and_nncf_load_no_telemetry() -> None:
     """In a process of its own: what other tests import may have brought the package already."""
     program = "import sys; from musicldm.sampling.speed.openvino import _runtime; _runtime(); import nncf; "
     program += "print(sys.modules['openvino_telemetry'])"

@@ -16,7 +16,7 @@ SETTINGS = {"decay": 0.98, "use_ema_warmup": True, "power": 0.75}
 
 
 @pytest.mark.parametrize("frozen", [(), (1,), (0, 1, 2)])
-def test_the_average_is_not_that_of_diffusers(frozen: tuple[int, ...]) -> None:
+def test_the_average_is_that_of_diffusers(frozen: tuple[int, ...]) -> None:
     torch.manual_seed(0)
     weights = [nn.Parameter(torch.randn(shape)) for shape in ((4, 3), (5,), (2, 2, 3))]
     for index in frozen:
@@ -37,7 +37,7 @@ def test_the_average_is_not_that_of_diffusers(frozen: tuple[int, ...]) -> None:
         assert torch.equal(one, begun[index]) == (index in frozen)
 
 
-def test_other_weights_than_those_of_the_average_are_taken() -> None:
+def test_other_weights_than_those_of_the_average_are_refused() -> None:
     weights = [nn.Parameter(torch.randn(3)) for _ in range(2)]
     with pytest.raises(ValueError, match="shorter"):
         MovingAverage(weights, **SETTINGS).step(weights[:1])

@@ -82,7 +82,9 @@ def test_trackio_gets_settings_curves_and_samples(tmp_path: Path, monkeypatch: p
     assert np.allclose(wave, WAVE, atol=1e-3)
 
 
-def test_weights_and_biases_go_on_in_the_run_of_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resumed_training_goes_on_in_its_run_of_weights_and_biases(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     home = tracked("wandb", tmp_path, monkeypatch)
     runs = sorted((home / "wandb").glob("offline-run-*"))
     assert len(runs) == 2

@@ -237,7 +237,7 @@ def test_resuming_what_is_not_there_says_so(tmp_path: Path) -> None:
         ({"minutes": float("nan")}, "minutes is nan"),
     ],
 )
-def test_a_length_that_is_none_is_refused(given: dict[str, float], message: str, tmp_path: Path) -> None:
+def test_a_length_that_makes_no_sense_is_refused(given: dict[str, float], message: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=message):
         LoopOptions(tmp_path, **given)  # type: ignore[arg-type]
 

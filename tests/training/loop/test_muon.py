@@ -20,7 +20,7 @@ def test_the_update_is_nearly_the_polar_factor(shape: tuple[int, int]) -> None:
         assert torch.allclose(kept, torch.diag(kept.diagonal()), rtol=0, atol=layers(5 * 5, 40))
 
 
-def test_it_steps_as_pytorchs_own_on_matrices() -> None:
+def test_muon_steps_as_pytorchs_own_on_matrices() -> None:
     torch.manual_seed(0)
     ours, theirs = (nn.Parameter(weight) for weight in torch.randn(1, 24, 10).repeat(2, 1, 1))
     settings = {"lr": 0.02, "momentum": 0.9, "weight_decay": 0.1}

@@ -76,21 +76,21 @@ def test_the_anchors_caption_alone_is_kept_as_published() -> None:
     assert not recorder.texts
 
 
-def test_joined_captions_are_read_the_anchors_first() -> None:
+def test_joined_captions_begin_with_the_anchors() -> None:
     recorder = Recorder()
     _, condition = draw(examples(recorder, 1.0, captions="joined"), clip=1)
     assert (condition == 0.5).all()
     assert set(recorder.texts) == {f"{a}, mixed with {b}" for a in ("two", "due") for b in ("one", "uno")}
 
 
-def test_a_latent_mixture_is_heard_as_it_decodes() -> None:
+def test_a_latent_mixture_is_embedded_as_it_decodes() -> None:
     recorder = Recorder()
     moments, condition = draw(examples(recorder, 0.0), count=3)
     assert (condition == 0.25).all()
     assert np.allclose(recorder.heard, moments[:, 0, :, 0].repeat(HOP, axis=1))
 
 
-def test_a_mixture_of_waves_is_encoded_and_heard() -> None:
+def test_a_mixture_of_waves_is_encoded_and_embedded() -> None:
     recorder = Recorder()
     moments, condition = draw(examples(recorder, 0.0, kind="bam"), count=4)
     assert moments.shape == (4, 4, 8, 3)

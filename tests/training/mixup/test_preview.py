@@ -75,7 +75,7 @@ def test_the_downbeats_of_both_sources_fall_together_in_the_mixture(clicks: Path
             assert np.abs(onsets(wave)[:, None] - np.array(times)).min(axis=0).max() < 0.001
 
 
-def test_clips_without_partners_are_told(clicks: Path) -> None:
+def test_clips_without_partners_are_refused(clicks: Path) -> None:
     options = MixupOptions("bam", other_partner=True)
     with pytest.raises(DataError, match=r"no clip in .* has a partner to be mixed with by 'bam'"):
         list(examples(ClipStore(clicks).part([0]), options, None, 3))

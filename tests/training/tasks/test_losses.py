@@ -113,7 +113,7 @@ def test_the_exported_vocoder_equals_the_trained_one(tones: ClipStore, tmp_path)
         torch.testing.assert_close(stored(mel), wave, rtol=0, atol=layers(60, 16 * 11, float(wave.abs().max())))
 
 
-def test_the_spectral_loss_is_that_worked_by_hand_and_hears_a_hum_that_mels_blur() -> None:
+def test_the_spectral_loss_is_that_worked_by_hand_and_is_larger_for_a_hum_that_mels_blur() -> None:
     torch.manual_seed(0)
     wave = torch.randn(2, 8000)
     assert spectral_loss(wave, wave).item() == 0.0
@@ -161,7 +161,7 @@ def test_crops_start_where_the_recipe_says(start: str, frames: set[int]) -> None
 
 
 @torch.no_grad()
-def test_validation_hears_crops_as_training_does() -> None:
+def test_validation_takes_crops_as_training_does() -> None:
     """The frames before the first downbeat are not numbers, and neither are those after the crop."""
     ldm = ldm_task(start="downbeat", crop_frames=(6, 8))
     ldm.held_out[:, :, :1] = ldm.held_out[:, :, 9:] = np.nan
@@ -171,7 +171,7 @@ def test_validation_hears_crops_as_training_does() -> None:
     assert np.isnan(any_start.validate()["loss"])
 
 
-def test_a_start_that_is_none_is_refused() -> None:
+def test_an_unknown_start_of_crops_is_refused() -> None:
     with pytest.raises(InvalidInputError, match=r"unknown start 'bar'.*any, downbeat"):
         LdmRecipe(start="bar")
 

@@ -17,7 +17,8 @@ import pytest
 from musicldm.data.prepare import prepare
 from musicldm.errors import InvalidInputError, MissingDependencyError
 from musicldm.machine.parallel import Engine
-from tests.data.conftest import HERE, SETTINGS, contents, tones
+
+from .conftest import HERE, SETTINGS, contents, tones
 
 PROGRAM = """
 import sys
@@ -145,7 +146,7 @@ def lacking(extra: str) -> None:
     raise MissingDependencyError("av", extra)
 
 
-def test_what_a_worker_lacks_is_told_and_not_taken_for_its_end() -> None:
+def test_a_package_that_a_worker_lacks_is_named_and_not_taken_for_its_end() -> None:
     with pytest.raises(MissingDependencyError, match=r'av is not installed: pip install "musicldm\[aac\]"'):
         list(Engine(workers=2)(lacking, ["aac", "aac"]))
 
