@@ -14,7 +14,8 @@ from pathlib import Path
 
 import torch
 
-from musicldm.audio import log_mel, read
+from musicldm.audio.mel import log_mel
+from musicldm.audio.reading import read
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "examples"

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from musicldm.audio import log_mel
+from musicldm.audio.mel import log_mel
 from musicldm.data.store import ClipStore
 from musicldm.evaluation.metrics.reconstruction import Codec
 from musicldm.listeners.judges import Judges, classes_of

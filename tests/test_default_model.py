@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from musicldm import MusicLDMPipeline
-from musicldm.audio import MelSpec, log_mel, read
+from musicldm.audio.mel import MelSpec, log_mel
+from musicldm.audio.reading import read
 from musicldm.corpus.build import build_corpus
 from musicldm.corpus.soundfonts import FONT_NAMES, font_folders
 from musicldm.model import integrity

@@ -120,7 +120,7 @@ def test_text_around_the_block_is_kept_and_a_second_block_refused(script: dict[s
 
 
 def test_the_examples_are_small_and_say_how_they_were_made() -> None:
-    from musicldm.audio import read_settings
+    from musicldm.audio.writing import read_settings
 
     prompts = runpy.run_path(str(ROOT / "scripts" / "make_examples.py"))["PROMPTS"]
     assert sum(path.stat().st_size for path in EXAMPLES) <= 1.5 * 2**20

@@ -18,7 +18,7 @@ from diffusers.callbacks import PipelineCallback, SDCFGCutoffCallback
 from diffusers.schedulers import KarrasDiffusionSchedulers
 
 from musicldm import MusicLDMOutput, MusicLDMPipeline
-from musicldm.audio import resample
+from musicldm.audio.resampling import resample
 from musicldm.model import vocoder as decoding
 from musicldm.sampling.schedulers import SCHEDULERS
 from tests import tolerances

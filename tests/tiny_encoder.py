@@ -4,7 +4,7 @@ import torch
 from transformers import BertConfig, BertModel, BertTokenizer
 
 from musicldm.training.tasks.clap import ClapRecipe
-from musicldm.training.text_tower import SentenceEncoder
+from musicldm.training.networks.text_tower import SentenceEncoder
 
 RECIPE = ClapRecipe(
     width=8, layers=(0, 1), frozen=1, pieces=90, max_tokens=32, spec_size=64, window=2, audio_channels=8, depths=(1, 1),

@@ -31,7 +31,7 @@ from librosa.beat import beat_track
 from benchmarks.quality.beats_music import Piece, composed, fluidsynth_installed, played, synthesised
 from benchmarks.quality.model_card import circumstances, fingerprint, plain
 from benchmarks.tables.beats_table import table
-from musicldm.audio import resample
+from musicldm.audio.resampling import resample
 from musicldm.beats.network import DEFAULT, DEFAULT_FOLDER
 from musicldm.beats.picking import pick_peaks
 from musicldm.beats.spectrum import FRAMES_PER_SECOND

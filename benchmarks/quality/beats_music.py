@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from musicldm.audio import read
+from musicldm.audio.reading import read
 from musicldm.corpus.arrangement import compose
 from musicldm.corpus.build import ClipMaker, ClipSettings
 from musicldm.corpus.instruments import DRUM_BANK

@@ -32,7 +32,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from musicldm.audio import log_mel
+from musicldm.audio.mel import log_mel
 from musicldm.beats.network import DEFAULT_FOLDER
 from musicldm.beats.tracker import BeatTracker
 from musicldm.corpus.captions import EvaluationPrompt, evaluation_prompts

@@ -20,7 +20,9 @@ import numpy as np
 import torch
 
 from benchmarks.quality.model_card import circumstances, fingerprint, plain, sung
-from musicldm.audio import MelSpec, Wave, log_mel, read
+from musicldm.audio import Wave
+from musicldm.audio.mel import MelSpec, log_mel
+from musicldm.audio.reading import read
 from musicldm.evaluation.metrics.reconstruction import Codec
 from musicldm.evaluation.metrics.shares import estimate
 from musicldm.model.folder import parts_folder

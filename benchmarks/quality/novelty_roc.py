@@ -25,7 +25,8 @@ import torch
 
 from benchmarks.quality.model_card import circumstances, plain
 from benchmarks.quality.model_novelty import coded
-from musicldm.audio import Wave, read
+from musicldm.audio import Wave
+from musicldm.audio.reading import read
 from musicldm.corpus.arrangement import compose
 from musicldm.corpus.rendering import SoundFont, render
 from musicldm.evaluation.metrics.shares import estimate

@@ -15,7 +15,8 @@ from typing import Any
 import torch
 
 from benchmarks.quality.model_card import circumstances, fingerprint, plain
-from musicldm.audio import normalise, write
+from musicldm.audio.levels import normalise
+from musicldm.audio.writing import write
 from musicldm.beats.tracker import BeatTracker
 from musicldm.listeners.judges import Judges, judges_folder
 from musicldm.pipeline import MusicLDMPipeline

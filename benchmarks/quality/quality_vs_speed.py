@@ -28,7 +28,7 @@ import numpy as np
 import torch
 
 from benchmarks.quality.model_card import Bench, Hits, circumstances, fingerprint, plain, shares
-from musicldm.audio import log_mel
+from musicldm.audio.mel import log_mel
 from musicldm.beats.tracker import BeatTracker
 from musicldm.corpus.captions import evaluation_prompts
 from musicldm.data.store import ClipStore

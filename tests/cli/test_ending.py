@@ -19,7 +19,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from musicldm.audio import read, write
+from musicldm.audio.reading import read
+from musicldm.audio.writing import write
 from musicldm.cli import ending
 from musicldm.cli.generate import load_pipeline
 from musicldm.cli.main import run as run_command

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from musicldm.audio import read
+from musicldm.audio.reading import read
 from musicldm.cli.generate import load_pipeline
 from musicldm.novelty.index import open_index
 from musicldm.training.loop.checkpoint import CHECKPOINT

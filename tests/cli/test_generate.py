@@ -13,14 +13,16 @@ import pytest
 import torch
 
 from musicldm import MusicLDMPipeline, __version__
-from musicldm.audio import PEAK, loudness, read, read_settings
+from musicldm.audio.levels import PEAK, loudness
+from musicldm.audio.reading import read
+from musicldm.audio.writing import read_settings
 from musicldm.errors import InvalidInputError
 from musicldm.generation.naming import Target, slug
 from musicldm.generation.settings import Choices, Row, in_batches, make_rows, model_hash
 from musicldm.machine.devices import fast_dtype
 from musicldm.model import vocoder as decoding
 from musicldm.model.folder import resolve
-from musicldm.training.lora import add_lora, save_lora
+from musicldm.training.networks.lora import add_lora, save_lora
 from tests.tiny_model import build_tiny_model
 
 

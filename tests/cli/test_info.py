@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from musicldm.audio import write
+from musicldm.audio.writing import write
 
 SETTINGS = {
     "musicldm": "0.1.0",

@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from musicldm.audio import read, read_settings, write
+from musicldm.audio.reading import read
+from musicldm.audio.writing import read_settings, write
 from musicldm.errors import InvalidInputError
 from musicldm.generation.rerolls import Checker, Limit, derived_seed
 from tests.tiny_music import RATE, melody, save, tiny_embedder

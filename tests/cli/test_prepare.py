@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from musicldm.audio import MelSpec
+from musicldm.audio.mel import MelSpec
 from musicldm.data.manifest import PrepareSettings, read_manifest
 from musicldm.data.prepare import Prepared
 from musicldm.machine.parallel import Engine

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 import torch
 
-from musicldm.audio import log_mel
+from musicldm.audio.mel import log_mel
 from musicldm.data import cutting, units
 from musicldm.data.manifest import PrepareSettings
 from musicldm.data.prepare import Prepared, prepare

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from musicldm import audio
+from musicldm.audio import reading
 from musicldm.data import cutting, sources
 from musicldm.data.manifest import PrepareSettings
 from musicldm.data.prepare import Prepared, prepare
@@ -336,7 +336,7 @@ def test_reading_a_file_reports_a_refusal_of_the_system_as_that(
     junk = tmp_path / "junk.wav"
     junk.write_bytes(b"junk" * 100)
     with pytest.raises(DataError, match="not an audio file that can be read"):
-        audio.read(junk)
+        reading.read(junk)
 
     def fail(*_: object, **__: object) -> Any:
         raise soundfile.LibsndfileError(2)
@@ -347,5 +347,5 @@ def test_reading_a_file_reports_a_refusal_of_the_system_as_that(
     monkeypatch.setattr(soundfile, "read", fail)
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(OSError, match=os.strerror(errno.EMFILE)) as caught:
-        audio.read(path)
+        reading.read(path)
     assert caught.value.filename == str(path)

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 import soxr
 
-from musicldm.audio import loudness
+from musicldm.audio.levels import loudness
 from musicldm.data import sounds
 from musicldm.data.sounds import decode, level
 from musicldm.errors import DataError, MissingDependencyError

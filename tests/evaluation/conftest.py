@@ -10,7 +10,7 @@ import pytest
 import soundfile
 import torch
 
-from musicldm.audio import MelSpec
+from musicldm.audio.mel import MelSpec
 from musicldm.listeners.judges import DRUMS, Judges, build_net
 
 RATE = 16000

@@ -86,7 +86,7 @@ def test_every_figure_is_there_and_says_who_made_it(report):
 def test_figures_are_those_of_the_metrics(report, folders, tiny_model_dir):
     """The clips read and embedded here by hand."""
     clap = open_embedder(str(tiny_model_dir), device="cpu")
-    from musicldm.audio import read
+    from musicldm.audio.reading import read
 
     def heard(folder: Path, count: int) -> np.ndarray:
         waves = [read(folder / f"{index}.wav", clap.identity.sample_rate)[0] for index in range(count)]

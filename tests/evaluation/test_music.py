@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from musicldm.audio import write
+from musicldm.audio.writing import write
 from musicldm.data.manifest import PrepareSettings
 from musicldm.data.prepare import prepare
 from musicldm.errors import DataError

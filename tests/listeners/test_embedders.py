@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import ClapModel
 
-from musicldm.audio import resample
+from musicldm.audio.resampling import resample
 from musicldm.data.encoders import Encoders, module_hash, sounds_name
 from musicldm.errors import CheckpointError, InvalidInputError
 from musicldm.listeners import panns, vggish

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from musicldm.audio import MelSpec, log_mel
+from musicldm.audio.mel import MelSpec, log_mel
 from musicldm.corpus.arrangement import compose
 from musicldm.corpus.rendering import SoundFont, render
 from musicldm.corpus.soundfonts import find_soundfonts

@@ -42,7 +42,7 @@ def test_the_bits_are_the_signs_of_cosines() -> None:
     """SciPy's transform of a patch, at a step in the middle of a piece."""
     from scipy.fft import dctn
 
-    from musicldm.audio import MelSpec, log_mel
+    from musicldm.audio.mel import MelSpec, log_mel
 
     wave = melody(5)
     mel = log_mel(torch.from_numpy(wave), MelSpec()).numpy()

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from musicldm.audio import MelSpec, hz_to_mel, mel_filters, mel_to_hz
+from musicldm.audio.mel import MelSpec, hz_to_mel, mel_filters, mel_to_hz
 
 SPEC = MelSpec(
     sample_rate=22050, n_fft=1024, win_length=1024, hop_length=441, n_mels=128, f_min=30.0, f_max=11000.0, floor=1e-9

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from musicldm.audio import resample
+from musicldm.audio.resampling import resample
 from musicldm.beats.network import DEFAULT, NetworkConfig, load_network
 from musicldm.beats.picking import Floats, pick_beats
 from musicldm.beats.spectrum import (

@@ -70,7 +70,7 @@ def beats(
 
 def _track(file: Path, tracker: BeatTracker, wanted: Wanted) -> tuple[Beats, list[Path]]:
     """The beats of a file and the paths of what was written of them."""
-    from musicldm.audio import read
+    from musicldm.audio.reading import read
 
     wave, sample_rate = read(file)
     found = tracker(wave, sample_rate)
@@ -78,7 +78,7 @@ def _track(file: Path, tracker: BeatTracker, wanted: Wanted) -> tuple[Beats, lis
 
 
 def _write(file: Path, wave: Wave, sample_rate: int, found: Beats, wanted: Wanted) -> list[Path]:
-    from musicldm.audio import encode
+    from musicldm.audio.writing import encode
     from musicldm.beats import files as beat_files
     from musicldm.files import write_new
 

@@ -197,7 +197,8 @@ def make_music(
         known_hash: hash of the model that made the file which is repeated; another one is a warning.
         limit: how near music may come to the training set.
     """
-    from musicldm.audio import encode, normalise
+    from musicldm.audio.levels import normalise
+    from musicldm.audio.writing import encode
     from musicldm.generation.rerolls import Checker, remake
     from musicldm.generation.settings import describe_run, in_batches, model_hash
 

@@ -32,7 +32,7 @@ def preview(
     seed: Annotated[int, typer.Option(help="Of every random draw.", show_default=True)] = 0,
 ) -> None:
     """Write sources and mixtures to hear, and pictures of their beats; nothing is overwritten."""
-    from musicldm.audio import encode
+    from musicldm.audio.writing import encode
     from musicldm.cli.train import improvements
     from musicldm.data.store import ClipStore
     from musicldm.files import write_new
@@ -61,7 +61,7 @@ def preview(
 def _studio(model: str, store: Any) -> Any:
     from musicldm.cli.generate import load_pipeline
     from musicldm.generation.settings import Choices
-    from musicldm.training.studio import open_studio
+    from musicldm.training.mixup.studio import open_studio
 
     pipeline = load_pipeline(Choices(model=model, device="cpu", dtype="float32"))
     parts = (pipeline.vae, pipeline.vocoder, pipeline.text_encoder, pipeline.tokenizer, pipeline.feature_extractor)

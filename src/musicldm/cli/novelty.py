@@ -118,7 +118,7 @@ def check_files(
 
 
 def _check(index: NoveltyIndex, embedder: Embedder, file: Path, count: int, plot: Path | None) -> Report:
-    from musicldm.audio import read
+    from musicldm.audio.reading import read
     from musicldm.files import write_new
     from musicldm.novelty.check import check
 

@@ -41,7 +41,7 @@ def prepare(
     ] = "no",
 ) -> None:
     """Prepare music to train on: clips, log-mels, latents, embeddings; only what is new or changed."""
-    from musicldm.audio import MelSpec
+    from musicldm.audio.mel import MelSpec
     from musicldm.data.manifest import REPORT, PrepareSettings
     from musicldm.data.prepare import prepare as prepare_folder
     from musicldm.machine.parallel import Engine

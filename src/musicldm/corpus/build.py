@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from musicldm import files
-from musicldm.audio import encode
+from musicldm.audio.writing import encode
 from musicldm.corpus.arrangement import compose
 from musicldm.corpus.captions import captions
 from musicldm.corpus.degradation import degrade

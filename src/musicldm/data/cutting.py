@@ -11,7 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from musicldm.audio import Wave, log_mel
+from musicldm.audio import Wave
+from musicldm.audio.mel import log_mel
 from musicldm.data.manifest import PrepareSettings
 from musicldm.data.sounds import SILENCE, decode, level, peak
 from musicldm.data.sources import Problem, Source

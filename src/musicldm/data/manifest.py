@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from musicldm.audio import MelSpec
+from musicldm.audio.mel import MelSpec
 from musicldm.data.sounds import NORMALISATIONS
 from musicldm.data.sources import Problem
 from musicldm.errors import DataError, InvalidInputError, unknown_choice

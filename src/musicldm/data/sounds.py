@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from musicldm.audio import MAX_GAIN, Wave, normalise
+from musicldm.audio import Wave
+from musicldm.audio.levels import MAX_GAIN, normalise
 from musicldm.data.sources import PYAV
 from musicldm.errors import DataError, MissingDependencyError
 from musicldm.files import is_refusal, named

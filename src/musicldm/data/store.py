@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from musicldm.audio import MelSpec
+from musicldm.audio.mel import MelSpec
 from musicldm.data.arrays import Sharded
 from musicldm.data.cutting import FULL_SCALE
 from musicldm.data.manifest import CLIPS, SHARDS, read_manifest, row_starts, spec_of

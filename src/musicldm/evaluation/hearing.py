@@ -1,7 +1,7 @@
 """Clips to features: every clip is read once, and only small arrays of it are kept.
 
 Conventions: a clip longer than `Listening.seconds` is heard in its middle; signal measures and tempo at the file's own
-rate, embeddings at each embedder's, brought there by `musicldm.audio.resample`.
+rate, embeddings at each embedder's, brought there by `musicldm.audio.resampling.resample`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from musicldm.audio import Wave, resample
+from musicldm.audio import Wave
+from musicldm.audio.resampling import resample
 from musicldm.data.sounds import SILENCE
 from musicldm.data.sources import Problem
 from musicldm.errors import DataError, InvalidInputError

@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from musicldm.audio import Wave, read_settings
+from musicldm.audio import Wave
+from musicldm.audio.writing import read_settings
 from musicldm.data.manifest import MANIFEST
 from musicldm.data.sources import AUDIO, PYAV, said_in, why_unreadable
 from musicldm.data.store import ClipRow, ClipStore

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from musicldm.audio import ENCODINGS
+from musicldm.audio.writing import ENCODINGS
 from musicldm.errors import InvalidInputError, unknown_choice
 from musicldm.files import write_new
 

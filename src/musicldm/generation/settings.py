@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from musicldm import __version__
-from musicldm.audio import check_loudness, read_settings
+from musicldm.audio.levels import check_loudness
+from musicldm.audio.writing import read_settings
 from musicldm.errors import DataError, InvalidInputError, unknown_choice
 from musicldm.files import sha256
 from musicldm.model.settings import check_interval

@@ -29,7 +29,7 @@ from musicldm.sampling.ranking import audio_embeddings
 
 Floats = npt.NDArray[np.float32]
 RESAMPLER = f"soxr {version('soxr')} HQ"
-"""What `musicldm.audio.resample` does."""
+"""What `musicldm.audio.resampling.resample` does."""
 COLLAPSED = 0.98
 """Mean cosine of unrelated captions above which a text tower tells nothing apart; the shipped one is at 0.13."""
 CAPTIONS = (

@@ -1,7 +1,7 @@
 """Judges: a small classifier that hears genre, drums, lead family and sound quality in a log-mel of any length.
 
 It is trained on corpus audio only and never sees the generator: its verdicts on generated music are independent of it.
-Conventions: log-mels are (n, frames, bins) as `musicldm.audio.log_mel` gives them; waves are (n, samples).
+Conventions: log-mels are (n, frames, bins) as `musicldm.audio.mel.log_mel` gives them; waves are (n, samples).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from musicldm.audio import MelSpec, log_mel
+from musicldm.audio.mel import MelSpec, log_mel
 from musicldm.data.store import ClipRow
 from musicldm.errors import CheckpointError, DataError, InvalidInputError, unknown_choice
 from musicldm.files import whole, write_whole

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from musicldm.audio import MelSpec, mel_filters
+from musicldm.audio.mel import MelSpec, mel_filters
 from musicldm.listeners.embedders import Embedder, Floats, checked_waves, identity_of
 from musicldm.listeners.weights import load_weights, read_weights
 

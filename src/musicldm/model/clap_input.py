@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from musicldm.audio import Wave, resample
+from musicldm.audio import Wave
+from musicldm.audio.resampling import resample
 
 _QUIETEST = 1e-10
 """Power (-100 dB) below which nothing is told apart."""

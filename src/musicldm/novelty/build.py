@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from musicldm.audio import MelSpec
+from musicldm.audio.mel import MelSpec
 from musicldm.data.cutting import Tracker, load_tracker, with_beats
 from musicldm.data.manifest import MANIFEST as PREPARED
 from musicldm.data.manifest import PrepareSettings

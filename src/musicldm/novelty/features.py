@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from musicldm.audio import Wave, resample
+from musicldm.audio import Wave
+from musicldm.audio.resampling import resample
 from musicldm.errors import InvalidInputError
 from musicldm.listeners.embedders import Embedder, Floats
 from musicldm.novelty.fingerprint import RATE, Peaks, peaks_of

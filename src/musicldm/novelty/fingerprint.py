@@ -16,7 +16,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from musicldm.audio import Wave, resample
+from musicldm.audio import Wave
+from musicldm.audio.resampling import resample
 
 RATE = 16000
 """Hz."""

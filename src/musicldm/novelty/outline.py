@@ -17,7 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from musicldm.audio import MelSpec, Wave, log_mel, resample
+from musicldm.audio import Wave
+from musicldm.audio.mel import MelSpec, log_mel
+from musicldm.audio.resampling import resample
 from musicldm.novelty.landmarks import Landmarks, inverted, tally, votes
 
 STEPS_PER_SECOND = 50

@@ -14,7 +14,7 @@ from musicldm.errors import DataError
 from musicldm.machine.parallel import Engine
 from musicldm.training.mixup.mixing import MixupOptions
 from musicldm.training.mixup.preview import Example, examples, picture
-from musicldm.training.studio import Studio
+from musicldm.training.mixup.studio import Studio
 
 RATE, SECONDS, HOP = 16000, 8.0, 160
 

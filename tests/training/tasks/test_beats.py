@@ -18,7 +18,7 @@ from musicldm.data.prepare import prepare
 from musicldm.data.store import ClipStore
 from musicldm.errors import DataError, InvalidInputError
 from musicldm.machine.parallel import Engine
-from musicldm.training.beat_variation import Variation
+from musicldm.training.tasks.beat_variation import Variation
 from musicldm.training.run import train
 from musicldm.training.tasks import beats as beats_module
 from musicldm.training.tasks.beats import FOLDER, BeatRecipe, BeatTask, f_measure, make_task, shift_tolerant_loss

@@ -15,7 +15,7 @@ from musicldm.data.prepare import prepare
 from musicldm.data.store import ClipStore
 from musicldm.errors import DataError
 from musicldm.machine.parallel import Engine
-from musicldm.training.attributes import TEMPO_BINS, Attributes, Heads, tempo_target
+from musicldm.training.tasks.clap_attributes import TEMPO_BINS, Attributes, Heads, tempo_target
 from musicldm.training.loop.trainer import Loop, LoopOptions
 from musicldm.training.tasks import clap as clap_module
 from musicldm.training.tasks.clap import ClapTask, info_nce, make_task

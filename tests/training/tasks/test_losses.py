@@ -6,11 +6,11 @@ import torch
 from diffusers import AutoencoderKL
 from transformers import SpeechT5HifiGan
 
-from musicldm.audio import log_mel
+from musicldm.audio.mel import log_mel
 from musicldm.data.conditions import Conditions
 from musicldm.data.store import ClipStore
 from musicldm.errors import InvalidInputError
-from musicldm.training.discriminators import (
+from musicldm.training.networks.discriminators import (
     PeriodDiscriminator,
     WaveDiscriminators,
     adversarial_loss,

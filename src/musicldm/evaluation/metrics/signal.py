@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from musicldm.audio import Wave, loudness
+from musicldm.audio import Wave
+from musicldm.audio.levels import loudness
 from musicldm.errors import InvalidInputError
 
 SHORTEST = 0.5

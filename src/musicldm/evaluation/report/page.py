@@ -7,7 +7,8 @@ import html
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from musicldm.audio import encode, normalise
+from musicldm.audio.levels import normalise
+from musicldm.audio.writing import encode
 from musicldm.errors import DataError, InvalidInputError
 from musicldm.evaluation.metrics.similarity import THRESHOLDS
 from musicldm.evaluation.music import Piece, find_music, load_piece
