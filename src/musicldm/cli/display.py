@@ -1,4 +1,4 @@
-"""What is shown: tables and bars on a terminal, plain lines in a pipe."""
+"""What is shown: tables and bars on a terminal, plain lines in a pipe; notes as lines on standard error."""
 
 from __future__ import annotations
 
@@ -7,11 +7,36 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
+from musicldm.events import Event, Listener, Note
+
 
 class Advance(Protocol):
     """Called with how much is done, of how much, and of what if that changes."""
 
     def __call__(self, done: int, total: int, what: str | None = None, /) -> None: ...
+
+
+@contextmanager
+def listening(what: str) -> Iterator[Listener]:
+    """A listener that draws progress as a bar on standard error and prints notes there, a line each.
+
+    Args:
+        what: stands beside the bar until progress says what it is of.
+    """
+    with progress_bar(what) as advance:
+
+        def listen(event: Event) -> None:
+            if isinstance(event, Note):
+                say(event.text)
+            else:
+                advance(event.done, event.total, event.what)
+
+        yield listen
+
+
+def say(text: str) -> None:
+    """One line on standard error, under the command's name."""
+    print(f"musicldm: {' '.join(text.split())}", file=sys.stderr)
 
 
 @contextmanager
