@@ -27,7 +27,7 @@ from musicldm.training.loop.task import Task
 from musicldm.training.loop.trainer import Ending, Loop, LoopOptions, make_accelerator, never_ends_early
 from musicldm.training.mixup.examples import Mixing
 from musicldm.training.mixup.mixing import Mixer
-from musicldm.training.studio import Studio, open_studio
+from musicldm.training.mixup.studio import Studio, open_studio
 from musicldm.training.tasks import beats, clap, consistency, ldm, vae, vocoder
 
 KIND = "a training run"

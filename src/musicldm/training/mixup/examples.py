@@ -12,7 +12,7 @@ from musicldm.data.arrays import Sharded
 from musicldm.data.conditions import Conditions
 from musicldm.data.cutting import FULL_SCALE
 from musicldm.training.mixup.mixing import Mix, Mixer, join_captions, mix_embeddings, mix_latents, mix_waves
-from musicldm.training.studio import Studio
+from musicldm.training.mixup.studio import Studio
 
 Array = npt.NDArray[np.float32]
 

@@ -13,7 +13,7 @@ from musicldm.beats.files import draw_wave
 from musicldm.data.store import ClipStore
 from musicldm.errors import DataError, MissingDependencyError
 from musicldm.training.mixup.mixing import Mix, Mixer, MixupOptions, mix_latents, mix_waves
-from musicldm.training.studio import Studio
+from musicldm.training.mixup.studio import Studio
 
 Wave = npt.NDArray[np.float32]
 _NEEDED = 0.4

@@ -22,7 +22,7 @@ from musicldm.beats.picking import pick_beats
 from musicldm.beats.spectrum import FRAMES_PER_SECOND, bins_below, compress
 from musicldm.data.store import ClipStore
 from musicldm.errors import DataError, InvalidInputError
-from musicldm.training.beat_variation import Variation, plain_excerpt, varied_excerpt
+from musicldm.training.tasks.beat_variation import Variation, plain_excerpt, varied_excerpt
 from musicldm.training.loop.task import Batch, Losses, Schedule, Turn
 
 FOLDER = "beat_model"

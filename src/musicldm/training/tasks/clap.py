@@ -28,9 +28,9 @@ from musicldm.data.store import ClipStore
 from musicldm.errors import DataError
 from musicldm.model.clap_input import clap_input
 from musicldm.model.parts import load_part
-from musicldm.training.attributes import Attributes, Heads, attribute_values
+from musicldm.training.tasks.clap_attributes import Attributes, Heads, attribute_values
 from musicldm.training.loop.task import Batch, Losses, Schedule, Turn
-from musicldm.training.text_tower import build_text_model, keep_pieces, load_encoder, make_tokenizer
+from musicldm.training.networks.text_tower import build_text_model, keep_pieces, load_encoder, make_tokenizer
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from musicldm.audio import MelSpec
+from musicldm.audio.mel import MelSpec
 from musicldm.data.arrays import Sharded
 from musicldm.data.store import ClipRow
 from musicldm.errors import InvalidInputError

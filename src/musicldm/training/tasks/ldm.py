@@ -15,16 +15,16 @@ import torch.nn.functional as F
 from diffusers import DDPMScheduler, DPMSolverMultistepScheduler, UNet2DConditionModel
 from torch import Tensor, nn
 
-from musicldm.audio import MelSpec, log_mel
+from musicldm.audio.mel import MelSpec, log_mel
 from musicldm.data.arrays import Sharded
 from musicldm.data.conditions import Conditions
 from musicldm.errors import InvalidInputError, unknown_choice
 from musicldm.training.loop.attention import plain_where_small
 from musicldm.training.loop.task import Batch, Losses, Schedule, Turn
-from musicldm.training.lora import add_lora, save_lora
+from musicldm.training.networks.lora import add_lora, save_lora
 from musicldm.training.mixup.examples import Examples, Mixing
 from musicldm.training.mixup.mixing import MixupOptions
-from musicldm.training.studio import Studio
+from musicldm.training.mixup.studio import Studio
 
 PREDICTIONS = ("v_prediction", "epsilon")
 STARTS = ("any", "downbeat")

@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
-from musicldm.audio import MelSpec
+from musicldm.audio.mel import MelSpec
 from musicldm.data.store import ClipStore
-from musicldm.training.discriminators import PatchDiscriminator, adversarial_loss, discriminator_loss
+from musicldm.training.networks.discriminators import PatchDiscriminator, adversarial_loss, discriminator_loss
 from musicldm.training.loop.task import Batch, Losses, Schedule, Turn
 
 

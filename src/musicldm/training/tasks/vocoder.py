@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
 from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
 
-from musicldm.audio import MelSpec, log_mel
+from musicldm.audio.mel import MelSpec, log_mel
 from musicldm.data.store import ClipStore
 from musicldm.errors import InvalidInputError
 from musicldm.model.vocoder import vocode
-from musicldm.training.discriminators import (
+from musicldm.training.networks.discriminators import (
     WaveDiscriminators,
     adversarial_loss,
     discriminator_loss,

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from musicldm.audio import MelSpec, log_mel
+from musicldm.audio.mel import MelSpec, log_mel
 from musicldm.data.encoders import embed_texts, embed_waves
 from musicldm.model.vocoder import vocode
 

@@ -10,7 +10,7 @@ from musicldm.data.conditions import stored_latents, stored_texts
 from musicldm.data.store import ClipStore
 from musicldm.errors import CheckpointError, InvalidInputError
 from musicldm.model.lora import FILE_NAME
-from musicldm.training.lora import TARGETS
+from musicldm.training.networks.lora import TARGETS
 from musicldm.training.run import train
 from musicldm.training.tasks.ldm import LdmRecipe, build_scheduler
 from tests.tiny_model import build_tiny_model

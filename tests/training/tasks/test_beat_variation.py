@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from musicldm.errors import InvalidInputError
-from musicldm.training.beat_variation import Variation, plain_excerpt, varied_excerpt
+from musicldm.training.tasks.beat_variation import Variation, plain_excerpt, varied_excerpt
 
 RATE = 16000
 STILL = Variation(

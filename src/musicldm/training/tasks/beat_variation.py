@@ -14,7 +14,7 @@ import soxr
 import torch
 from torch import Tensor
 
-from musicldm.audio import resample
+from musicldm.audio.resampling import resample
 from musicldm.beats.spectrum import FRAMES_PER_SECOND, SPEC, magnitudes, reflected
 from musicldm.errors import InvalidInputError
 

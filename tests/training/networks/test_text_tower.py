@@ -11,7 +11,7 @@ from transformers import AutoTokenizer, ClapTextModel
 
 from musicldm.errors import CheckpointError, InvalidInputError, MissingDependencyError
 from musicldm.training import text_tower
-from musicldm.training.text_tower import (
+from musicldm.training.networks.text_tower import (
     ENCODER_PACKAGE,
     PAD_ID,
     SPECIAL_PIECES,
