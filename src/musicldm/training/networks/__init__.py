@@ -1,0 +1,1 @@
+"""Networks that only trainings need: discriminators, the text tower from a sentence encoder, LoRA factors."""
