@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from musicldm.audio import Wave
 from musicldm.listeners.embedders import Embedder, Identity
 
 RATE = 16000
-Wave = npt.NDArray[np.float32]
 
 
 def melody(seed: int, seconds: float = 6.0, semitones: float = 0.0) -> Wave:

@@ -33,7 +33,6 @@ from musicldm.evaluation.metrics.shares import estimate
 from musicldm.listeners.embedders import Embedder
 from musicldm.model.folder import parts_folder
 from musicldm.novelty.agreement import best_agreement
-from musicldm.novelty.check import nearest_clips
 from musicldm.novelty.fingerprint import RATE, peaks_of
 from musicldm.novelty.index import NoveltyIndex, open_index
 from musicldm.novelty.outline import best_outlined, outline_of
@@ -136,11 +135,11 @@ class Bench:
         index, usual = self.index, self.index.calibration
         onsets = best_agreement(peaks_of(wave), index.landmarks, index.peaks.__getitem__)
         outline = best_outlined(outline_of(wave), index.words, index.outlines.__getitem__)
-        near = nearest_clips(index, self.embedder.audio(np.asarray(wave, np.float32)[None]))
+        cosines, numbers = index.nearest_clips(self.embedder.audio(np.asarray(wave, np.float32)[None]))
         found = {
             "onsets": (onsets.evidence / usual.copy, onsets.clip) if onsets else (0.0, -1),
             "outline": (outline.score / usual.copy_outlined, outline.clip) if outline else (0.0, -1),
-            "cosine": (float(near.similarity[0]) / usual.very_close, int(near.index[0])),
+            "cosine": (float(cosines[0, 0]) / usual.very_close, int(numbers[0, 0])),
         }
         return {"copy": max(found["onsets"], found["outline"]), **found}
 

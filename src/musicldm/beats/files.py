@@ -6,12 +6,10 @@ import io
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from musicldm.audio import Wave
 from musicldm.beats.tracker import Beats
 from musicldm.errors import MissingDependencyError
-
-Wave = npt.NDArray[np.float32]
 
 _CLICK_HERTZ, _DOWNBEAT_HERTZ = 1000.0, 2000.0
 _CLICK_SECONDS = 0.04

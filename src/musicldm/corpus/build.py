@@ -22,12 +22,13 @@ from typing import Any
 import numpy as np
 
 from musicldm import files
+from musicldm.audio import Wave
 from musicldm.audio.writing import encode
 from musicldm.corpus.arrangement import compose
 from musicldm.corpus.captions import captions
 from musicldm.corpus.degradation import degrade
 from musicldm.corpus.listing import Lists
-from musicldm.corpus.rendering import SoundFont, Wave, render
+from musicldm.corpus.rendering import SoundFont, render
 from musicldm.corpus.soundfonts import find_soundfonts
 from musicldm.corpus.truth import GENRES, Truth
 from musicldm.errors import DataError, InvalidInputError, unknown_choice

@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.signal import butter, sosfilt
 
+from musicldm.audio import Wave
 from musicldm.corpus.truth import QUALITIES
 from musicldm.errors import unknown_choice
 
-Wave = npt.NDArray[np.float32]
 Samples = npt.NDArray[np.float64]
 
 

@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.signal import butter, lfilter, sosfilt
 
+from musicldm.audio import Wave
 from musicldm.corpus.instruments import DRUM_BANK, Instrument
 from musicldm.corpus.score import Mix, Note, Score, Stem
 from musicldm.errors import DataError, MissingDependencyError
-
-Wave = npt.NDArray[np.float32]
 
 _BLOCK_SECONDS = 0.1
 _FLUSH_SAMPLES = 256

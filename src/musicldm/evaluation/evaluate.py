@@ -21,12 +21,11 @@ from musicldm.evaluation.metrics.similarity import nearest
 from musicldm.evaluation.music import Piece, find_music, read_prompts
 from musicldm.evaluation.report.figures import SECTIONS, Collection, Figure
 from musicldm.evaluation.report.report import Closest, Report, about, clip_lines, versions
-from musicldm.evaluation.training_set import open_training, training_blocks
+from musicldm.evaluation.training_set import nearest_in_index, open_training, training_blocks
 from musicldm.listeners.embedders import Embedder
 from musicldm.listeners.judges import judges_folder
 from musicldm.machine.parallel import Engine
 from musicldm.model.folder import DEFAULT
-from musicldm.novelty.check import nearest_clips
 from musicldm.novelty.index import NoveltyIndex
 
 AUTO, NONE = "auto", "none"
@@ -207,7 +206,7 @@ def _near(
             continue
         names: list[str] = []
         if index is not None:
-            find = partial(nearest_clips, index)
+            find = partial(nearest_in_index, index)
             names += [clip.name for clip in index.clips]
         else:
             heard = None if progress is None else partial(progress, "Training set")

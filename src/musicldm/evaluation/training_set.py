@@ -9,6 +9,7 @@ import numpy as np
 
 from musicldm.data.manifest import MANIFEST
 from musicldm.evaluation.hearing import Heard, Listening, hear_all
+from musicldm.evaluation.metrics.similarity import Nearest
 from musicldm.evaluation.music import find_music, open_store
 from musicldm.listeners.embedders import Embedder, Floats
 from musicldm.machine.parallel import Engine
@@ -33,6 +34,12 @@ def music_of(training: Path) -> Path | None:
     """The folder of the training set's music; None where there is its index alone."""
     folder = Path(read_manifest(index_folder(training))["source"]) if is_index(training) else training
     return folder if folder.is_dir() else None
+
+
+def nearest_in_index(index: NoveltyIndex, embeddings: Floats) -> Nearest:
+    """The training clips nearest to unit embeddings (n, D) of whole clips, by an index: cosines to about 0.01."""
+    cosines, numbers = index.nearest_clips(embeddings)
+    return Nearest(cosines[:, 0].astype(np.float64), numbers[:, 0].astype(np.int64), len(index.clips))
 
 
 def training_blocks(

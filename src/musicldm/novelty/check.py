@@ -10,9 +10,7 @@ import numpy as np
 
 from musicldm.audio import Wave
 from musicldm.errors import InvalidInputError
-from musicldm.evaluation.metrics.similarity import Nearest
-from musicldm.listeners.embedders import Embedder, Floats
-from musicldm.novelty import vectors
+from musicldm.listeners.embedders import Embedder
 from musicldm.novelty.agreement import best_agreement
 from musicldm.novelty.clips import Clip
 from musicldm.novelty.features import Features, listen
@@ -140,13 +138,6 @@ def check_features(
     return Report(verdict, sentence, similarity, percentile, tuple(near), tuple(passages), copied, index.identity)
 
 
-def nearest_clips(index: NoveltyIndex, embeddings: Floats) -> Nearest:
-    """The training clips nearest to unit embeddings (n, D) of whole clips, for SIM_AA; cosines to about 0.01."""
-    squared, numbers = vectors.nearest(index.whole, index.projection(embeddings), 1)
-    cosines = index.projection.cosines(embeddings, squared)[:, 0]
-    return Nearest(cosines.astype(np.float64), numbers[:, 0].astype(np.int64), len(index.clips))
-
-
 def _place(clip: Clip, start: float, end: float) -> Place:
     """From seconds of the clip."""
     bars = clip.bar(start), clip.bar(end)
@@ -155,9 +146,7 @@ def _place(clip: Clip, start: float, end: float) -> Place:
 
 
 def _nearest(index: NoveltyIndex, piece: Features, start: float, count: int) -> list[Likeness]:
-    whole = piece.whole[None]
-    squared, numbers = vectors.nearest(index.whole, index.projection(whole), count)
-    cosines = index.projection.cosines(whole, squared)
+    cosines, numbers = index.nearest_clips(piece.whole[None], count)
     clips = [index.clips[number] for number in numbers[0]]
     return [
         Likeness(start, start + piece.seconds, _place(clip, 0.0, clip.seconds), round(float(cosine), 4))
@@ -166,11 +155,10 @@ def _nearest(index: NoveltyIndex, piece: Features, start: float, count: int) -> 
 
 
 def _passages(index: NoveltyIndex, piece: Features, start: float) -> list[Likeness]:
-    squared, numbers = vectors.nearest(index.segments, index.projection(piece.segments), 1)
-    cosines = index.projection.cosines(piece.segments, squared)[:, 0]
+    cosines, numbers = index.nearest_segments(piece.segments)
     length = min(index.cutting.segment, piece.seconds)
     found = []
-    for first, number, cosine in zip(piece.starts, numbers[:, 0], cosines, strict=True):
+    for first, number, cosine in zip(piece.starts, numbers, cosines, strict=True):
         clip, at = index.segment(int(number))
         there = index.clips[clip]
         place = _place(there, at, min(at + index.cutting.segment, there.seconds))

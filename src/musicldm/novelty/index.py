@@ -184,6 +184,19 @@ class NoveltyIndex:
         clip = int(np.searchsorted(self.first_segments, number, side="right")) - 1
         return clip, self.cutting.segments(self.clips[clip].seconds)[number - int(self.first_segments[clip])]
 
+    def nearest_clips(self, embeddings: Floats, count: int = 1) -> tuple[Floats, npt.NDArray[np.int64]]:
+        """Cosines (n, count) and numbers (n, count) of the training clips nearest to unit embeddings (n, D).
+
+        Cosines are good to about 0.01; there are fewer columns where the index has fewer clips.
+        """
+        squared, numbers = vectors.nearest(self.whole, self.projection(embeddings), count)
+        return self.projection.cosines(embeddings, squared), numbers
+
+    def nearest_segments(self, embeddings: Floats) -> tuple[Floats, npt.NDArray[np.int64]]:
+        """Cosine (n,) and number (n,) of the training segment nearest to each of the unit embeddings (n, D)."""
+        squared, numbers = vectors.nearest(self.segments, self.projection(embeddings), 1)
+        return self.projection.cosines(embeddings, squared)[:, 0], numbers[:, 0]
+
     def made_with(self, embedder: Embedder) -> bool:
         """Whether its embeddings are this embedder's."""
         return bool(self.manifest["embedder"]["weights"] == embedder.identity.weights)
