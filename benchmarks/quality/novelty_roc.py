@@ -29,7 +29,7 @@ from musicldm.audio import Wave
 from musicldm.audio.reading import read
 from musicldm.corpus.arrangement import compose
 from musicldm.corpus.rendering import SoundFont, render
-from musicldm.evaluation.metrics.shares import estimate
+from musicldm.evaluation.metrics.estimate import estimate
 from musicldm.listeners.embedders import Embedder
 from musicldm.model.folder import parts_folder
 from musicldm.novelty.agreement import best_agreement

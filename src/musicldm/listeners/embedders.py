@@ -12,14 +12,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from musicldm.errors import CheckpointError, InvalidInputError
-from musicldm.events import warn_of_notes
+from musicldm.events import Listener, ignore, warn_of_notes
 from musicldm.machine.devices import choose_device
 from musicldm.model.clap import Clap, unit_vectors
 from musicldm.model.folder import DEFAULT, INDEX, is_hub_id, resolve
@@ -68,6 +68,13 @@ class Identity:
     width: int
 
 
+class TextEmbedding(Protocol):
+    """What embeds texts."""
+
+    def __call__(self, texts: Sequence[str], listen: Listener = warn_of_notes) -> Floats:
+        """Texts to embeddings (B, D); `listen` gets a note where a text is too long."""
+
+
 @dataclass(frozen=True)
 class Embedder:
     """A network as functions over arrays; what it cannot do is None.
@@ -83,7 +90,7 @@ class Embedder:
 
     identity: Identity
     audio: Callable[[Floats], Floats]
-    text: Callable[[Sequence[str]], Floats] | None = None
+    text: TextEmbedding | None = None
     classes: Callable[[Floats], Floats] | None = None
     frames: Callable[[Floats], Floats] | None = None
     stored: str | None = None
@@ -169,17 +176,16 @@ def _of_clap(name: str, device: torch.device) -> Embedder:
         return unit_vectors(towers.embed_waves(checked_waves(waves, int(extractor.fft_window_size)), rate))
 
     @torch.inference_mode()
-    def text(texts: Sequence[str]) -> Floats:
+    def text(texts: Sequence[str], listen: Listener = warn_of_notes) -> Floats:
         parts = [
-            unit_vectors(towers.embed_texts(texts[at : at + _TEXTS], warn_of_notes))
-            for at in range(0, len(texts), _TEXTS)
+            unit_vectors(towers.embed_texts(texts[at : at + _TEXTS], listen)) for at in range(0, len(texts), _TEXTS)
         ]
         return np.concatenate(parts) if parts else np.zeros((0, width), np.float32)
 
-    heard = captions_cosine(text(CAPTIONS))
-    if heard > COLLAPSED:
+    cosine = captions_cosine(text(CAPTIONS, ignore))
+    if cosine > COLLAPSED:
         raise CheckpointError(
-            f"the text tower of {name} has collapsed: unrelated captions have a mean cosine of {heard:.3f}, "
+            f"the text tower of {name} has collapsed: unrelated captions have a mean cosine of {cosine:.3f}, "
             f"above {COLLAPSED}; choose another CLAP"
         )
     return Embedder(identity_of(f"CLAP of {name}", clap, rate, width), audio, text, stored=sounds_name(clap))
