@@ -20,7 +20,7 @@ from musicldm.cli.output import escape_what_does_not_fit, reader_is_gone
 from musicldm.corpus import soundfonts
 from musicldm.errors import CheckpointError, DataError, InvalidInputError
 from musicldm.generation.naming import Target, check_name, slug
-from musicldm.generation.settings import read_prompts
+from musicldm.generation.prompts import read_prompts
 from musicldm.machine import freed_memory as memory
 from musicldm.machine import memory as mapped
 from musicldm.model import integrity

@@ -91,7 +91,7 @@ def _generate(
     with loading_for_good():
         from musicldm.generation.generate import GenerationRequest
         from musicldm.generation.naming import Target
-        from musicldm.generation.settings import read_prompts
+        from musicldm.generation.prompts import read_prompts
         from musicldm.generation.tags import StoredTake
 
     stored = StoredTake.read(from_file, kind) if from_file else None
