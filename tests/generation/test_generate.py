@@ -168,7 +168,6 @@ def test_what_the_model_does_not_have_is_refused_before_anything_is_made(asked, 
 def test_generation_knows_no_command_line() -> None:
     code = (
         "import sys, musicldm.generation.generate as g, musicldm.generation.naming\n"
-        "import musicldm.generation.prompts\n"
         "print([name for name in ('typer', 'click', 'rich', 'musicldm.cli') if name in sys.modules])"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
