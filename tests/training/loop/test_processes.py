@@ -159,6 +159,10 @@ def test_two_processes_train_the_unet_as_one_does_on_both_batches(trained: Path)
     two, one = (torch.load(trained / "latents" / name / "unet.pt", weights_only=True) for name in ("two", "one"))
     torch.manual_seed(0)
     begun = Latents().unet.state_dict()
-    for name, value in one.items():
-        assert torch.allclose(two[name], value, atol=1e-5), name
-    assert max(float((begun[name] - value).abs().max()) for name, value in one.items()) > 1e-3
+    # Adam divides a gradient by its own size, and so a few near zero by rounding errors: the weights count together.
+    apart, moved = (
+        float(torch.cat([(other[name] - value).flatten() for name, value in one.items()]).norm())
+        for other in (two, begun)
+    )
+    assert moved > 0.01
+    assert apart < 0.01 * moved
