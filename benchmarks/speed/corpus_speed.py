@@ -17,9 +17,10 @@ import tempfile
 import time
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 
-RESULT = Path(__file__).resolve().parents[1] / "results" / "corpus_speed.json"
+from benchmarks.circumstances import RESULTS
+
+RESULT = RESULTS / "corpus_speed.json"
 PACKAGES = ("numpy", "tinysoundfont", "soundfile")
 CLIP_SECONDS = 10.24
 
