@@ -32,10 +32,10 @@ def waves(rate: int, seconds: float = 1.2) -> np.ndarray:
 
 def test_a_clap_has_the_identity_of_its_weights(clap, tiny_model_dir):
     encoders = Encoders.load(tiny_model_dir)
-    assert clap.identity.weights == module_hash(encoders.clap)
+    assert clap.identity.weights == module_hash(encoders.clap.model)
     assert (clap.identity.sample_rate, clap.identity.width) == (2 * RATE, 32)
     assert clap.identity.resampler == RESAMPLER
-    assert clap.stored == sounds_name(encoders.clap)
+    assert clap.stored == sounds_name(encoders.clap.model)
     assert clap.classes is None
 
 
