@@ -16,8 +16,8 @@ import numpy.typing as npt
 from musicldm.audio import read
 from musicldm.corpus.arrangement import compose
 from musicldm.corpus.build import ClipMaker, ClipSettings
-from musicldm.corpus.instruments import DRUM_BANK
 from musicldm.corpus.score import Score
+from musicldm.corpus.sound.instruments import DRUM_BANK
 
 Wave = npt.NDArray[np.float32]
 RATE = 44100

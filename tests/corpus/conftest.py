@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from musicldm.corpus.build import FONT_PACKAGES, FONT_PATHS
-from musicldm.corpus.rendering import SoundFont
+from musicldm.corpus.sound.rendering import SoundFont
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from musicldm.corpus.arrangement import compose
-from musicldm.corpus.rendering import SoundFont, render
 from musicldm.corpus.score import Score
+from musicldm.corpus.sound.rendering import SoundFont, render
 from musicldm.corpus.truth import KEYS
 
 librosa = pytest.importorskip("librosa")

@@ -7,7 +7,7 @@ import torch
 from musicldm.audio import MelSpec, log_mel
 from musicldm.corpus.arrangement import compose
 from musicldm.corpus.build import find_soundfonts
-from musicldm.corpus.rendering import SoundFont, render
+from musicldm.corpus.sound.rendering import SoundFont, render
 from musicldm.data.clips import ClipRow
 from musicldm.errors import CheckpointError, DataError, InvalidInputError
 from musicldm.evaluation.judge_training import (

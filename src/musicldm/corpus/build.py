@@ -20,8 +20,8 @@ import numpy as np
 
 from musicldm.corpus.arrangement import compose
 from musicldm.corpus.captions import captions
-from musicldm.corpus.degradation import degrade
-from musicldm.corpus.rendering import SoundFont, Wave, render
+from musicldm.corpus.sound.degradation import degrade
+from musicldm.corpus.sound.rendering import SoundFont, Wave, render
 from musicldm.corpus.truth import GENRES, Truth
 from musicldm.errors import DataError, InvalidInputError, unknown_choice
 

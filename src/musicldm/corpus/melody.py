@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from musicldm.corpus.feels import FEELS, Feel, parse_cell
-from musicldm.corpus.instruments import Instrument
 from musicldm.corpus.plan import Plan, pick
 from musicldm.corpus.score import Tone
+from musicldm.corpus.sound.instruments import Instrument
 from musicldm.corpus.theory import SCALES, Chord, nearest, scale_pitches
 
 _FORMS = (("A", "A'", "B", "A"), ("A", "B", "A", "C"), ("A", "A", "B", "A'"), ("A", "B", "A'", "B'"))

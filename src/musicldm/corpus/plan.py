@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from musicldm.corpus.instruments import INSTRUMENTS, Instrument
+from musicldm.corpus.sound.instruments import INSTRUMENTS, Instrument
 from musicldm.corpus.styles import STYLES
 from musicldm.corpus.styles.style import Style
 from musicldm.corpus.theory import DARK_MODES, Chord, parse_chord

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from musicldm.corpus.instruments import Instrument
+from musicldm.corpus.sound.instruments import Instrument
 from musicldm.corpus.truth import Part, Truth
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from musicldm.corpus.instruments import INSTRUMENTS, Instrument
+from musicldm.corpus.sound.instruments import INSTRUMENTS, Instrument
 from musicldm.corpus.styles.acoustic import ACOUSTIC
 from musicldm.corpus.styles.band import BAND
 from musicldm.corpus.styles.electronic import ELECTRONIC

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.signal import welch
 
-from musicldm.corpus.degradation import degrade
+from musicldm.corpus.sound.degradation import degrade
 from musicldm.corpus.truth import QUALITIES
 from musicldm.errors import InvalidInputError
 

@@ -6,8 +6,8 @@ import pytest
 from scipy.signal import butter, sosfilt
 
 from musicldm.corpus.arrangement import compose
-from musicldm.corpus.rendering import SoundFont, loudness, render
 from musicldm.corpus.score import Mix, Note, Score, Stem
+from musicldm.corpus.sound.rendering import SoundFont, loudness, render
 from musicldm.corpus.styles import INSTRUMENTS
 from musicldm.corpus.truth import Part
 from musicldm.errors import DataError
