@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from musicldm.audio import read
-from musicldm.corpus.arrangement import compose
 from musicldm.corpus.build import ClipMaker, ClipSettings
-from musicldm.corpus.score import Score
+from musicldm.corpus.composing.arrangement import compose
+from musicldm.corpus.composing.score import Score
 from musicldm.corpus.sound.instruments import DRUM_BANK
 
 Wave = npt.NDArray[np.float32]

@@ -27,7 +27,7 @@ from model_card import circumstances, plain
 from model_novelty import coded
 from musicldm.audio import Wave, read
 from musicldm.checkpoints.resolve import parts_folder
-from musicldm.corpus.arrangement import compose
+from musicldm.corpus.composing.arrangement import compose
 from musicldm.corpus.sound.rendering import SoundFont, render
 from musicldm.evaluation.embedders import Embedder
 from musicldm.evaluation.novelty.agreement import best_agreement

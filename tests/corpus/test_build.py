@@ -8,8 +8,8 @@ import pytest
 import soundfile
 
 from musicldm.corpus import build
-from musicldm.corpus.arrangement import compose
 from musicldm.corpus.build import ClipMaker, build_corpus
+from musicldm.corpus.composing.arrangement import compose
 from musicldm.corpus.truth import GENRES
 from musicldm.errors import DataError, InvalidInputError
 

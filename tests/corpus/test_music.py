@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from musicldm.corpus.arrangement import compose
-from musicldm.corpus.score import Score
+from musicldm.corpus.composing.arrangement import compose
+from musicldm.corpus.composing.score import Score
 from musicldm.corpus.sound.rendering import SoundFont, render
 from musicldm.corpus.truth import KEYS
 

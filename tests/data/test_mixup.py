@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from musicldm.corpus.theory import MODES, SCALES
+from musicldm.corpus.composing.theory import MODES, SCALES
 from musicldm.corpus.truth import KEYS
 from musicldm.data.clips import ClipRow
 from musicldm.data.mixup import (

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from musicldm.audio import MelSpec, log_mel
-from musicldm.corpus.arrangement import compose
+from musicldm.corpus.composing.arrangement import compose
 from musicldm.corpus.build import find_soundfonts
 from musicldm.corpus.sound.rendering import SoundFont, render
 from musicldm.data.clips import ClipRow

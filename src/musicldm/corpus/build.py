@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from musicldm.corpus.arrangement import compose
 from musicldm.corpus.captions import captions
+from musicldm.corpus.composing.arrangement import compose
 from musicldm.corpus.sound.degradation import degrade
 from musicldm.corpus.sound.rendering import SoundFont, Wave, render
 from musicldm.corpus.truth import GENRES, Truth

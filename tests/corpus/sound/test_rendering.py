@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from scipy.signal import butter, sosfilt
 
-from musicldm.corpus.arrangement import compose
-from musicldm.corpus.score import Mix, Note, Score, Stem
+from musicldm.corpus.composing.arrangement import compose
+from musicldm.corpus.composing.score import Mix, Note, Score, Stem
 from musicldm.corpus.sound.rendering import SoundFont, loudness, render
 from musicldm.corpus.styles import INSTRUMENTS
 from musicldm.corpus.truth import Part

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.signal import butter, lfilter, sosfilt
 
-from musicldm.corpus.score import Mix, Note, Score, Stem
+from musicldm.corpus.composing.score import Mix, Note, Score, Stem
 from musicldm.corpus.sound.instruments import DRUM_BANK, Instrument
 from musicldm.errors import DataError, MissingDependencyError
 

@@ -1,7 +1,7 @@
 """Ambient, bossa nova, celtic, cinematic, classical and jazz."""
 
+from musicldm.corpus.composing.theory import MAJOR_PENTATONIC, MINOR_PENTATONIC
 from musicldm.corpus.styles.style import Sound, Style, Swing
-from musicldm.corpus.theory import MAJOR_PENTATONIC, MINOR_PENTATONIC
 
 AMBIENT = Style(
     name="ambient",

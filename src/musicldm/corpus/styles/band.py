@@ -1,7 +1,7 @@
 """Genres played by a band: blues, country, funk, metal, reggae, rock."""
 
+from musicldm.corpus.composing.theory import MAJOR_BLUES, MAJOR_PENTATONIC, MINOR_BLUES, MINOR_PENTATONIC
 from musicldm.corpus.styles.style import Sound, Style, Swing
-from musicldm.corpus.theory import MAJOR_BLUES, MAJOR_PENTATONIC, MINOR_BLUES, MINOR_PENTATONIC
 
 BLUES = Style(
     name="blues",

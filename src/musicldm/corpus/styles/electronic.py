@@ -1,7 +1,7 @@
 """Drum and bass, hip hop, house, lo-fi, synthwave, techno."""
 
+from musicldm.corpus.composing.theory import MINOR_PENTATONIC
 from musicldm.corpus.styles.style import Sound, Style, Swing
-from musicldm.corpus.theory import MINOR_PENTATONIC
 
 DRUM_AND_BASS = Style(
     name="drum and bass",

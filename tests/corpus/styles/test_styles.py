@@ -1,10 +1,10 @@
 import pytest
 
-from musicldm.corpus.drums import parse_drums
-from musicldm.corpus.feels import FEELS, parse_cell
+from musicldm.corpus.composing.drums import parse_drums
+from musicldm.corpus.composing.feels import FEELS, parse_cell
+from musicldm.corpus.composing.theory import SCALES, parse_chord
 from musicldm.corpus.styles import INSTRUMENTS, STYLES, Style
 from musicldm.corpus.styles.style import DRUM_KEYS, STEPS_PER_BAR
-from musicldm.corpus.theory import SCALES, parse_chord
 from musicldm.corpus.truth import FAMILIES, GENRES, METERS, MOODS, ROLES
 
 EVERY = pytest.mark.parametrize("style", STYLES.values(), ids=list(STYLES))

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from musicldm.corpus.feels import FEELS, Feel, parse_cell
-from musicldm.corpus.plan import Plan, pick
-from musicldm.corpus.score import Tone
+from musicldm.corpus.composing.feels import FEELS, Feel, parse_cell
+from musicldm.corpus.composing.plan import Plan, pick
+from musicldm.corpus.composing.score import Tone
+from musicldm.corpus.composing.theory import SCALES, Chord, nearest, scale_pitches
 from musicldm.corpus.sound.instruments import Instrument
-from musicldm.corpus.theory import SCALES, Chord, nearest, scale_pitches
 
 _FORMS = (("A", "A'", "B", "A"), ("A", "B", "A", "C"), ("A", "A", "B", "A'"), ("A", "B", "A'", "B'"))
 _LOOPS = (("A", "A", "A", "A'"), ("A", "A", "A", "A"), ("A", "A'", "A", "A'"))

@@ -3,11 +3,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from musicldm.corpus.arrangement import compose
+from musicldm.corpus.composing.arrangement import compose
+from musicldm.corpus.composing.theory import SCALES
+from musicldm.corpus.composing.timing import Grid, swing_for
 from musicldm.corpus.styles import INSTRUMENTS, STYLES
 from musicldm.corpus.styles.style import STEPS_PER_BEAT, Swing
-from musicldm.corpus.theory import SCALES
-from musicldm.corpus.timing import Grid, swing_for
 from musicldm.corpus.truth import GENRES, KEYS, QUALITIES
 from musicldm.errors import InvalidInputError
 

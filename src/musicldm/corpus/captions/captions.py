@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from musicldm.corpus.captions.phrases import Phrases, has_article, starts_with_preposition, table, with_article
 from musicldm.corpus.lexicon import Lexicon
-from musicldm.corpus.phrases import Phrases, has_article, starts_with_preposition, table, with_article
 from musicldm.corpus.styles import INSTRUMENTS, STYLES, Style
 from musicldm.corpus.truth import GENRES, KEYS, Part, Truth
 from musicldm.errors import InvalidInputError

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from musicldm.corpus.plan import Plan
-from musicldm.corpus.score import Tone
+from musicldm.corpus.composing.plan import Plan
+from musicldm.corpus.composing.score import Tone
+from musicldm.corpus.composing.theory import nearest
 from musicldm.corpus.styles.style import DRUM_KEYS
-from musicldm.corpus.theory import nearest
 
 _WEIGHTS = {"X": 1.0, "x": 0.82, "o": 0.45}
 _QUIET_ROWS = "hopdmztvwCr"

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from musicldm.corpus.composing.theory import DARK_MODES, Chord, parse_chord
+from musicldm.corpus.composing.timing import Grid, swing_for
 from musicldm.corpus.sound.instruments import INSTRUMENTS, Instrument
 from musicldm.corpus.styles import STYLES
 from musicldm.corpus.styles.style import Style
-from musicldm.corpus.theory import DARK_MODES, Chord, parse_chord
-from musicldm.corpus.timing import Grid, swing_for
 from musicldm.corpus.truth import ENERGIES, GENRES, KEYS, QUALITIES
 
 CLEAN_SHARE = 0.72

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from musicldm.corpus.captions import caption, captions, evaluation_prompts, frames
+from musicldm.corpus.captions.phrases import fits, with_article
 from musicldm.corpus.lexicon import Lexicon, words
-from musicldm.corpus.phrases import fits, with_article
 from musicldm.corpus.styles import INSTRUMENTS, STYLES
 from musicldm.corpus.truth import GENRES, KEYS, QUALITIES, Part, Truth
 from musicldm.errors import InvalidInputError

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from musicldm.corpus.accompaniment import write_bass, write_chords, write_counter, write_pad
-from musicldm.corpus.drums import write_drums
-from musicldm.corpus.melody import harmonise, write_melody
-from musicldm.corpus.performance import perform
-from musicldm.corpus.plan import Plan, draw_plan
-from musicldm.corpus.score import Mix, Score, Stem, Tone
+from musicldm.corpus.composing.accompaniment import write_bass, write_chords, write_counter, write_pad
+from musicldm.corpus.composing.drums import write_drums
+from musicldm.corpus.composing.melody import harmonise, write_melody
+from musicldm.corpus.composing.performance import perform
+from musicldm.corpus.composing.plan import Plan, draw_plan
+from musicldm.corpus.composing.score import Mix, Score, Stem, Tone
 from musicldm.corpus.styles.style import DRUM_KEYS
 from musicldm.corpus.truth import GENRES, Part, Truth
 from musicldm.errors import InvalidInputError, unknown_choice

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from musicldm.corpus.feels import parse_cell
-from musicldm.corpus.melody import chord_at
-from musicldm.corpus.plan import Plan
-from musicldm.corpus.score import Tone
+from musicldm.corpus.composing.feels import parse_cell
+from musicldm.corpus.composing.melody import chord_at
+from musicldm.corpus.composing.plan import Plan
+from musicldm.corpus.composing.score import Tone
+from musicldm.corpus.composing.theory import SCALES, Chord, nearest, scale_pitches, voice_chord
 from musicldm.corpus.sound.instruments import Instrument
-from musicldm.corpus.theory import SCALES, Chord, nearest, scale_pitches, voice_chord
 
 _CHORD_CENTRES = {"close": 58.0, "open": 56.0, "power": 46.0}
 

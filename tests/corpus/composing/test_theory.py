@@ -1,6 +1,6 @@
 import pytest
 
-from musicldm.corpus.theory import (
+from musicldm.corpus.composing.theory import (
     SCALES,
     Chord,
     nearest,

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from musicldm.corpus.plan import Plan
-from musicldm.corpus.score import Note, Tone
+from musicldm.corpus.composing.plan import Plan
+from musicldm.corpus.composing.score import Note, Tone
 from musicldm.corpus.sound.instruments import Instrument
 
 _TOUCH = {"lead": 102, "counter": 78, "chords": 84, "pad": 76, "bass": 98, "drums": 112}
