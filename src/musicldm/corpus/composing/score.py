@@ -36,7 +36,8 @@ class Note:
 class Stem:
     """One part's notes, its loudness against the other stems in decibels, and its share of reverberation (0-2).
 
-    echo: level of its tempo echo, 0-1; sweep: how open its filter is at the start and at the end, 0-1, or None.
+    echo: level of its tempo echo, 0-1; sweep: how open its filter is at the start and at the end, 0-1, or None;
+    effects: names of `sound.effects.INSERTS` that follow those of the instrument itself.
     """
 
     part: Part
@@ -46,6 +47,7 @@ class Stem:
     send: float
     echo: float = 0.0
     sweep: tuple[float, float] | None = None
+    effects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,9 @@ class Mix:
 
     room: reverberation time in seconds; wet: reverberation against dry, 0-1; top: low-pass in Hz or None; tilt:
     treble against bass in decibels; duck: depth of pumping, 0-1; crackle: vinyl noise, 0-1; squeeze: compression,
-    0-1; peak: largest absolute sample, 0-1; echo_seconds: distance of the tempo echo.
+    0-1; peak: true peak, 0-1; echo_seconds: distance of the tempo echo; space: one of `sound.rooms.SPACES`; width: of
+    the stereo field, 0 mono, 1 as records, up to 1.5; tape: saturation, wow and flutter, 0-1; punch: how far the drums'
+    attacks are lifted, 0-1.
     """
 
     room: float
@@ -66,6 +70,10 @@ class Mix:
     squeeze: float
     peak: float
     echo_seconds: float = 0.3
+    space: str = "room"
+    width: float = 1.0
+    tape: float = 0.0
+    punch: float = 0.0
 
 
 @dataclass(frozen=True)

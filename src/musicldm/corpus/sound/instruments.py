@@ -1,4 +1,4 @@
-"""The General MIDI instruments in use. `low`/`high` bound the range in which a lead plays, as MIDI notes."""
+"""The instruments in use. `low`/`high` bound the range in which a lead plays, as MIDI notes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,20 +9,24 @@ DRUM_BANK = 128
 
 @dataclass(frozen=True)
 class Instrument:
-    """A musician's name, the General MIDI program (counted from 0), the family of `truth.FAMILIES` and how it plays.
+    """A musician's name, what plays it, the family of `truth.FAMILIES` and how it plays.
 
+    `program`: General MIDI program of a sound font, counted from 0, or None; `patch`: one of `synth.PATCHES`, for drums
+    of `synth.KITS`, or None. Where both are given, a clip's seed draws the patch with the chance `patch_share`.
     `sustain`: notes last as long as they are held (winds, bows, organs), rather than die away (plucked, struck).
     `metals`: the kit from which a drum kit takes hi-hats, cymbals and small percussion, and their loudness, because
     several General MIDI kits have cymbals too faint to carry a beat.
     """
 
     name: str
-    program: int
+    program: int | None
     family: str
     low: int = 60
     high: int = 84
     sustain: bool = False
     metals: tuple[int, float] | None = None
+    patch: str | None = None
+    patch_share: float = 0.0
 
     @property
     def bank(self) -> int:
@@ -107,6 +111,53 @@ _PITCHED = (
     ("glass pad", 92, "synth pad", 60, 84, True),
     ("halo pad", 94, "synth pad", 57, 81, True),
     ("sweep pad", 95, "synth pad", 57, 81, True),
+    ("electric grand piano", 2, "piano", 62, 88, False),
+    ("tubular bells", 14, "mallets", 60, 77, False),
+    ("timpani", 47, "mallets", 40, 55, False),
+    ("percussive organ", 17, "organ", 60, 84, True),
+    ("harmonium", 20, "organ", 57, 81, True),
+    ("bandoneon", 23, "reed", 60, 84, True),
+    ("viola", 41, "strings", 55, 79, True),
+    ("tuba", 58, "brass", 29, 53, True),
+    ("baritone sax", 67, "reed", 44, 68, True),
+    ("english horn", 69, "reed", 55, 79, True),
+    ("bassoon", 70, "reed", 41, 65, True),
+    ("shehnai", 111, "reed", 62, 83, True),
+    ("shakuhachi", 77, "flute", 62, 86, True),
+    ("ocarina", 79, "flute", 67, 89, True),
+    ("shamisen", 106, "plucked", 57, 79, False),
+    ("koto", 107, "plucked", 57, 84, False),
+)
+# Names whose sound comes from the synthesiser alone: (name, patch, family, low, high, sustain).
+_SYNTHESISED = (
+    ("supersaw lead", "supersaw", "synth lead", 60, 86, True),
+    ("pluck synth", "pluck", "synth lead", 60, 88, False),
+    ("acid lead", "acid lead", "synth lead", 55, 79, True),
+    ("pulse lead", "pulse lead", "synth lead", 60, 86, True),
+    ("hoover lead", "hoover", "synth lead", 52, 76, True),
+    ("talkbox lead", "talkbox", "synth lead", 55, 79, True),
+    ("theremin", "theremin", "synth lead", 60, 84, True),
+    ("chip lead", "chip lead", "synth lead", 60, 91, True),
+    ("chip chords", "chip chords", "synth lead", 57, 84, True),
+    ("supersaw chords", "supersaw chords", "synth lead", 55, 82, True),
+    ("synth stab", "stab", "synth lead", 55, 79, False),
+    ("acid bass", "acid bass", "bass", 28, 52, True),
+    ("reese bass", "reese", "bass", 26, 50, True),
+    ("808 sub bass", "808 sub", "bass", 26, 48, False),
+    ("analog bass", "analog bass", "bass", 28, 52, True),
+    ("FM bass", "fm bass", "bass", 28, 52, False),
+    ("wobble bass", "wobble", "bass", 26, 50, True),
+    ("organ bass", "organ bass", "bass", 28, 52, True),
+    ("chip bass", "chip bass", "bass", 33, 57, True),
+    ("analog pad", "analog pad", "synth pad", 55, 81, True),
+    ("string machine", "string machine", "synth pad", 55, 84, True),
+    ("shimmer pad", "shimmer pad", "synth pad", 60, 88, True),
+    ("drone pad", "drone", "synth pad", 45, 72, True),
+    ("synth choir", "synth choir", "voice", 55, 81, True),
+    ("FM bells", "fm bells", "mallets", 67, 93, False),
+    ("reed electric piano", "reed piano", "piano", 57, 84, False),
+    ("drawbar organ", "drawbar organ", "organ", 57, 84, True),
+    ("combo organ", "combo organ", "organ", 60, 84, True),
 )
 _KITS = (
     ("acoustic drum kit", 0, (8, 0.8)),
@@ -119,7 +170,23 @@ _KITS = (
     ("orchestral percussion", 48, None),
 )
 
+_MACHINES = (
+    ("909 drum machine", "909"),
+    ("80s drum machine", "linn"),
+    ("chip drums", "chip"),
+    ("trap drum machine", "trap"),
+    ("tabla", "tabla"),
+    ("taiko drums", "taiko"),
+    ("cajon and claps", "cajon"),
+    ("samba percussion", "samba"),
+)
+
 INSTRUMENTS: Mapping[str, Instrument] = MappingProxyType(
     {row[0]: Instrument(*row) for row in _PITCHED}
+    | {
+        name: Instrument(name, None, family, low, high, sustain, patch=patch)
+        for name, patch, family, low, high, sustain in _SYNTHESISED
+    }
     | {name: Instrument(name, kit, "drums", metals=metals) for name, kit, metals in _KITS}
+    | {name: Instrument(name, None, "drums", patch=kit) for name, kit in _MACHINES}
 )
