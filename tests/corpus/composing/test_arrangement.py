@@ -49,7 +49,7 @@ def test_tempo_stays_in_the_genres_range():
     for score in SCORES:
         truth = score.truth
         style = STYLES[truth.genre]
-        low, high = style.tempo_68 if truth.meter == "6/8" and style.tempo_68 else style.tempo
+        low, high = style.tempo_in(truth.meter)
         assert low <= truth.bpm <= high
 
 
@@ -145,7 +145,7 @@ def test_energy_changes_loudness_density_and_tempo():
 
     def place(score):
         style = STYLES[score.truth.genre]
-        low, high = style.tempo_68 if score.truth.meter == "6/8" and style.tempo_68 else style.tempo
+        low, high = style.tempo_in(score.truth.meter)
         return (score.truth.bpm - low) / (high - low)
 
     def touch(score):
@@ -184,9 +184,12 @@ def test_a_bar_of_six_eight_has_two_dotted_beats():
 
 
 def test_timpani_are_tuned_to_tonic_and_fifth():
-    score = next(s for s in SCORES if any(p.name == "orchestral percussion" for p in s.truth.instruments))
-    tonic = KEYS.index(score.truth.key)
-    stem = next(stem for stem in score.stems if stem.part.role == "drums")
-    timpani = {note.pitch % 12 for note in stem.notes if 41 <= note.pitch <= 53}
-    assert timpani
-    assert timpani <= {tonic, (tonic + 7) % 12}
+    seen = 0
+    for score in SCORES:
+        if any(part.name == "orchestral percussion" for part in score.truth.instruments):
+            tonic = KEYS.index(score.truth.key)
+            stem = next(stem for stem in score.stems if stem.part.role == "drums")
+            timpani = {note.pitch % 12 for note in stem.notes if 41 <= note.pitch <= 48}
+            assert timpani <= {tonic, (tonic + 7) % 12}
+            seen += bool(timpani)
+    assert seen

@@ -72,7 +72,7 @@ def test_attributes_are_known_and_tempos_are_musical(style):
     assert set(style.feels) <= set(FEELS)
     assert 40 <= style.tempo[0] < style.tempo[1] <= 220
     if "6/8" in style.meters:
-        assert style.tempo_68 is not None, "bpm counts dotted quarters in 6/8: the range must say so"
+        assert style.compound_tempo is not None, "bpm counts dotted quarters in 6/8: the range must say so"
 
 
 @EVERY

@@ -26,7 +26,7 @@ _SHARES = MappingProxyType(
         "drums": 0.25,
     }
 )
-_METER_SHARES = MappingProxyType({"4/4": 0.05, "3/4": 0.4, "6/8": 0.4})
+_COMMON_METER_SHARE, _METER_SHARE = 0.05, 0.4
 _CLEAN_SHARE, _DEGRADED_SHARE = 0.25, 0.75
 # Some training captions are thorough: what others name with probability p, they name with p ** _THOROUGH_POWER.
 _THOROUGH_SHARE, _THOROUGH_POWER = 0.35, 0.25
@@ -85,7 +85,7 @@ def captions(truth: Truth, seed: int, count: int) -> list[str]:
 def _chosen(truth: Truth, rng: random.Random, *, thorough: bool = False) -> set[str]:
     """The attributes that a caption names."""
     shares = dict(
-        _SHARES, meter=_METER_SHARES[truth.meter], quality=_CLEAN_SHARE if truth.quality == "clean" else _DEGRADED_SHARE
+        _SHARES, meter=_COMMON_METER_SHARE if truth.meter == "4/4" else _METER_SHARE, quality=_CLEAN_SHARE if truth.quality == "clean" else _DEGRADED_SHARE
     )
     power = _THOROUGH_POWER if thorough else 1.0
     chosen = {attribute for attribute, share in shares.items() if rng.random() < share**power}

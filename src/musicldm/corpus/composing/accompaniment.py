@@ -9,7 +9,8 @@ from musicldm.corpus.composing.score import Tone
 from musicldm.corpus.composing.theory import SCALES, Chord, nearest, scale_pitches, voice_chord
 from musicldm.corpus.sound.instruments import Instrument
 
-_CHORD_CENTRES = {"close": 58.0, "open": 56.0, "power": 46.0}
+_CHORD_CENTRES = {"close": 58.0, "open": 56.0, "power": 46.0, "octaves": 58.0}
+_LEFT_HAND = 43
 
 
 def pick_pattern(rng: np.random.Generator, patterns: tuple[str, ...], plan: Plan) -> str:
@@ -20,19 +21,24 @@ def pick_pattern(rng: np.random.Generator, patterns: tuple[str, ...], plan: Plan
     return patterns[int(rng.choice(len(patterns), p=chances / chances.sum()))]
 
 
+def _figures(rng: np.random.Generator, patterns: tuple[str, ...], plan: Plan) -> dict[str, tuple[str, str]]:
+    """For each letter of the form a figure, and the answer that takes its place now and then."""
+    letters = sorted({passage.letter for passage in plan.passages})
+    return {letter: (pick_pattern(rng, patterns, plan), pick_pattern(rng, patterns, plan)) for letter in letters}
+
+
 def write_bass(rng: np.random.Generator, plan: Plan, player: Instrument, bars: range) -> list[Tone]:
-    """One figure for the clip, with an answer in every fourth bar."""
-    patterns = plan.style.bass[plan.grid.meter]
-    figure, answer = pick_pattern(rng, patterns, plan), pick_pattern(rng, patterns, plan)
+    """One figure for each section, with an answer in every fourth bar."""
+    figures = _figures(rng, plan.style.bass[plan.grid.meter], plan)
     centre = (player.low + player.high) / 2 - 3
     tones: list[Tone] = []
     for bar in bars:
-        pattern = answer if bar % 4 == 3 else figure
+        pattern = figures[plan.letter(bar)][bar % 4 == 3]
         for step, length in parse_cell(pattern):
             chord = chord_at(plan, bar, step)
             root = _in_range(nearest(chord.root, centre), player)
             pitch = _bass_pitch(rng, pattern[step], plan, chord, root, bar, step, tones)
-            tones.append(Tone(bar, step, length * 0.95, pitch, 1.0 if step % plan.grid.steps_per_beat == 0 else 0.85))
+            tones.append(Tone(bar, step, length * 0.95, pitch, 1.0 if step in plan.grid.beat_steps else 0.85))
     return tones
 
 
@@ -49,11 +55,11 @@ def _bass_pitch(
 ) -> int:
     if mark == "W":
         return _walk(rng, plan, chord, root, bar, step, tones)
-    if mark == "a":
+    if mark in "an":
         coming = nearest(plan.next_chord(bar).root, root)
-        return coming + int(rng.choice([-1, 1, -2]))
+        return coming + (int(rng.choice([-1, 1, -2])) if mark == "a" else 0)
     seventh = 10 if 10 in chord.intervals or 11 not in chord.intervals else 11
-    offsets = {"R": 0, "3": chord.third, "5": chord.fifth, "7": seventh, "8": 12, "L": chord.fifth - 12}
+    offsets = {"R": 0, "3": chord.third, "5": chord.fifth, "6": 9, "7": seventh, "8": 12, "L": chord.fifth - 12}
     return root + offsets[mark]
 
 
@@ -74,21 +80,22 @@ def _walk(rng: np.random.Generator, plan: Plan, chord: Chord, root: int, bar: in
 def write_chords(rng: np.random.Generator, plan: Plan, player: Instrument, bars: range) -> list[Tone]:
     """One comping pattern for the clip, with another every fourth bar; voicings lead smoothly from chord to chord."""
     patterns = plan.style.comping[plan.grid.meter]
-    figure, answer = pick_pattern(rng, patterns, plan), pick_pattern(rng, patterns, plan)
+    figures = _figures(rng, patterns, plan)
     if player.sustain and player.family in ("strings", "synth pad", "organ") and rng.random() < 0.5:
-        figure = answer = min(patterns, key=lambda p: len(parse_cell(p)))
+        calm = min(patterns, key=lambda p: len(parse_cell(p)))
+        figures = dict.fromkeys(figures, (calm, calm))
     centre = _chord_centre(plan, player)
     voicing: tuple[int, ...] = ()
     last: Chord | None = None
     tones: list[Tone] = []
     for bar in bars:
-        pattern = answer if bar % 4 == 3 and rng.random() < 0.5 else figure
+        pattern = figures[plan.letter(bar)][bar % 4 == 3 and rng.random() < 0.5]
         for step, length in parse_cell(pattern):
             for at, long in _split(plan, step, length, bar):
                 chord = chord_at(plan, bar, at)
                 if chord != last:
                     voicing, last = _voice(plan, chord, centre, voicing), chord
-                tones += _strike(plan, pattern[step], voicing, bar, at, long)
+                tones += _strike(plan, pattern[step], chord, voicing, bar, at, long)
     return tones
 
 
@@ -119,20 +126,35 @@ def _voice(plan: Plan, chord: Chord, centre: float, previous: tuple[int, ...]) -
     return voiced
 
 
-def _strike(plan: Plan, mark: str, voicing: tuple[int, ...], bar: int, step: int, length: int) -> list[Tone]:
-    beat = plan.grid.steps_per_beat
-    weight = (1.0 if step % beat == 0 else 0.9) * (0.72 if mark == "u" else 1.0)
+def _strike(
+    plan: Plan, mark: str, chord: Chord, voicing: tuple[int, ...], bar: int, step: float, length: float
+) -> list[Tone]:
+    weight = (1.0 if step in plan.grid.beat_steps else 0.9) * (0.72 if mark == "u" else 1.0)
+    if mark in "bf":
+        root = nearest(chord.root, _LEFT_HAND)
+        return [Tone(bar, step, length * 0.95, root if mark == "b" else root + chord.fifth - 12, weight)]
+    if mark == "z":
+        return _fast_arpeggio(plan, voicing, bar, step, length)
     if mark.isdigit():
-        rank = int(mark) - 1
-        octave, place = divmod(rank, len(voicing))
-        return [Tone(bar, step, length + 0.5, sorted(voicing)[place] + 12 * octave, weight)]
+        octave, place = divmod(int(mark) - 1, len(voicing))
+        pitch = sorted(voicing)[place] + 12 * octave
+        pitches = (pitch, pitch + 12) if plan.style.voicing == "octaves" else (pitch,)
+        return [Tone(bar, step, length + 0.5, each, weight) for each in pitches]
     gate = 0.95 if length > 1 else 0.7
     return [Tone(bar, step, length * gate, pitch, weight) for pitch in voicing]
 
 
+def _fast_arpeggio(plan: Plan, voicing: tuple[int, ...], bar: int, step: float, length: float) -> list[Tone]:
+    """The chord's tones in turn, so fast that they sound as one chord, as on a chip with few voices."""
+    each = 1 / plan.style.arpeggio_hertz / plan.grid.step_seconds
+    order = sorted(voicing)
+    count = max(1, int(length / each))
+    return [Tone(bar, step + i * each, each, order[i % len(order)], 0.9) for i in range(count)]
+
+
 def write_pad(plan: Plan, player: Instrument, bars: range) -> list[Tone]:
-    """Held chords; on bagpipes a drone of tonic and fifth."""
-    if player.name == "bagpipes":
+    """Held chords; on bagpipes and in styles with a drone tonic and fifth throughout."""
+    if player.name == "bagpipes" or plan.style.drone:
         drone = nearest(plan.tonic, 50)
         return [
             Tone(bars.start, 0, len(bars) * plan.grid.steps, pitch, 0.8) for pitch in (drone, drone + 7, drone + 12)
@@ -158,7 +180,9 @@ def _extend(tones: list[Tone], steps: float, count: int) -> list[Tone]:
 
 
 def write_counter(rng: np.random.Generator, plan: Plan, player: Instrument, bars: range) -> list[Tone]:
-    """A quiet second line of long chord tones that moves by step, or broken chords on instruments that die away."""
+    """The style's second line; without one, long chord tones that move by step, or broken chords on what dies away."""
+    if plan.style.lines.get(plan.grid.meter):
+        return _figured_line(rng, plan, player, bars)
     steps = plan.grid.steps
     centre = int(np.clip((player.low + player.high) / 2 - 5, 48, 74))
     ladder = scale_pitches(plan.tonic, SCALES[plan.mode], centre - 9, centre + 9)
@@ -177,4 +201,18 @@ def write_counter(rng: np.random.Generator, plan: Plan, player: Instrument, bars
             turn = (step // every) % (2 * len(voicing) - 2 or 1)
             rank = turn if turn < len(voicing) else 2 * len(voicing) - 2 - turn
             tones.append(Tone(bar, step, every * 1.2, voicing[rank], 0.8))
+    return tones
+
+
+def _figured_line(rng: np.random.Generator, plan: Plan, player: Instrument, bars: range) -> list[Tone]:
+    figures = _figures(rng, plan.style.lines[plan.grid.meter], plan)
+    centre = float(np.clip((player.low + player.high) / 2 - 4, 48, 76))
+    voicing: tuple[int, ...] = ()
+    tones: list[Tone] = []
+    for bar in bars:
+        pattern = figures[plan.letter(bar)][bar % 4 == 3]
+        for step, length in parse_cell(pattern):
+            chord = chord_at(plan, bar, step)
+            voicing = voice_chord(chord, centre, voicing)[:4]
+            tones += _strike(plan, pattern[step], chord, voicing, bar, step, length)
     return tones

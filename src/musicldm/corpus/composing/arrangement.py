@@ -1,110 +1,68 @@
 """A seed to a score: attributes → parts → sections → notes in seconds. Pure and deterministic; no audio."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
 from musicldm.corpus.composing.accompaniment import write_bass, write_chords, write_counter, write_pad
+from musicldm.corpus.composing.annotation import describe
 from musicldm.corpus.composing.drums import write_drums
+from musicldm.corpus.composing.form import Presence, draw_presence
 from musicldm.corpus.composing.melody import harmonise, write_melody
 from musicldm.corpus.composing.performance import perform
 from musicldm.corpus.composing.plan import Plan, draw_plan
-from musicldm.corpus.composing.score import Mix, Score, Stem, Tone
+from musicldm.corpus.composing.production import draw_mix, draw_push, drum_level, production_words
+from musicldm.corpus.composing.score import Score, Stem, Tone
+from musicldm.corpus.composing.seeds import choose_style, stream
+from musicldm.corpus.styles import STYLES, Style
 from musicldm.corpus.styles.style import DRUM_KEYS
-from musicldm.corpus.truth import GENRES, Part, Truth
+from musicldm.corpus.truth import Part
 from musicldm.errors import InvalidInputError, unknown_choice
 
 _ORDER = ("lead", "counter", "chords", "pad", "bass", "drums")
 _LEVELS = {"lead": 0.0, "counter": -12.0, "chords": -9.5, "pad": -12.5, "bass": -6.0, "drums": -3.5}
 _SENDS = {"lead": 1.0, "counter": 1.2, "chords": 1.0, "pad": 1.3, "bass": 0.15, "drums": 0.5}
 _ENERGY_LEVELS = {"drums": 2.0, "bass": 1.0, "chords": 0.5}
-_SHAPES = {"full": 0.34, "build": 0.2, "late lead": 0.12, "thin end": 0.12, "late rhythm": 0.08, "break": 0.14}
-_LONGEST_BREAK = 2.6
 
 
-@dataclass(frozen=True)
-class Section:
-    """The bars that a part plays, a bar or two of them silent, and how much it grows, 0-1."""
-
-    bars: range
-    rests: frozenset[int] = frozenset()
-    rise: float = 0.0
-
-
-def compose(seed: int, *, seconds: float = 10.24, genre: str | None = None) -> Score:
+def compose(
+    seed: int, *, seconds: float = 10.24, genre: str | None = None, styles: Mapping[str, Style] = STYLES
+) -> Score:
     """The score of one clip.
 
-    seed: ≥ 0, decides everything; seconds: 1 to 600; genre: one of `truth.GENRES`, or None to draw it.
+    seed: ≥ 0; seconds: 1 to 600; genre: one of `truth.GENRES`, or None to let the seed choose among `styles`. The score
+    follows from the seed, the seconds and the style, not from which other styles there are.
     Raises InvalidInputError for a value outside these.
     """
     if seed < 0:
         raise InvalidInputError(f"seed {seed}: a whole number from 0 up")
     if not 1 <= seconds <= 600:
         raise InvalidInputError(f"seconds {seconds}: from 1 to 600")
-    if genre is not None and genre not in GENRES:
-        raise unknown_choice("genre", genre, GENRES)
-    rng = np.random.default_rng([seed, 1])
-    plan = draw_plan(rng, seconds=seconds, genre=genre)
-    sections = _draw_sections(rng, plan)
-    stems = tuple(_write_stem(rng, plan, role, sections) for role in _ORDER if role in plan.players)
-    kicks = tuple(n.start for s in stems if s.part.role == "drums" for n in s.notes if n.pitch == DRUM_KEYS["k"])
-    return Score(_truth(plan, stems, seed), stems, _draw_mix(rng, plan), kicks)
-
-
-def _truth(plan: Plan, stems: tuple[Stem, ...], seed: int) -> Truth:
-    return Truth(
-        genre=plan.style.name,
-        bpm=plan.grid.bpm,
-        meter=plan.grid.meter,
-        key=plan.key,
-        mode=plan.mode,
-        drums="drums" in plan.players,
-        instruments=tuple(stem.part for stem in stems),
-        mood=plan.mood,
-        energy=plan.energy,
-        quality=plan.quality,
-        beats=plan.grid.beats(),
-        downbeats=plan.grid.downbeats(),
-        duration=plan.grid.seconds,
-        seed=seed,
+    if genre is not None and genre not in styles:
+        raise unknown_choice("genre", genre, tuple(styles))
+    style = styles[genre if genre is not None else choose_style(seed, styles)]
+    plan = draw_plan(seed, style, seconds=seconds)
+    rng = stream(seed, style.name, "sections")
+    presence = draw_presence(rng, style, plan.players, plan.grid.bars, plan.grid.bar_seconds)
+    push = draw_push(stream(seed, style.name, "production"))
+    extra = {"drums": drum_level(push)}
+    stems = tuple(
+        _write_stem(stream(seed, style.name, role), plan, role, presence, extra.get(role, 0.0))
+        for role in _ORDER
+        if role in plan.players
     )
+    mix = draw_mix(stream(seed, style.name, "mix"), plan, push)
+    kicks = tuple(n.start for s in stems if s.part.role == "drums" for n in s.notes if n.pitch == DRUM_KEYS["k"])
+    return Score(describe(plan, stems, presence, production_words(plan, mix), seed), stems, mix, kicks)
 
 
-def _draw_sections(rng: np.random.Generator, plan: Plan) -> Mapping[str, Section]:
-    """Parts enter, leave and pause on bar lines; lead and drums stay for most of the clip."""
-    bars = plan.grid.bars
-    early = max(1, int(bars * 0.25))
-    shape = str(rng.choice(list(_SHAPES), p=list(_SHAPES.values())))
-    spans = {role: Section(range(bars)) for role in plan.players}
-    if bars < 4 or len(spans) < 3 or shape == "full":
-        return spans
-    changes: dict[str, Section] = {}
-    if shape == "build":
-        late = range(int(rng.integers(1, early + 2)), bars)
-        shy = "bass" if rng.random() < 0.5 else "chords"
-        changes = {role: Section(range(bars), rise=0.35) for role in ("lead", "drums", "chords")}
-        changes |= {role: Section(late, rise=0.35) for role in ("pad", "counter", shy)}
-    elif shape == "late lead":
-        changes = {"lead": Section(range(early, bars))}
-    elif shape == "thin end":
-        shy = "chords" if rng.random() < 0.5 or "pad" not in spans else "pad"
-        changes = {shy: Section(range(bars - early))}
-    elif shape == "late rhythm":
-        changes = {"bass": Section(range(early, bars))}
-        if early * plan.grid.bar_seconds <= _LONGEST_BREAK:
-            changes["drums"] = Section(range(early, bars))
-    elif plan.grid.bar_seconds <= _LONGEST_BREAK and "drums" in spans:
-        rests = frozenset({int(rng.integers(1, bars - 1))})
-        changes = {"drums": Section(range(bars), rests), "bass": Section(range(bars), rests)}
-    return spans | {role: section for role, section in changes.items() if role in spans}
-
-
-def _write_stem(rng: np.random.Generator, plan: Plan, role: str, sections: Mapping[str, Section]) -> Stem:
-    player, section = plan.players[role], sections[role]
-    tones = [tone for tone in _writers(rng, plan, role, sections)[role]() if tone.bar not in section.rests]
+def _write_stem(
+    rng: np.random.Generator, plan: Plan, role: str, presence: Mapping[str, Presence], extra: float
+) -> Stem:
+    player, here = plan.players[role], presence[role]
+    tones = [tone for tone in _writers(rng, plan, role, presence)[role]() if tone.bar not in here.rests]
     sound = plan.style.sound
-    level = _LEVELS[role] + sound.levels.get(role, 0.0) + float(rng.normal(0, 0.8))
+    level = _LEVELS[role] + sound.levels.get(role, 0.0) + extra + float(rng.normal(0, 0.8))
     level += _ENERGY_LEVELS.get(role, 0.0) * plan.force
     sweep = None
     if role in ("chords", "pad") and rng.random() < sound.sweep:
@@ -112,20 +70,22 @@ def _write_stem(rng: np.random.Generator, plan: Plan, role: str, sections: Mappi
     return Stem(
         part=Part(player.name, player.family, role),
         instrument=player,
-        notes=perform(rng, plan, role, player, tones, rise=section.rise),
+        notes=perform(rng, plan, role, player, tones, rise=here.rise),
         level=level,
         send=_SENDS[role],
         echo=sound.echo * float(rng.uniform(0.6, 1.2)) if role in sound.echoed else 0.0,
         sweep=sweep,
+        effects=tuple(sound.effects.get(role, ())),
     )
 
 
 def _writers(
-    rng: np.random.Generator, plan: Plan, role: str, sections: Mapping[str, Section]
+    rng: np.random.Generator, plan: Plan, role: str, presence: Mapping[str, Presence]
 ) -> Mapping[str, Callable[[], list[Tone]]]:
-    player, bars = plan.players[role], sections[role].bars
-    entries = {section.bars.start for section in sections.values()}
-    returns = {bar + 1 for section in sections.values() for bar in section.rests}
+    player, bars = plan.players[role], presence[role].bars
+    entries = {part.bars.start for part in presence.values()}
+    entries |= {passage.first for passage in plan.passages}
+    returns = {bar + 1 for part in presence.values() for bar in part.rests}
     return {
         "lead": lambda: harmonise(rng, plan, player, write_melody(rng, plan, player, bars)),
         "counter": lambda: write_counter(rng, plan, player, bars),
@@ -134,18 +94,3 @@ def _writers(
         "bass": lambda: write_bass(rng, plan, player, bars),
         "drums": lambda: write_drums(rng, plan, bars, frozenset(entries | returns)),
     }
-
-
-def _draw_mix(rng: np.random.Generator, plan: Plan) -> Mix:
-    sound, character = plan.style.sound, plan.character
-    return Mix(
-        room=float(rng.uniform(*sound.room)) * character.room,
-        wet=sound.wet * float(rng.uniform(0.6, 1.4)) * (0.5 + 0.5 * character.room),
-        top=None if sound.top is None else float(rng.uniform(*sound.top)),
-        tilt=sound.tilt + character.tilt + 2.0 * plan.force + float(rng.normal(0, 0.8)),
-        duck=sound.duck * float(rng.uniform(0.6, 1.2)),
-        crackle=sound.crackle * float(rng.uniform(0.4, 1.0)),
-        squeeze=float(rng.uniform(0.2, 0.6)) + 0.2 * plan.force,
-        peak=float(rng.uniform(0.35, 0.7) + 0.125 * (1 + plan.force)),
-        echo_seconds=sound.echo_steps * plan.grid.step_seconds,
-    )

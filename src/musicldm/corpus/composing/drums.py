@@ -8,8 +8,19 @@ from musicldm.corpus.composing.theory import nearest
 from musicldm.corpus.styles.style import DRUM_KEYS
 
 _WEIGHTS = {"X": 1.0, "x": 0.82, "o": 0.45}
-_QUIET_ROWS = "hopdmztvwCr"
-_LONG_ROWS = "yob"
+# Fills that run over several drums, from the first to the last.
+_RUNS = {
+    "toms": "112233",
+    "timbales": "TTtTtt",
+    "congas": "CqCGCG",
+    "surdos": "UUSS",
+    "bongos": "BBgBgg",
+    "blocks": "WWVWVV",
+}
+# Keys that every kit leaves to the synthesiser.
+_RISER, _IMPACT = 27, 29
+_QUIET_ROWS = "hopdmzevwCGrEiLVW"
+_LONG_ROWS = "yYobISUl"
 
 
 def parse_drums(pattern: str) -> dict[str, str]:
@@ -27,22 +38,39 @@ def drum_keys(plan: Plan) -> dict[str, int]:
 def write_drums(rng: np.random.Generator, plan: Plan, bars: range, accents: frozenset[int]) -> list[Tone]:
     """The groove over `bars`. `accents` are bars before which a fill leads and on which a cymbal may crash."""
     keys = drum_keys(plan)
-    patterns = plan.style.drums[plan.grid.meter]
-    groove = parse_drums(patterns[int(rng.integers(len(patterns)))])
-    groove = _thin(rng, plan, groove)
+    grooves = _grooves(rng, plan)
     fill = plan.style.fills[int(rng.integers(len(plan.style.fills)))]
+    steps = plan.grid.steps
     tones: list[Tone] = []
     for bar in bars:
+        groove = grooves[plan.letter(bar)]
         rows = _vary(rng, plan, groove) if bar % 2 else groove
         ends = bar + 1 in accents or (bar % 4 == 3 and rng.random() < 0.5)
-        start = plan.grid.steps - plan.grid.steps // 4 * (2 if plan.force > 0 else 1) if ends else plan.grid.steps
-        if fill == "none":
-            start = plan.grid.steps
-        tones += _play(rows, keys, plan.grid.steps_per_beat, bar, start, keep_kick=fill not in ("break", "hat roll"))
-        tones += _play_fill(rng, fill, keys, bar, start, plan.grid.steps)
+        start = steps - steps // 4 * (2 if plan.force > 0 else 1) if ends and fill != "none" else steps
+        tones += _play(rows, keys, plan, bar, start, keep_kick=fill not in ("break", "hat roll"))
+        tones += _play_fill(rng, fill, keys, bar, start, steps)
+        tones += _effects(rng, plan, bar, accents)
         if bar in accents and plan.force >= 0 and fill not in ("none", "rim") and rng.random() < 0.7:
             tones.append(Tone(bar, 0, 4, keys["y"], 0.8))
     return tones
+
+
+def _effects(rng: np.random.Generator, plan: Plan, bar: int, accents: frozenset[int]) -> list[Tone]:
+    """A riser that ends where something enters, and a blow there."""
+    tones = []
+    if bar + 1 in accents and bar > 0 and rng.random() < plan.style.risers:
+        tones.append(Tone(bar, 0, plan.grid.steps, _RISER, 0.7))
+    if bar in accents and rng.random() < plan.style.risers:
+        tones.append(Tone(bar, 0, plan.grid.steps, _IMPACT, 0.8))
+    return tones
+
+
+def _grooves(rng: np.random.Generator, plan: Plan) -> dict[str, dict[str, str]]:
+    """The groove of each letter of the form: another pattern for another letter, where there is one."""
+    patterns = plan.style.drums[plan.grid.meter]
+    order = rng.permutation(len(patterns))
+    letters = sorted({passage.letter: passage.rank for passage in plan.passages}.items())
+    return {letter: _thin(rng, plan, parse_drums(patterns[order[rank % len(order)]])) for letter, rank in letters}
 
 
 def _thin(rng: np.random.Generator, plan: Plan, groove: dict[str, str]) -> dict[str, str]:
@@ -61,7 +89,7 @@ def _thin(rng: np.random.Generator, plan: Plan, groove: dict[str, str]) -> dict[
 def _vary(rng: np.random.Generator, plan: Plan, groove: dict[str, str]) -> dict[str, str]:
     """Now and then one more soft kick or a ghost on the snare; the beat itself stays."""
     rows = dict(groove)
-    steady = rows.get("k", "").startswith("X...X...X...X") or plan.force < 0
+    steady = rows.get("k", "").startswith("X...X...X...X") or plan.force < 0 or plan.style.human < 1
     for row, mark, chance in (("k", "x", 0.0 if steady else 0.25), ("s", "o", 0.2)):
         if row in rows and rng.random() < chance:
             free = [i for i, m in enumerate(rows[row]) if m == "." and i % plan.grid.steps_per_beat in (2, 3)]
@@ -72,22 +100,22 @@ def _vary(rng: np.random.Generator, plan: Plan, groove: dict[str, str]) -> dict[
 
 
 def _play(
-    rows: dict[str, str], keys: dict[str, int], beat: int, bar: int, until: int, *, keep_kick: bool
+    rows: dict[str, str], keys: dict[str, int], plan: Plan, bar: int, until: int, *, keep_kick: bool
 ) -> list[Tone]:
     tones = []
     for row, marks in rows.items():
         for step, mark in enumerate(marks):
-            if mark == "." or (step >= until and not (row == "k" and keep_kick and step % beat == 0)):
+            if mark == "." or (step >= until and not (row == "k" and keep_kick and step in plan.grid.beat_steps)):
                 continue
             length = 3.0 if row in _LONG_ROWS else 1.0
-            weight = _WEIGHTS[mark] * (_pulse(step, beat) if row in _QUIET_ROWS else 1.0)
+            weight = _WEIGHTS[mark] * (_pulse(plan, step) if row in _QUIET_ROWS else 1.0)
             tones.append(Tone(bar, step, length, keys[row], weight))
     return tones
 
 
-def _pulse(step: int, beat: int) -> float:
+def _pulse(plan: Plan, step: int) -> float:
     """How strongly a hand plays a step: beats before half beats before the rest, so that the meter is heard."""
-    if step % beat == 0:
+    if step in plan.grid.beat_steps:
         return 1.0
     return 0.72 if step % 2 == 0 else 0.55
 
@@ -97,10 +125,10 @@ def _play_fill(
 ) -> list[Tone]:
     """A run from `start` to the end of the bar; nothing where `start` is the end."""
     span = range(start, steps)
-    if fill == "toms":
-        order = "1" * 2 + "2" * 2 + "3" * 8
+    if fill in _RUNS:
+        rows = _RUNS[fill]
         return [
-            Tone(bar, s, 1, keys[order[(s - start) * len(order[:6]) // max(len(span), 1)]], 0.85)
+            Tone(bar, s, 1, keys[rows[(s - start) * len(rows) // len(span)]], 0.7 + 0.25 * (s - start) / len(span))
             for s in span
             if s % 2 == 0 or rng.random() < 0.6
         ]

@@ -32,14 +32,14 @@ def write_melody(rng: np.random.Generator, plan: Plan, player: Instrument, bars:
     """The lead's tones over `bars`."""
     feel = FEELS[_feel_name(rng, plan)]
     ladder = _ladder(plan, player)
-    bank = _draw_motifs(rng, feel, plan)
+    banks = {letter: _draw_motifs(rng, feel, plan) for letter in sorted({p.letter for p in plan.passages})}
     forms = _LOOPS if feel.loop else _FORMS
     form = forms[int(rng.integers(len(forms)))]
     line = Line(plan, feel, ladder, (len(ladder) - 1) / 2 + float(rng.uniform(-1, 1)))
     tones: list[Tone] = []
     for bar in bars:
         name = form[(bar - bars.start) % 4]
-        motif = bank[name[0]]
+        motif = banks[plan.letter(bar)][name[0]]
         contour = _vary(rng, motif[1]) if name.endswith("'") else motif[1]
         ends_phrase = (bar - bars.start) % 4 == 3 and not feel.loop
         tones += _realise(rng, line, bar, motif[0], contour, ends_phrase)
@@ -53,7 +53,7 @@ def _feel_name(rng: np.random.Generator, plan: Plan) -> str:
 
 def _ladder(plan: Plan, player: Instrument) -> tuple[int, ...]:
     """The pitches the lead may use, about an octave and a half inside the instrument's range."""
-    steps = plan.style.melody_scale.get(plan.mode, SCALES[plan.mode])
+    steps = SCALES[plan.style.melody_scale.get(plan.mode, plan.mode)]
     shift = plan.character.register + 2 * plan.force
     centre = (player.low + player.high) / 2 + shift
     low = int(np.clip(centre - 9, player.low - 2, player.high - 12))
@@ -99,7 +99,7 @@ def _realise(
         pitch = _pitch(rng, line, bar, step, length, height, tones)
         if ends_phrase and index == len(rhythm) - 1:
             pitch, length = _rest_pitch(pitch, line.plan, chord_at(line.plan, bar, step), line.ladder), steps - step
-        weight = 1.0 if step % beat == 0 else 0.86
+        weight = 1.0 if step in line.plan.grid.beat_steps else 0.86
         tones.append(Tone(bar, step, length * line.feel.gate, pitch, weight))
         if ends_phrase and step >= steps * 0.55 and length >= beat // 2:
             break
@@ -113,7 +113,7 @@ def _pitch(
     beat = line.plan.grid.steps_per_beat
     rung = int(np.clip(round(line.place + height), 0, len(ladder) - 1))
     pitch = ladder[rung]
-    strong = step % (2 * beat) == 0 or length >= beat
+    strong = step in line.plan.grid.beat_steps[::2] or length >= beat
     if strong or (feel.chordal and rng.random() < feel.chordal):
         pitch = _to_chord(pitch, chord_at(line.plan, bar, step), ladder[0], ladder[-1])
     if before and before[-1].pitch == pitch and not feel.loop and rng.random() < 0.5:

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from musicldm.corpus.composing.form import Passage, draw_passages
+from musicldm.corpus.composing.seeds import stream
 from musicldm.corpus.composing.theory import DARK_MODES, Chord, parse_chord
 from musicldm.corpus.composing.timing import Grid, swing_for
 from musicldm.corpus.sound.instruments import INSTRUMENTS, Instrument
-from musicldm.corpus.styles import STYLES
 from musicldm.corpus.styles.style import Style
-from musicldm.corpus.truth import ENERGIES, GENRES, KEYS, QUALITIES
+from musicldm.corpus.truth import ENERGIES, KEYS, QUALITIES
 
 CLEAN_SHARE = 0.72
 PRESENCE = {"lead": 0.86, "drums": 0.88, "bass": 0.97, "chords": 0.97, "pad": 0.0, "counter": 0.0}
@@ -61,6 +62,7 @@ class Plan:
     energy: str
     quality: str
     players: Mapping[str, Instrument]
+    passages: tuple[Passage, ...]
     chords: tuple[tuple[Chord, ...], ...]
     """Per bar its chords, each filling an equal share of the bar."""
 
@@ -77,6 +79,10 @@ class Plan:
         """-1 low energy, 0 medium, 1 high."""
         return ENERGIES.index(self.energy) - 1.0
 
+    def letter(self, bar: int) -> str:
+        """The letter of the section in which a bar lies."""
+        return next(passage.letter for passage in self.passages if bar in passage.bars)
+
     def next_chord(self, bar: int) -> Chord:
         """The chord with which the bar after `bar` begins."""
         return self.chords[min(bar + 1, len(self.chords) - 1)][0]
@@ -89,19 +95,20 @@ def pick(rng: np.random.Generator, weights: Mapping[str, float]) -> str:
     return names[int(rng.choice(len(names), p=chances / chances.sum()))]
 
 
-def draw_plan(rng: np.random.Generator, *, seconds: float, genre: str | None = None) -> Plan:
-    """Draws genre, mood, mode, key, energy, tempo, players and chords, in this order."""
-    style = STYLES[genre if genre is not None else GENRES[int(rng.integers(len(GENRES)))]]
+def draw_plan(seed: int, style: Style, *, seconds: float) -> Plan:
+    """Draws mood, mode, key, energy, meter, players, tempo, quality, form and chords."""
+    rng = stream(seed, style.name, "plan")
     mood = pick(rng, style.moods)
     mode = pick(rng, {m: w * (_DARKNESS[mood] if m in DARK_MODES else 1.0) for m, w in style.modes.items()})
     tonic = int(rng.integers(12))
     energy = pick(rng, _energy_weights(style, mood))
     meter = pick(rng, style.meters)
-    players = _draw_players(rng, style, energy, meter)
-    grid = _draw_grid(rng, style, meter, mood, energy, seconds)
+    players = _draw_players(stream(seed, style.name, "players"), style, energy, meter)
+    grid = _draw_grid(stream(seed, style.name, "tempo"), style, meter, mood, energy, seconds)
     quality = "clean" if rng.random() < CLEAN_SHARE else QUALITIES[1 + int(rng.integers(len(QUALITIES) - 1))]
-    chords = _draw_chords(rng, style, mode, tonic, grid.bars)
-    return Plan(style, grid, tonic, mode, mood, energy, quality, players, chords)
+    passages = draw_passages(stream(seed, style.name, "form"), style, grid.bars)
+    chords = _draw_chords(stream(seed, style.name, "harmony"), style, mode, tonic, passages)
+    return Plan(style, grid, tonic, mode, mood, energy, quality, players, passages, chords)
 
 
 def _energy_weights(style: Style, mood: str) -> dict[str, float]:
@@ -111,7 +118,7 @@ def _energy_weights(style: Style, mood: str) -> dict[str, float]:
 
 
 def _draw_grid(rng: np.random.Generator, style: Style, meter: str, mood: str, energy: str, seconds: float) -> Grid:
-    low, high = style.tempo_68 if meter == "6/8" and style.tempo_68 else style.tempo
+    low, high = style.tempo_in(meter)
     lean = np.clip(0.5 + 0.22 * (ENERGIES.index(energy) - 1) + CHARACTERS[mood].tempo, 0.15, 0.85)
     # Folded back at the ends of the range, so that no tempo piles up there.
     place = 1 - abs(1 - abs(float(lean) + float(rng.uniform(-0.35, 0.35))))
@@ -159,16 +166,19 @@ def _draw_instrument(
 
 
 def _draw_chords(
-    rng: np.random.Generator, style: Style, mode: str, tonic: int, bars: int
+    rng: np.random.Generator, style: Style, mode: str, tonic: int, passages: tuple[Passage, ...]
 ) -> tuple[tuple[Chord, ...], ...]:
-    lines = style.progressions[mode]
-    line = lines[int(rng.integers(len(lines)))].split()
+    """A progression for each letter of the form, counted from the bar in which its section began."""
+    order = rng.permutation(len(style.progressions[mode]))
     length = style.chord_bars[int(rng.integers(len(style.chord_bars)))]
-    start = int(rng.integers(len(line))) if rng.random() < 0.2 else 0
-    chords = [parse_chord(symbol, tonic) for symbol in line]
-    if length == 0.5:
-        return tuple(
-            (chords[(start + 2 * bar) % len(chords)], chords[(start + 2 * bar + 1) % len(chords)])
-            for bar in range(bars)
-        )
-    return tuple((chords[(start + int(bar / length)) % len(chords)],) for bar in range(bars))
+    chords: list[tuple[Chord, ...]] = []
+    for passage in passages:
+        symbols = style.progressions[mode][order[passage.rank % len(order)]].split()
+        line = [parse_chord(symbol, tonic) for symbol in symbols]
+        for bar in passage.bars:
+            place = bar - passage.first
+            if length == 0.5:
+                chords.append((line[2 * place % len(line)], line[(2 * place + 1) % len(line)]))
+            else:
+                chords.append((line[int(place / length) % len(line)],))
+    return tuple(chords)

@@ -13,13 +13,20 @@ SCALES = {
     "mixolydian": (0, 2, 4, 5, 7, 9, 10),
     "lydian": (0, 2, 4, 6, 7, 9, 11),
     "phrygian": (0, 1, 3, 5, 7, 8, 10),
+    "harmonic minor": (0, 2, 3, 5, 7, 8, 11),
+    "phrygian dominant": (0, 1, 4, 5, 7, 8, 10),
+    "double harmonic": (0, 1, 4, 5, 7, 8, 11),
+    "major pentatonic": (0, 2, 4, 7, 9),
+    "minor pentatonic": (0, 3, 5, 7, 10),
+    "hirajoshi": (0, 2, 3, 7, 8),
+    "major blues": (0, 2, 3, 4, 7, 9, 10),
+    "minor blues": (0, 3, 5, 6, 7, 10),
 }
-MODES = tuple(SCALES)
-DARK_MODES = ("minor", "dorian", "phrygian")
-MAJOR_PENTATONIC = (0, 2, 4, 7, 9)
-MINOR_PENTATONIC = (0, 3, 5, 7, 10)
-MAJOR_BLUES = (0, 2, 3, 4, 7, 9, 10)
-MINOR_BLUES = (0, 3, 5, 6, 7, 10)
+"""Semitones above the tonic. The last two are scales of melodies only, no clip's mode."""
+MODES = tuple(name for name in SCALES if not name.endswith("blues"))
+DARK_MODES = frozenset(
+    ("minor", "dorian", "phrygian", "harmonic minor", "phrygian dominant", "minor pentatonic", "hirajoshi")
+)
 
 _QUALITIES = {
     "": (0, 4, 7),
@@ -47,16 +54,44 @@ _QUALITIES = {
     "7b9": (0, 4, 10, 13),
     "aug": (0, 4, 8),
 }
+# The same in the notation of Harte et al. (ISMIR 2005), which mir_eval reads.
+_HARTE = {
+    "": "maj",
+    "m": "min",
+    "5": "5",
+    "6": "maj6",
+    "m6": "min6",
+    "69": "maj6(9)",
+    "7": "7",
+    "m7": "min7",
+    "maj7": "maj7",
+    "9": "9",
+    "m9": "min9",
+    "maj9": "maj9",
+    "13": "13",
+    "add9": "maj(9)",
+    "madd9": "min(9)",
+    "m11": "min11",
+    "sus2": "sus2",
+    "sus4": "sus4",
+    "7sus4": "sus4(b7)",
+    "dim": "dim",
+    "dim7": "dim7",
+    "m7b5": "hdim7",
+    "7b9": "7(b9)",
+    "aug": "aug",
+}
 _NUMERALS = {"i": 0, "ii": 2, "iii": 4, "iv": 5, "v": 7, "vi": 9, "vii": 11}
 _SYMBOL = re.compile(r"([b#]?)(VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)(.*)")
 
 
 @dataclass(frozen=True)
 class Chord:
-    """A root (pitch class) and the intervals in semitones above it; the first interval is 0."""
+    """A root (pitch class), the intervals in semitones above it, of which the first is 0, and Harte's name of these."""
 
     root: int
     intervals: tuple[int, ...]
+    quality: str = ""
 
     @property
     def pitch_classes(self) -> tuple[int, ...]:
@@ -87,7 +122,7 @@ def parse_chord(symbol: str, tonic: int) -> Chord:
     if quality not in _QUALITIES:
         raise InvalidInputError(f"chord quality {quality!r} in {symbol!r}: choose one of {', '.join(_QUALITIES)}")
     shift = {"": 0, "b": -1, "#": 1}[accidental]
-    return Chord((tonic + _NUMERALS[numeral.lower()] + shift) % 12, _QUALITIES[quality])
+    return Chord((tonic + _NUMERALS[numeral.lower()] + shift) % 12, _QUALITIES[quality], _HARTE[quality])
 
 
 def nearest(pitch_class: int, pitch: float) -> int:

@@ -3,7 +3,10 @@
 import math
 from dataclasses import dataclass
 
-from musicldm.corpus.styles.style import STEPS_PER_BAR, STEPS_PER_BEAT, Swing
+from musicldm.corpus.styles.style import BEAT_STEPS, STEPS_PER_BAR, STEPS_PER_BEAT, Swing
+
+# Elsewhere the steps cannot be paired, or are triplets already.
+_SWUNG = ("4/4", "3/4", "5/4")
 
 
 @dataclass(frozen=True)
@@ -45,25 +48,36 @@ class Grid:
     def time(self, bar: int, step: float) -> float:
         """Seconds of a step of a bar, swung. Swing moves the inside of each pair and never the beat itself."""
         pair = 4 if self.unit == 8 else 2
-        if self.meter != "6/8" and self.swing != 0.5:
+        if self.meter in _SWUNG and self.swing != 0.5:
             whole, inside = divmod(step, pair)
             half = inside / pair
             moved = 2 * half * self.swing if half < 0.5 else self.swing + (2 * half - 1) * (1 - self.swing)
             step = (whole + moved) * pair
         return self.origin + bar * self.bar_seconds + step * self.step_seconds
 
+    @property
+    def beat_steps(self) -> tuple[int, ...]:
+        """The steps of a bar on which its beats lie."""
+        return BEAT_STEPS[self.meter]
+
     def beats(self) -> tuple[float, ...]:
         """Seconds of the beats inside the clip."""
-        return self._inside(self.step_seconds * self.steps_per_beat)
+        return self._inside(self.beat_steps)
 
     def downbeats(self) -> tuple[float, ...]:
         """Seconds of the first beats of bars inside the clip."""
-        return self._inside(self.bar_seconds)
+        return self._inside((0,))
 
-    def _inside(self, period: float) -> tuple[float, ...]:
-        count = math.ceil((self.seconds - self.origin) / period) + 1
-        times = (self.origin + k * period for k in range(count))
-        return tuple(round(time, 6) for time in times if -1e-9 <= time < self.seconds)
+    def beat_places(self) -> tuple[tuple[int, int], ...]:
+        """(bar, step) of each of `beats`."""
+        return tuple((bar, step) for bar in range(self.bars) for step in self.beat_steps if self._holds(bar, step))
+
+    def _inside(self, steps: tuple[int, ...]) -> tuple[float, ...]:
+        places = ((bar, step) for bar in range(self.bars) for step in steps if self._holds(bar, step))
+        return tuple(round(self.time(bar, step), 6) for bar, step in places)
+
+    def _holds(self, bar: int, step: int) -> bool:
+        return -1e-9 <= self.time(bar, step) < self.seconds
 
 
 def swing_for(swing: Swing | None, draw: float) -> tuple[float, int]:

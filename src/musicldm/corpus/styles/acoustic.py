@@ -1,6 +1,5 @@
 """Ambient, bossa nova, celtic, cinematic, classical and jazz."""
 
-from musicldm.corpus.composing.theory import MAJOR_PENTATONIC, MINOR_PENTATONIC
 from musicldm.corpus.styles.style import Sound, Style, Swing
 
 AMBIENT = Style(
@@ -39,7 +38,7 @@ AMBIENT = Style(
     bass={"4/4": ("R---------------", "R-----------5---"), "3/4": ("R-----------",)},
     comping={"4/4": ("x---------------",), "3/4": ("x-----------",)},
     voicing="open",
-    melody_scale={"major": MAJOR_PENTATONIC, "minor": MINOR_PENTATONIC, "dorian": MINOR_PENTATONIC},
+    melody_scale={"major": "major pentatonic", "minor": "minor pentatonic", "dorian": "minor pentatonic"},
     feels={"floating": 1.0},
     fills=("none",),
     energy_bias=-0.8,
@@ -100,7 +99,7 @@ CELTIC = Style(
     name="celtic",
     tempo=(100, 128),
     meters={"4/4": 0.45, "6/8": 0.55},
-    tempo_68=(100, 132),
+    compound_tempo=(100, 132),
     modes={"major": 0.35, "dorian": 0.35, "mixolydian": 0.3},
     progressions={
         "major": ("I IV I V", "I I IV V", "I vi IV V"),
@@ -138,7 +137,7 @@ CINEMATIC = Style(
     name="cinematic",
     tempo=(70, 112),
     meters={"4/4": 0.7, "3/4": 0.15, "6/8": 0.15},
-    tempo_68=(56, 84),
+    compound_tempo=(56, 84),
     modes={"minor": 0.6, "dorian": 0.15, "lydian": 0.15, "phrygian": 0.1},
     progressions={
         "minor": ("i bVI bIII bVII", "i bVI iv V", "i bIII bVII iv", "i v bVI bVII"),
@@ -192,7 +191,7 @@ CLASSICAL = Style(
     name="classical",
     tempo=(84, 140),
     meters={"4/4": 0.45, "3/4": 0.4, "6/8": 0.15},
-    tempo_68=(60, 92),
+    compound_tempo=(60, 92),
     modes={"major": 0.6, "minor": 0.4},
     progressions={
         "major": ("I V7 I IV", "I IV V7 I", "I vi ii V7", "I V7 V7 I"),

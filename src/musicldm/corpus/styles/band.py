@@ -1,12 +1,11 @@
 """Genres played by a band: blues, country, funk, metal, reggae, rock."""
 
-from musicldm.corpus.composing.theory import MAJOR_BLUES, MAJOR_PENTATONIC, MINOR_BLUES, MINOR_PENTATONIC
 from musicldm.corpus.styles.style import Sound, Style, Swing
 
 BLUES = Style(
     name="blues",
     tempo=(70, 116),
-    tempo_68=(52, 74),
+    compound_tempo=(52, 74),
     meters={"4/4": 0.7, "6/8": 0.3},
     modes={"mixolydian": 0.65, "minor": 0.35},
     progressions={
@@ -39,7 +38,7 @@ BLUES = Style(
         "4/4": ("x---..x-....x-..", "..x-..x-..x-..x-", "x-x-x-x-x-x-x-x-", "....x-......x-u-"),
         "6/8": ("x-x-x-x-x-x-", "....x-....x-", "1-2-3-4-3-2-"),
     },
-    melody_scale={"mixolydian": MAJOR_BLUES, "minor": MINOR_BLUES},
+    melody_scale={"mixolydian": "major blues", "minor": "minor blues"},
     feels={"blues": 0.7, "song": 0.3},
     ornament=0.3,
     bend=0.4,
@@ -87,7 +86,7 @@ COUNTRY = Style(
         "4/4": ("1...x.u.3...x.u.", "....x-......x-u.", "1...x-u-3-u-x-u-", "1-3-4-2-1-3-4-2-"),
         "3/4": ("....x---x---", "1...x.u.x.u.", "1-3-4-3-4-3-"),
     },
-    melody_scale={"major": MAJOR_PENTATONIC, "mixolydian": MAJOR_BLUES},
+    melody_scale={"major": "major pentatonic", "mixolydian": "major blues"},
     feels={"song": 0.5, "busy": 0.5},
     ornament=0.25,
     bend=0.12,
@@ -139,7 +138,7 @@ FUNK = Style(
     comping={
         "4/4": ("..x...u..x....x.", "x..x..x...u.x...", "..xu..xu..xu..xu", "....x..u....x..u", "xuxuuxuuxuxuuxuu")
     },
-    melody_scale={"dorian": MINOR_BLUES, "mixolydian": MAJOR_BLUES},
+    melody_scale={"dorian": "minor blues", "mixolydian": "major blues"},
     feels={"stab": 0.75, "busy": 0.25},
     ornament=0.1,
     bend=0.12,
@@ -155,7 +154,7 @@ METAL = Style(
     name="metal",
     tempo=(140, 196),
     meters={"4/4": 0.9, "6/8": 0.1},
-    tempo_68=(88, 124),
+    compound_tempo=(88, 124),
     modes={"minor": 0.5, "phrygian": 0.5},
     progressions={
         "minor": ("i5 bVI5 bVII5 i5", "i5 i5 bVI5 V5", "i5 bIII5 bVI5 bVII5", "i5 i5 bVII5 bVI5"),
@@ -231,7 +230,7 @@ REGGAE = Style(
     comping={
         "4/4": ("....x.......x...", "..x...x...x...x.", "....xu......xu..", "..xu..xu..xu..xu"),
     },
-    melody_scale={"major": MAJOR_PENTATONIC, "minor": MINOR_PENTATONIC, "mixolydian": MAJOR_PENTATONIC},
+    melody_scale={"major": "major pentatonic", "minor": "minor pentatonic", "mixolydian": "major pentatonic"},
     feels={"sparse": 0.4, "song": 0.6},
     ornament=0.1,
     bend=0.1,
@@ -254,7 +253,7 @@ ROCK = Style(
     name="rock",
     tempo=(108, 146),
     meters={"4/4": 0.92, "6/8": 0.08},
-    tempo_68=(60, 84),
+    compound_tempo=(60, 84),
     modes={"major": 0.4, "minor": 0.35, "mixolydian": 0.25},
     progressions={
         "major": ("I V vi IV", "I IV V IV", "vi IV I V", "I iii IV V"),
@@ -293,7 +292,7 @@ ROCK = Style(
         "6/8": ("x-----x---x-", "1-3-4-5-4-3-", "x-----------"),
     },
     voicing="power",
-    melody_scale={"major": MAJOR_PENTATONIC, "minor": MINOR_PENTATONIC, "mixolydian": MAJOR_BLUES},
+    melody_scale={"major": "major pentatonic", "minor": "minor pentatonic", "mixolydian": "major blues"},
     feels={"song": 0.7, "riff": 0.3},
     ornament=0.15,
     bend=0.25,

@@ -1,6 +1,5 @@
 """Drum and bass, hip hop, house, lo-fi, synthwave, techno."""
 
-from musicldm.corpus.composing.theory import MINOR_PENTATONIC
 from musicldm.corpus.styles.style import Sound, Style, Swing
 
 DRUM_AND_BASS = Style(
@@ -34,7 +33,7 @@ DRUM_AND_BASS = Style(
     },
     bass={"4/4": ("R-------..R-----", "R---..R-----R-..", "R-----R.8---5---", "R-.R-.R---.R7-8-")},
     comping={"4/4": ("x---------------", "x--x--..x--x--..", "x.....x.....x...", "....x-......x-..")},
-    melody_scale={"minor": MINOR_PENTATONIC, "dorian": MINOR_PENTATONIC},
+    melody_scale={"minor": "minor pentatonic", "dorian": "minor pentatonic"},
     feels={"synth": 0.6, "sparse": 0.4},
     fills=("snare roll", "break"),
     energy_bias=0.4,
@@ -85,7 +84,7 @@ HIP_HOP = Style(
     },
     bass={"4/4": ("R------R--R-----", "R--R------R--5--", "R-----..R-R-....", "R-----R---R-a---")},
     comping={"4/4": ("x---....x---....", "x.x.x.x.x.x.x.x.", "x---------------", "x..x..x.x..x..x.")},
-    melody_scale={"minor": MINOR_PENTATONIC},
+    melody_scale={"minor": "minor pentatonic"},
     feels={"loop": 0.8, "sparse": 0.2},
     fills=("hat roll", "break"),
     swing=Swing(16, 0.54, 0.6),
