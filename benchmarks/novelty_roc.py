@@ -28,7 +28,8 @@ from model_novelty import coded
 from musicldm.audio import Wave, read
 from musicldm.checkpoints.resolve import parts_folder
 from musicldm.corpus.composing.arrangement import compose
-from musicldm.corpus.sound.rendering import SoundFont, render
+from musicldm.corpus.sound.rendering import render
+from musicldm.corpus.sound.soundfont import SoundFont
 from musicldm.evaluation.embedders import Embedder
 from musicldm.evaluation.novelty.agreement import best_agreement
 from musicldm.evaluation.novelty.check import nearest_clips

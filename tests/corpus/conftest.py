@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from musicldm.corpus.build import FONT_PACKAGES, FONT_PATHS
-from musicldm.corpus.sound.rendering import SoundFont
+from musicldm.corpus.sound.soundfont import SoundFont
 
 
 @pytest.fixture(scope="session")
@@ -11,7 +11,7 @@ def font_path() -> Path:
     found = [path for path in FONT_PATHS if path.is_file()]
     if not found:
         pytest.skip(f"needs a sound font: apt-get install {FONT_PACKAGES}")
-    return found[-1]  # the .sf2 loads faster than the compressed .sf3
+    return found[0]
 
 
 @pytest.fixture(scope="session")

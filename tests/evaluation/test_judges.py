@@ -7,7 +7,8 @@ import torch
 from musicldm.audio import MelSpec, log_mel
 from musicldm.corpus.composing.arrangement import compose
 from musicldm.corpus.build import find_soundfonts
-from musicldm.corpus.sound.rendering import SoundFont, render
+from musicldm.corpus.sound.rendering import render
+from musicldm.corpus.sound.soundfont import SoundFont
 from musicldm.data.clips import ClipRow
 from musicldm.errors import CheckpointError, DataError, InvalidInputError
 from musicldm.evaluation.judge_training import (

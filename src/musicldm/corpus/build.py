@@ -21,16 +21,18 @@ import numpy as np
 from musicldm.corpus.captions import captions
 from musicldm.corpus.composing.arrangement import compose
 from musicldm.corpus.sound.degradation import degrade
-from musicldm.corpus.sound.rendering import SoundFont, Wave, render
+from musicldm.corpus.sound.rendering import CHANNELS, SAMPLE_RATES, Rendered, fold, render, render_stems
+from musicldm.corpus.sound.soundfont import SoundFont
+from musicldm.corpus.sound.waves import Wave
 from musicldm.corpus.truth import GENRES, Truth
 from musicldm.errors import DataError, InvalidInputError, unknown_choice
 
 FONT_PATHS = (
-    Path("/usr/share/sounds/sf3/FluidR3Mono_GM.sf3"),
     Path("/usr/share/sounds/sf2/FluidR3_GM.sf2"),
+    Path("/usr/share/sounds/sf2/MuseScore_General_Full.sf2"),
+    Path("/usr/share/sounds/sf3/FluidR3Mono_GM.sf3"),
 )
-FONT_PACKAGES = "fluidr3mono-gm-soundfont fluid-soundfont-gm"
-FIRST_FONT_SHARE = 0.75
+FONT_PACKAGES = "fluid-soundfont-gm musescore-general-soundfont-lossless fluidr3mono-gm-soundfont"
 FORMATS = ("flac", "wav")
 CAPTIONS_PER_CLIP = 8
 SEEDS_PER_CORPUS = 10**8
@@ -46,14 +48,19 @@ class ClipSettings:
     audio_format: str
     fonts: tuple[str, ...]
     genres: tuple[str, ...] = ()
+    channels: int = 1
+    stems: bool = False
 
     def __post_init__(self) -> None:
         if self.seed < 0:
             raise InvalidInputError(f"seed {self.seed}: a whole number from 0 up")
         if not 1 <= self.seconds <= 600:
             raise InvalidInputError(f"seconds {self.seconds}: from 1 to 600")
-        if not 8000 <= self.sample_rate <= 48000:
-            raise InvalidInputError(f"sample rate {self.sample_rate}: from 8000 to 48000 Hz")
+        low, high = SAMPLE_RATES
+        if not low <= self.sample_rate <= high:
+            raise InvalidInputError(f"sample rate {self.sample_rate}: from {low} to {high} Hz")
+        if self.channels not in CHANNELS:
+            raise unknown_choice("channels", str(self.channels), tuple(str(count) for count in CHANNELS))
         if self.audio_format not in FORMATS:
             raise unknown_choice("audio format", self.audio_format, FORMATS)
         for genre in self.genres:
@@ -80,19 +87,22 @@ def build_corpus(
     audio_format: str = "flac",
     soundfonts: Sequence[Path] | None = None,
     genres: Sequence[str] = (),
+    channels: int = 1,
+    stems: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Writes `clips` clips and `metadata.jsonl` to `out`, or what is missing of them.
 
     seconds: 1 to 600; sample_rate: 8000 to 48000 Hz; workers: processes, by default one a core; audio_format: "flac"
     or "wav"; soundfonts: by default those of `find_soundfonts`; genres: which to compose, in turn, by default all as
-    drawn; progress: called with (done, clips).
+    drawn; channels: 1 or 2; stems: also write the parts one by one, `stems/<clip>/<role>`; progress: called with
+    (done, clips).
     Raises DataError if `out` holds a corpus of other settings, InvalidInputError for a value outside these.
     """
     if clips < 1:
         raise InvalidInputError(f"clips {clips}: at least 1")
     fonts = tuple(str(path) for path in (soundfonts or find_soundfonts()))
-    settings = ClipSettings(seed, seconds, sample_rate, audio_format, fonts, tuple(genres))
+    settings = ClipSettings(seed, seconds, sample_rate, audio_format, fonts, tuple(genres), channels, stems)
     folder = Path(out)
     (folder / "audio").mkdir(parents=True, exist_ok=True)
     _check_settings(folder, settings)
@@ -174,22 +184,37 @@ class ClipMaker:
 
     def __call__(self, index: int) -> str:
         """Writes one clip; returns its line of `metadata.jsonl`."""
-        truth, wave = self.clip(index)
-        name = f"audio/{index:06d}.{self.settings.audio_format}"
-        _write_audio(self.folder / name, wave, self.settings.sample_rate)
-        return json.dumps(_row(name, truth, self.settings.sample_rate), ensure_ascii=False)
+        truth, made = self._made(index)
+        rate, kind = self.settings.sample_rate, self.settings.audio_format
+        name = f"audio/{index:06d}.{kind}"
+        _write_audio(self.folder / name, made.wave, rate)
+        row = _row(name, truth, rate, self.settings.channels)
+        if self.settings.stems:
+            row["stems"] = {role: f"stems/{index:06d}/{role}.{kind}" for role in made.stems}
+            for role, wave in made.stems.items():
+                _write_audio(self.folder / row["stems"][role], wave, rate)
+        return json.dumps(row, ensure_ascii=False)
 
     def clip(self, index: int) -> tuple[Truth, Wave]:
-        """The truth and the waveform (n_samples,) of clip `index`."""
+        """The truth and the waveform of clip `index`: (n_samples,) mono or (2, n_samples)."""
+        truth, made = self._made(index)
+        return truth, made.wave
+
+    def _made(self, index: int) -> tuple[Truth, Rendered]:
+        """Spoiled in stereo, then folded, so that a mono corpus is the mid of the stereo one. Stems stay clean."""
         seed = self.settings.seed * SEEDS_PER_CORPUS + index
         genres = self.settings.genres
         genre = genres[index % len(genres)] if genres else None
         score = compose(seed, seconds=self.settings.seconds, genre=genre)
         rng = np.random.default_rng([seed, 3])
-        other = len(self.fonts) > 1 and rng.random() >= FIRST_FONT_SHARE
-        font = self.fonts[1 + int(rng.integers(len(self.fonts) - 1)) if other else 0]
-        wave = render(score, font, sample_rate=self.settings.sample_rate)
-        return score.truth, degrade(wave, score.truth.quality, self.settings.sample_rate, rng)
+        font = self.fonts[int(rng.integers(len(self.fonts)))]
+        rate, channels = self.settings.sample_rate, self.settings.channels
+        if self.settings.stems:
+            made = render_stems(score, font, sample_rate=rate, channels=2)
+        else:
+            made = Rendered(render(score, font, sample_rate=rate, channels=2), {})
+        wave = degrade(made.wave, score.truth.quality, rate, rng)
+        return score.truth, Rendered(fold(wave, channels), {r: fold(w, channels) for r, w in made.stems.items()})
 
 
 _maker: ClipMaker | None = None
@@ -210,12 +235,13 @@ def _work(index: int) -> str:
 def _write_audio(path: Path, wave: Wave, sample_rate: int) -> None:
     import soundfile
 
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
-    soundfile.write(temporary, wave, sample_rate, subtype="PCM_16", format=path.suffix[1:].upper())
+    soundfile.write(temporary, wave.T, sample_rate, subtype="PCM_16", format=path.suffix[1:].upper())
     temporary.replace(path)
 
 
-def _row(name: str, truth: Truth, sample_rate: int) -> dict[str, Any]:
+def _row(name: str, truth: Truth, sample_rate: int, channels: int) -> dict[str, Any]:
     texts = captions(truth, truth.seed, CAPTIONS_PER_CLIP)
     return {
         "file_name": name,
@@ -223,5 +249,6 @@ def _row(name: str, truth: Truth, sample_rate: int) -> dict[str, Any]:
         "captions": texts,
         **asdict(truth),
         "sample_rate": sample_rate,
+        "channels": channels,
         "split": "train",
     }

@@ -7,7 +7,9 @@ from scipy.signal import butter, sosfilt
 
 from musicldm.corpus.composing.arrangement import compose
 from musicldm.corpus.composing.score import Mix, Note, Score, Stem
-from musicldm.corpus.sound.rendering import SoundFont, loudness, render
+from musicldm.corpus.sound.mixing import loudness
+from musicldm.corpus.sound.rendering import render
+from musicldm.corpus.sound.soundfont import SoundFont
 from musicldm.corpus.styles import INSTRUMENTS
 from musicldm.corpus.truth import Part
 from musicldm.errors import DataError

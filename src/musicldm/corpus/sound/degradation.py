@@ -14,7 +14,7 @@ Samples = npt.NDArray[np.float64]
 
 
 def degrade(wave: Wave, quality: str, sample_rate: int, rng: np.random.Generator) -> Wave:
-    """The wave (n_samples,) as `quality` leaves it, with its largest absolute sample kept (0 to 1).
+    """The wave, (n,) or (channels, n), as `quality` leaves it, with its largest absolute sample kept (0 to 1).
 
     quality: one of `truth.QUALITIES`; "clean" returns the wave itself. Raises InvalidInputError for another.
     """
@@ -40,12 +40,12 @@ def _thin(wave: Samples, sample_rate: int, rng: np.random.Generator) -> Samples:
 
 def _noisy(wave: Samples, _: int, rng: np.random.Generator) -> Samples:
     """White noise 8-18 dB below the music."""
-    return np.asarray(wave + _scaled(rng.standard_normal(wave.size), wave, rng.uniform(8, 18)))
+    return np.asarray(wave + _scaled(rng.standard_normal(wave.shape), wave, rng.uniform(8, 18)))
 
 
 def _hissing(wave: Samples, sample_rate: int, rng: np.random.Generator) -> Samples:
     """Tape hiss: noise above some 3 kHz, 14-22 dB below the music."""
-    hiss = _filtered(rng.standard_normal(wave.size), "high", min(3000.0, 0.4 * sample_rate), sample_rate)
+    hiss = _filtered(rng.standard_normal(wave.shape), "high", min(3000.0, 0.4 * sample_rate), sample_rate)
     return np.asarray(wave + _scaled(hiss, wave, rng.uniform(14, 22)))
 
 
@@ -57,7 +57,7 @@ def _clipped(wave: Samples, _: int, rng: np.random.Generator) -> Samples:
 def _low_bit_rate(wave: Samples, sample_rate: int, rng: np.random.Generator) -> Samples:
     """Every sample held until 4-6 kHz remain, without a filter against aliasing, and rounded to 4-6 bits."""
     hold = sample_rate / rng.uniform(4000, 6000)
-    held = wave[(np.floor(np.arange(wave.size) / hold) * hold).astype(int)]
+    held = wave[..., (np.floor(np.arange(wave.shape[-1]) / hold) * hold).astype(int)]
     levels = 2.0 ** (int(rng.integers(4, 7)) - 1)
     return np.asarray(np.round(held / np.abs(held).max() * levels) / levels)
 

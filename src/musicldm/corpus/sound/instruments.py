@@ -158,6 +158,11 @@ _SYNTHESISED = (
     ("reed electric piano", "reed piano", "piano", 57, 84, False),
     ("drawbar organ", "drawbar organ", "organ", 57, 84, True),
     ("combo organ", "combo organ", "organ", 60, 84, True),
+    ("oud", "oud", "plucked", 48, 72, False),
+    ("pipa", "pipa", "plucked", 57, 81, False),
+    ("mandolin", "mandolin", "plucked", 62, 86, False),
+    ("twelve-string guitar", "twelve string", "guitar", 55, 81, False),
+    ("erhu", "erhu", "strings", 62, 86, True),
 )
 _KITS = (
     ("acoustic drum kit", 0, (8, 0.8)),
@@ -179,6 +184,8 @@ _MACHINES = (
     ("taiko drums", "taiko"),
     ("cajon and claps", "cajon"),
     ("samba percussion", "samba"),
+    ("latin percussion", "latin"),
+    ("hand drums", "hand"),
 )
 
 INSTRUMENTS: Mapping[str, Instrument] = MappingProxyType(

@@ -1,0 +1,91 @@
+"""The effects that one part can be given, by name."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from musicldm.corpus.sound.effects.delays import chorus, cycle, flanger, rotary
+from musicldm.corpus.sound.effects.drive import amplify, cabinet, crush, saturate, wah
+from musicldm.corpus.sound.effects.filters import biquad, moving_filter
+from musicldm.corpus.sound.waves import Samples, Wave
+from musicldm.errors import unknown_choice
+
+_STAGES = 2
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What effects follow: samples a second, seconds of a beat, and a number 0-1 drawn for the clip (their phase)."""
+
+    sample_rate: int
+    beat: float
+    phase: float
+
+
+def insert(wave: Wave, name: str, setting: Setting) -> Wave:
+    """The wave (2, n) through one effect. Raises InvalidInputError if `name` is not one of `INSERTS`."""
+    if name not in INSERTS:
+        raise unknown_choice("effect", name, tuple(INSERTS))
+    return INSERTS[name](wave, setting)
+
+
+def _turns(wave: Wave, seconds: float, setting: Setting, phase: float = 0.0) -> Samples:
+    return cycle(wave.shape[1], 1 / seconds, setting.sample_rate, setting.phase + phase)
+
+
+def _phaser(wave: Wave, setting: Setting) -> Wave:
+    """Two all-pass stages of second order that sweep over 200-1800 Hz in four beats, mixed with the dry sound."""
+    sides = []
+    for side, phase in zip(wave, (0.0, 0.2), strict=True):
+        centre = 600 * 3.0 ** _turns(wave, 4 * setting.beat, setting, phase)
+        b, a = biquad("all", centre, 0.6, setting.sample_rate)
+        wet = side
+        for _ in range(_STAGES):
+            wet = moving_filter(wet, b, a)
+        sides.append(0.6 * (side + wet))
+    return np.asarray(sides, np.float32)
+
+
+def _tremolo(wave: Wave, setting: Setting) -> Wave:
+    return wave * (1 + np.float32(0.3) * (_turns(wave, setting.beat / 4, setting).astype(np.float32) - 1))
+
+
+def _autopan(wave: Wave, setting: Setting) -> Wave:
+    lean = np.float32(0.4) * _turns(wave, 2 * setting.beat, setting).astype(np.float32)
+    return np.stack([wave[0] * (1 - lean), wave[1] * (1 + lean)])
+
+
+def _wah(wave: Wave, setting: Setting) -> Wave:
+    return wah(wave, 900 * 2.2 ** _turns(wave, setting.beat, setting), setting.sample_rate)
+
+
+def _amplifier(gain: float) -> Callable[[Wave, Setting], Wave]:
+    return lambda wave, setting: cabinet(amplify(wave, gain, setting.sample_rate), setting.sample_rate)
+
+
+def _overdrive(wave: Wave, setting: Setting) -> Wave:
+    level = np.float32(np.sqrt(np.mean(np.square(wave))) * 3 + 1e-9)
+    return saturate(wave / level, 3.0, setting.sample_rate) * level
+
+
+INSERTS: Mapping[str, Callable[[Wave, Setting], Wave]] = MappingProxyType(
+    {
+        "chorus": lambda wave, setting: chorus(wave, setting.sample_rate),
+        "ensemble": lambda wave, setting: chorus(
+            chorus(wave, setting.sample_rate, depth=0.0015, hertz=0.6), setting.sample_rate, depth=0.0003, hertz=5.8
+        ),
+        "phaser": _phaser,
+        "flanger": lambda wave, setting: flanger(wave, setting.sample_rate, hertz=1 / (8 * setting.beat)),
+        "tremolo": _tremolo,
+        "autopan": _autopan,
+        "rotary": lambda wave, setting: rotary(wave, setting.sample_rate),
+        "slow rotary": lambda wave, setting: rotary(wave, setting.sample_rate, hertz=0.8),
+        "wah": _wah,
+        "distortion": _overdrive,
+        "crunch amp": _amplifier(5.0),
+        "amp": _amplifier(14.0),
+        "bitcrush": lambda wave, setting: crush(wave, setting.sample_rate),
+    }
+)

@@ -1,0 +1,79 @@
+"""The finished mix: tone, tape, vinyl, bus compression, limiter, true peak."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.signal import butter, lfilter, sosfilt
+
+from musicldm.corpus.composing.score import Mix
+from musicldm.corpus.sound.effects.delays import wow_and_flutter
+from musicldm.corpus.sound.effects.drive import saturate
+from musicldm.corpus.sound.effects.dynamics import compressor_gain, limiter_gain, true_peaks
+from musicldm.corpus.sound.effects.filters import one_pole
+from musicldm.corpus.sound.waves import Wave
+
+CEILING = 10 ** (-1 / 20)
+_MARGIN = 10 ** (-0.1 / 20)
+_DRIVE_DECIBELS = 6.0
+_TILT_HERTZ = 1200.0
+
+
+@dataclass(frozen=True)
+class Mastered:
+    """The master (2, n), and the gain (n,) by which its tone-corrected stems came to their level in it."""
+
+    wave: Wave
+    gain: Wave
+
+
+def master(wave: Wave, mix: Mix, sample_rate: int, rng: np.random.Generator) -> Mastered:
+    """The mix (2, n) with its tone, medium and level: true peak at `mix.peak`, never above -1 dBTP. Silence stays."""
+    wave = age(tone(wave, mix, sample_rate), mix, sample_rate, rng)
+    gain = compressor_gain(wave, mix.squeeze, sample_rate)
+    pressed = wave * gain
+    if not pressed.any():
+        return Mastered(wave, gain)
+    limit, ceiling = limiter_gain(pressed, _DRIVE_DECIBELS * max(mix.squeeze, 0.0), sample_rate)
+    pressed *= limit
+    loudest = float(true_peaks(pressed, 0.9 * ceiling).max())
+    scale = np.float32(min(mix.peak, CEILING) * _MARGIN / loudest)
+    return Mastered(pressed * scale, gain * limit * scale)
+
+
+def tone(wave: Wave, mix: Mix, sample_rate: int) -> Wave:
+    """Treble against bass, a top, and no offset: a linear filter, so that stems can take it one by one."""
+    if mix.tilt:
+        wave = wave + np.float32(10 ** (mix.tilt / 20) - 1) * one_pole(wave, _TILT_HERTZ, sample_rate, high=True)
+    if mix.top is not None and mix.top < 0.45 * sample_rate:
+        wave = sosfilt(butter(3, mix.top, fs=sample_rate, output="sos"), wave).astype(np.float32)
+    return np.asarray(wave - wave.mean(axis=1, keepdims=True), np.float32)
+
+
+def age(wave: Wave, mix: Mix, sample_rate: int, rng: np.random.Generator) -> Wave:
+    """Tape (saturation, wow and flutter, less treble) and vinyl (dust and rumble), as far as the mix has them."""
+    phase = float(rng.random())
+    if mix.tape > 0:
+        level = np.float32(3 * math.sqrt(float(np.mean(np.square(wave)))) + 1e-9)
+        wave = level * saturate(wave / level, 0.4 + 0.8 * mix.tape, sample_rate)
+        wave = one_pole(wave, 20000 - 11000 * mix.tape, sample_rate)
+        wave = wow_and_flutter(wave, mix.tape, sample_rate, phase)
+    if mix.crackle > 0:
+        wave = wave + np.float32(mix.crackle) * _vinyl(wave, sample_rate, rng)
+    return wave
+
+
+def _vinyl(wave: Wave, sample_rate: int, rng: np.random.Generator) -> Wave:
+    """A dozen or so faint clicks a second, each nearer to one side, and the turntable's rumble, mostly in the side."""
+    size = wave.shape[1]
+    clicks = np.zeros((2, size), np.float32)
+    count = int(rng.poisson(14 * size / sample_rate))
+    strength = rng.standard_normal(count) * rng.uniform(0.3, 2.0, count)
+    pan = rng.uniform(-0.7, 0.7, count)
+    # A click lasts as long at any rate, so it is as high as there are samples in it.
+    clicks[:, rng.integers(0, size, count)] = np.stack([1 - pan, 1 + pan]) * strength * math.sqrt(sample_rate / 16000)
+    band = butter(1, [800, min(7000.0, 0.4 * sample_rate)], "band", fs=sample_rate)
+    dust = lfilter(*band, clicks)
+    rumble = lfilter(*butter(2, [20, 60], "band", fs=sample_rate), rng.standard_normal(size, dtype=np.float32))
+    dust += np.multiply.outer(np.array([0.25, -0.2]), rumble / (np.sqrt(np.mean(rumble**2)) + 1e-9) * 0.06)
+    return np.asarray(dust * math.sqrt(float(np.mean(np.square(wave)))), np.float32)

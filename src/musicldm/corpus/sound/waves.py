@@ -1,0 +1,104 @@
+"""What every part of the room agrees on: waves are float32, (2, n) for left and right; and how notes become one."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from musicldm.corpus.composing.score import Note
+
+Wave = npt.NDArray[np.float32]
+Samples = npt.NDArray[np.float64]
+
+LAYERS = 8
+_LENGTH_GRID = 0.005
+_SHORTEST = 0.03
+_SLIDE_SECONDS = 0.1
+_VIBRATO_AFTER = 0.25
+_VIBRATO_SWELL = 0.3
+_VIBRATO_HERTZ = 5.5
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Samples a second, samples before the clip that are rendered too (`lead_in`), and samples in all (`count`)."""
+
+    sample_rate: int
+    lead_in: int
+    count: int
+
+    def at(self, seconds: float) -> int:
+        """The sample of a time in the clip."""
+        return self.lead_in + round(seconds * self.sample_rate)
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A note without its time: two equal ones sound the same, so that each is made once and added where it stands.
+
+    length: seconds held, None for drums, which ring out; bend: semitones at its start; vibrato: semitones; glide:
+    seconds that the bend takes; velocity: the middle of one of `LAYERS` equal steps.
+    """
+
+    pitch: int
+    velocity: int
+    length: float | None
+    bend: float = 0.0
+    vibrato: float = 0.0
+    glide: float = _SLIDE_SECONDS
+
+    @property
+    def steady(self) -> bool:
+        return not self.bend and not self.vibrato
+
+
+Voice = Callable[[Hit], Wave]
+
+
+def schedule(notes: Sequence[Note], clock: Clock, *, rings: bool) -> list[tuple[int, float, Hit]]:
+    """(first sample, gain, hit) of every note that begins inside the clock. A pitch struck again ends first."""
+    plan: list[tuple[int, float, Hit]] = []
+    latest: dict[int, int] = {}
+    for note in reversed(notes):
+        begin = clock.at(note.start)
+        if not 0 <= begin < clock.count:
+            continue
+        end = min(clock.at(note.end), latest.get(note.pitch, clock.count))
+        latest[note.pitch] = begin
+        length = None if rings else _on_grid((end - begin) / clock.sample_rate)
+        layer = layer_of(note.velocity)
+        plan.append((begin, note.velocity / layer, Hit(note.pitch, layer, length, note.bend, note.vibrato)))
+    return plan[::-1]
+
+
+def layer_of(velocity: int) -> int:
+    """The middle of the velocity's layer; what remains is a gain."""
+    width = 128 // LAYERS
+    return min(max(velocity, 0), 127) // width * width + width // 2
+
+
+def _on_grid(seconds: float) -> float:
+    """Lengths 5 ms apart, so that the same note in the next bar is the same hit."""
+    return round(max(_SHORTEST, math.floor(seconds / _LENGTH_GRID + 1e-6) * _LENGTH_GRID), 4)
+
+
+def assemble(plan: Sequence[tuple[int, float, Hit]], voice: Voice, count: int) -> Wave:
+    """The hits of a schedule, each made once by `voice` ((2, n), any n), added up: (2, count)."""
+    wave = np.zeros((2, count), np.float32)
+    made: dict[Hit, Wave] = {}
+    for begin, gain, hit in plan:
+        if hit not in made:
+            made[hit] = voice(hit)
+        sound = made[hit][:, : count - begin]
+        wave[:, begin : begin + sound.shape[1]] += np.float32(gain) * sound
+    return wave
+
+
+def pitch_curve(hit: Hit, count: int, sample_rate: int) -> Samples:
+    """Semitones from the hit's pitch over `count` samples: the slide into it, then vibrato after a quarter second."""
+    time = np.arange(count) / sample_rate
+    swell = np.clip((time - _VIBRATO_AFTER) / _VIBRATO_SWELL, 0, 1)
+    slide = hit.bend * np.maximum(0.0, 1 - time / hit.glide)
+    return np.asarray(slide + hit.vibrato * swell * np.sin(2 * math.pi * _VIBRATO_HERTZ * time))
