@@ -1,0 +1,36 @@
+"""Levels over time, in closed form."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from musicldm.corpus.sound.waves import Samples
+
+SIXTY_DECIBELS = 3 * math.log(10)
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """Seconds to rise in a straight line, to fall by 60 dB towards `sustain` (0-1), and by 60 dB after the release."""
+
+    attack: float = 0.003
+    decay: float = 0.3
+    sustain: float = 1.0
+    release: float = 0.08
+
+    def samples(self, held: float, sample_rate: int) -> int:
+        """How long a note sounds that is held for `held` seconds; what has no sustain ends with its decay."""
+        down = held if self.sustain > 0 else min(held, self.attack + self.decay)
+        return max(1, round((down + self.release) * sample_rate))
+
+    def curve(self, held: float, count: int, sample_rate: int) -> Samples:
+        """The level, 0 to 1, at `count` samples of a note held for `held` seconds."""
+        time = np.arange(count) / sample_rate
+        down = self._down(np.minimum(time, held))
+        after = np.exp(-SIXTY_DECIBELS / self.release * np.maximum(time - held, 0))
+        return np.asarray(down * after)
+
+    def _down(self, time: Samples) -> Samples:
+        fall = np.exp(-SIXTY_DECIBELS / self.decay * np.maximum(time - self.attack, 0))
+        return np.asarray(np.minimum(time / self.attack, 1) * (self.sustain + (1 - self.sustain) * fall))

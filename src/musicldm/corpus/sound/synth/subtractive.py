@@ -1,0 +1,92 @@
+"""Oscillators through a filter that moves, as analogue synthesisers work; with a bare filter also organs and chips."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from musicldm.corpus.sound.effects.delays import cycle
+from musicldm.corpus.sound.effects.filters import biquad, moving_filter
+from musicldm.corpus.sound.synth.envelopes import Envelope
+from musicldm.corpus.sound.synth.tables import Formants, Oscillator, read, table
+from musicldm.corpus.sound.waves import Hit, Samples, Wave, pitch_curve
+
+_OPEN = 19000.0
+_MIDDLE = 60
+_STARTS = 0.137
+
+
+@dataclass(frozen=True)
+class Subtractive:
+    """A patch. Pitched by the hit, louder with its velocity.
+
+    cutoff: of the filter in Hz at middle C and medium velocity; resonance: its Q; slopes: 1 for 12, 2 for 24 dB an
+    octave; follow: octaves of cut-off for an octave of pitch; sweep: octaves that `shape` opens it; touch: octaves from
+    the softest to the hardest velocity; wander: (Hz, octaves) of a slow swing; pulse_swing: (Hz, share of a period) by
+    which a second copy of the oscillators, turned over, moves against the first: pulse-width modulation; noise: level;
+    glide: seconds from the note before; inserts: effects on the whole part; mono: one note at a time.
+    """
+
+    oscillators: tuple[Oscillator, ...]
+    amp: Envelope = Envelope()
+    kind: str = "low"
+    cutoff: float = _OPEN
+    resonance: float = 0.7
+    slopes: int = 1
+    follow: float = 0.4
+    sweep: float = 0.0
+    shape: Envelope = Envelope(0.002, 0.4, 0.0, 0.2)
+    touch: float = 0.0
+    wander: tuple[float, float] | None = None
+    pulse_swing: tuple[float, float] | None = None
+    noise: float = 0.0
+    formants: Formants = ()
+    glide: float = 0.0
+    inserts: tuple[str, ...] = ()
+
+    def play(self, hit: Hit, sample_rate: int) -> Wave:
+        """The hit, without the part's inserts: (2, n)."""
+        held = hit.length if hit.length is not None else self.amp.attack + self.amp.decay
+        count = self.amp.samples(held, sample_rate)
+        wave = self._source(hit, count, sample_rate)
+        wave = self._filtered(wave, hit, held, count, sample_rate)
+        level = self.amp.curve(held, count, sample_rate) * (hit.velocity / 127)
+        shaped = (wave * level).astype(np.float32)
+        return shaped if len(shaped) == 2 else np.repeat(shaped, 2, axis=0)
+
+    def _source(self, hit: Hit, count: int, sample_rate: int) -> Wave:
+        frequency = 440 * 2 ** ((hit.pitch - 69) / 12)
+        ratio = None if hit.steady else 2 ** (pitch_curve(hit, count, sample_rate) / 12)
+        source = table(self.oscillators, frequency, sample_rate, self.formants)
+        # Analogue oscillators run on: each key begins elsewhere in the wave.
+        start = (hit.pitch * _STARTS % 1) * source.turns if self.oscillators[0].voices > 1 else 0.0
+        wave = read(source, count, ratio, start)
+        if self.pulse_swing is not None:
+            hertz, share = self.pulse_swing
+            width = 0.5 + share * cycle(count, hertz, sample_rate, hit.pitch * _STARTS)
+            period = source.wave.shape[1] / source.turns
+            moved = np.gradient(width) * period + (1.0 if ratio is None else ratio)
+            wave = wave - read(source, count, moved, start + width[0])
+        if self.noise:
+            rng = np.random.default_rng(hit.pitch)
+            wave = wave + np.float32(self.noise) * rng.standard_normal((1, count), dtype=np.float32)
+        return wave
+
+    def _filtered(self, wave: Wave, hit: Hit, held: float, count: int, sample_rate: int) -> Wave | Samples:
+        octaves = self.follow * (hit.pitch - _MIDDLE) / 12 + self.touch * (hit.velocity / 127 - 0.6)
+        still = not self.sweep and self.wander is None
+        if still and self.kind == "low" and self.cutoff * 2**octaves >= _OPEN:
+            return wave
+        moving: Samples = np.zeros(1 if still else count)
+        if self.sweep:
+            moving = moving + self.sweep * self.shape.curve(held, count, sample_rate)
+        if self.wander is not None:
+            hertz, depth = self.wander
+            moving = moving + depth * cycle(count, hertz, sample_rate, hit.pitch * _STARTS)
+        cutoff = np.clip(self.cutoff * np.exp2(octaves + moving), 20, _OPEN)
+        out: Wave | Samples = wave
+        for slope in range(self.slopes):
+            # The resonance of a four-pole filter is in one of its two sections.
+            b, a = biquad(self.kind, cutoff, self.resonance if slope == 0 else math.sqrt(0.5), sample_rate)
+            out = moving_filter(out, b, a)
+        return out
