@@ -1,7 +1,7 @@
 """The instruments in use. `low`/`high` bound the range in which a lead plays, as MIDI notes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 DRUM_BANK = 128
@@ -164,6 +164,42 @@ _SYNTHESISED = (
     ("twelve-string guitar", "twelve string", "guitar", 55, 81, False),
     ("erhu", "erhu", "strings", 62, 86, True),
 )
+# Names that the synthesiser plays too: (patch, how often), or always.
+_MODELLED = {
+    "FM electric piano": ("fm electric piano", 0.7),
+    "electric piano": ("reed piano", 0.2),
+    "clavinet": ("clavinet string", 0.5),
+    "harpsichord": ("harpsichord string", 0.3),
+    "hammond organ": ("jazz organ", 0.5),
+    "percussive organ": ("jazz organ", 0.3),
+    "rock organ": ("rock organ", 0.5),
+    "nylon guitar": ("nylon string", 0.25),
+    "steel guitar": ("steel string", 0.25),
+    "clean guitar": ("clean string", 0.35),
+    "overdriven guitar": ("crunch string", 0.6),
+    "distorted guitar": ("distorted string", 0.6),
+    "picked bass": ("bass string", 0.25),
+    "harp": ("harp string", 0.25),
+    "sitar": ("sitar string", 0.3),
+    "banjo": ("banjo string", 0.3),
+    "koto": ("koto string", 0.4),
+    "synth bass": ("synth bass", 1.0),
+    "sub bass": ("sub", 1.0),
+    "synth strings": ("synth strings", 1.0),
+    "synth brass": ("synth brass", 1.0),
+    "synth voice": ("choir oh", 0.7),
+    "saw lead": ("saw", 1.0),
+    "square lead": ("square", 1.0),
+    "fifths lead": ("fifths", 1.0),
+    "charang lead": ("charang", 1.0),
+    "polysynth": ("polysynth", 1.0),
+    "warm pad": ("warm pad", 1.0),
+    "glass pad": ("glass pad", 1.0),
+    "halo pad": ("halo pad", 1.0),
+    "sweep pad": ("sweep pad", 1.0),
+    "808 drum machine": ("808", 1.0),
+    "electronic drum kit": ("909", 0.5),
+}
 _KITS = (
     ("acoustic drum kit", 0, (8, 0.8)),
     ("room drum kit", 8, None),
@@ -188,12 +224,18 @@ _MACHINES = (
     ("hand drums", "hand"),
 )
 
+
+def _modelled(instrument: Instrument) -> Instrument:
+    patch, share = _MODELLED.get(instrument.name, (None, 0.0))
+    return replace(instrument, patch=patch, patch_share=share)
+
+
 INSTRUMENTS: Mapping[str, Instrument] = MappingProxyType(
-    {row[0]: Instrument(*row) for row in _PITCHED}
+    {row[0]: _modelled(Instrument(*row)) for row in _PITCHED}
     | {
         name: Instrument(name, None, family, low, high, sustain, patch=patch)
         for name, patch, family, low, high, sustain in _SYNTHESISED
     }
-    | {name: Instrument(name, kit, "drums", metals=metals) for name, kit, metals in _KITS}
+    | {name: _modelled(Instrument(name, kit, "drums", metals=metals)) for name, kit, metals in _KITS}
     | {name: Instrument(name, None, "drums", patch=kit) for name, kit in _MACHINES}
 )

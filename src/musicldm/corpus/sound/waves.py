@@ -13,6 +13,10 @@ Wave = npt.NDArray[np.float32]
 Samples = npt.NDArray[np.float64]
 
 LAYERS = 8
+# Drum keys that end one another: hi-hats, triangles, surdos, cuicas, guiros, whistles.
+CHOKED = {42: 1, 44: 1, 46: 1, 80: 2, 81: 2, 86: 3, 87: 3, 78: 4, 79: 4, 73: 5, 74: 5, 71: 6, 72: 6}
+# Drum keys of transitions, which last as long as they are written.
+TIMED = range(27, 32)
 _LENGTH_GRID = 0.005
 _SHORTEST = 0.03
 _SLIDE_SECONDS = 0.1
@@ -57,19 +61,29 @@ class Hit:
 Voice = Callable[[Hit], Wave]
 
 
-def schedule(notes: Sequence[Note], clock: Clock, *, rings: bool) -> list[tuple[int, float, Hit]]:
-    """(first sample, gain, hit) of every note that begins inside the clock. A pitch struck again ends first."""
+def schedule(
+    notes: Sequence[Note], clock: Clock, *, drums: bool = False, glide: float = 0.0
+) -> list[tuple[int, float, Hit]]:
+    """(first sample, gain, hit) of every note that begins inside the clock. A pitch struck again ends first.
+
+    drums: they ring out, but an open hi-hat until the next stroke of the hi-hat, and transitions last as written;
+    glide: seconds that bends take (0: 0.1 s).
+    """
     plan: list[tuple[int, float, Hit]] = []
     latest: dict[int, int] = {}
     for note in reversed(notes):
         begin = clock.at(note.start)
         if not 0 <= begin < clock.count:
             continue
-        end = min(clock.at(note.end), latest.get(note.pitch, clock.count))
-        latest[note.pitch] = begin
-        length = None if rings else _on_grid((end - begin) / clock.sample_rate)
+        group = CHOKED.get(note.pitch, 0) if drums else note.pitch
+        end = min(clock.at(note.end), latest.get(group, clock.count))
+        if drums and note.pitch not in TIMED:
+            end = latest.get(group, 0) if group else 0
+        latest[group] = begin
+        length = _on_grid((end - begin) / clock.sample_rate) if end > begin else None
         layer = layer_of(note.velocity)
-        plan.append((begin, note.velocity / layer, Hit(note.pitch, layer, length, note.bend, note.vibrato)))
+        hit = Hit(note.pitch, layer, length, note.bend, note.vibrato, glide or _SLIDE_SECONDS)
+        plan.append((begin, note.velocity / layer, hit))
     return plan[::-1]
 
 

@@ -10,7 +10,6 @@ import math
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.linalg.blas import dtbsv
 from scipy.signal import lfilter
 
@@ -20,21 +19,30 @@ KINDS = ("low", "high", "band", "notch", "all")
 _TOP = 0.46
 
 
-def biquad(kind: str, cutoff: npt.ArrayLike, resonance: float, sample_rate: int) -> tuple[Samples, Samples]:
-    """(b, a), each (3, …) with a[0] = 1, for cut-offs in Hz of any shape. kind: one of `KINDS`; resonance: Q."""
-    omega = 2 * math.pi * np.minimum(np.asarray(cutoff, np.float64), _TOP * sample_rate) / sample_rate
-    cosine, alpha = np.cos(omega), np.sin(omega) / (2 * resonance)
-    one = np.ones_like(omega)
-    numerators = {
-        "low": ((1 - cosine) / 2, 1 - cosine, (1 - cosine) / 2),
-        "high": ((1 + cosine) / 2, -(1 + cosine), (1 + cosine) / 2),
-        "band": (alpha, 0 * one, -alpha),
-        "notch": (one, -2 * cosine, one),
-        "all": (1 - alpha, -2 * cosine, 1 + alpha),
-    }
-    b = np.stack([np.broadcast_to(part, omega.shape) for part in numerators[kind]])
-    a = np.stack([one, -2 * cosine / (1 + alpha), (1 - alpha) / (1 + alpha)])
-    return b / (1 + alpha), a
+def biquad(kind: str, cutoff: Samples, resonance: float, sample_rate: int) -> tuple[Samples, Samples]:
+    """(b, a), each (3, n) with a[0] = 1, for n cut-offs in Hz. kind: one of `KINDS`; resonance: Q."""
+    half = np.minimum(cutoff, _TOP * sample_rate) * (math.pi / sample_rate)
+    if half.size > 1:
+        half = half.astype(np.float32)
+    # The half angle keeps what is near 0 exact, though sines in float32 are twenty times as fast.
+    sine, cosine = np.sin(half).astype(np.float64), np.cos(half).astype(np.float64)
+    up, alpha = 2 * sine * sine, sine * cosine / resonance
+    scale = 1 / (1 + alpha)
+    b, a = np.empty((2, 3, half.size))
+    a[0], a[1], a[2] = 1.0, (2 * up - 2) * scale, (1 - alpha) * scale
+    if kind == "low":
+        b[1] = up * scale
+        b[0] = b[2] = 0.5 * b[1]
+    elif kind == "high":
+        b[1] = (up - 2) * scale
+        b[0] = b[2] = -0.5 * b[1]
+    elif kind == "band":
+        b[0], b[1], b[2] = alpha * scale, 0.0, -alpha * scale
+    elif kind == "notch":
+        b[0], b[1], b[2] = scale, a[1], scale
+    else:
+        b[0], b[1], b[2] = a[2], a[1], 1.0
+    return b, a
 
 
 def moving_filter(wave: Any, b: Samples, a: Samples) -> Samples:

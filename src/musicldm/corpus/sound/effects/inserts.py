@@ -61,6 +61,24 @@ def _wah(wave: Wave, setting: Setting) -> Wave:
     return wah(wave, 900 * 2.2 ** _turns(wave, setting.beat, setting), setting.sample_rate)
 
 
+def _wobble(wave: Wave, setting: Setting) -> Wave:
+    """A low-pass of 24 dB an octave that opens and closes, twice a beat or in triplets by the clip's phase."""
+    turns = (2, 3, 4)[int(setting.phase * 3) % 3]
+    centre = 420 * 5.5 ** cycle(wave.shape[1], turns / setting.beat / 2, setting.sample_rate, 0.75)
+    out: Wave | Samples = wave
+    for resonance in (2.2, 0.7):
+        b, a = biquad("low", centre, resonance, setting.sample_rate)
+        out = moving_filter(out, b, a)
+    return np.asarray(out, np.float32)
+
+
+def _gate(wave: Wave, setting: Setting) -> Wave:
+    """Open for the first three fifths of each sixteenth note."""
+    place = (np.arange(wave.shape[1]) / setting.sample_rate / (setting.beat / 4)) % 1.0
+    edge = 0.004 / (setting.beat / 4)
+    return wave * np.clip(np.minimum(place / edge, (0.6 - place) / edge + 1), 0.05, 1).astype(np.float32)
+
+
 def _amplifier(gain: float) -> Callable[[Wave, Setting], Wave]:
     return lambda wave, setting: cabinet(amplify(wave, gain, setting.sample_rate), setting.sample_rate)
 
@@ -86,6 +104,8 @@ INSERTS: Mapping[str, Callable[[Wave, Setting], Wave]] = MappingProxyType(
         "distortion": _overdrive,
         "crunch amp": _amplifier(5.0),
         "amp": _amplifier(14.0),
+        "wobble": _wobble,
+        "gate": _gate,
         "bitcrush": lambda wave, setting: crush(wave, setting.sample_rate),
     }
 )

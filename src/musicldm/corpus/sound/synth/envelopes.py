@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from musicldm.corpus.sound.waves import Samples
+from musicldm.corpus.sound.waves import Wave
 
 SIXTY_DECIBELS = 3 * math.log(10)
 
@@ -24,13 +24,16 @@ class Envelope:
         down = held if self.sustain > 0 else min(held, self.attack + self.decay)
         return max(1, round((down + self.release) * sample_rate))
 
-    def curve(self, held: float, count: int, sample_rate: int) -> Samples:
+    def curve(self, held: float, count: int, sample_rate: int) -> Wave:
         """The level, 0 to 1, at `count` samples of a note held for `held` seconds."""
-        time = np.arange(count) / sample_rate
-        down = self._down(np.minimum(time, held))
-        after = np.exp(-SIXTY_DECIBELS / self.release * np.maximum(time - held, 0))
-        return np.asarray(down * after)
+        time = np.arange(count, dtype=np.float32) / np.float32(sample_rate)
+        down = self._down(np.minimum(time, np.float32(held)))
+        first = min(count, math.ceil(held * sample_rate))
+        after = time[first:] - np.float32(held)
+        down[first:] *= np.exp(np.float32(-SIXTY_DECIBELS / self.release) * after)
+        return down
 
-    def _down(self, time: Samples) -> Samples:
-        fall = np.exp(-SIXTY_DECIBELS / self.decay * np.maximum(time - self.attack, 0))
-        return np.asarray(np.minimum(time / self.attack, 1) * (self.sustain + (1 - self.sustain) * fall))
+    def _down(self, time: Wave) -> Wave:
+        fall = np.exp(np.float32(-SIXTY_DECIBELS / self.decay) * np.maximum(time - np.float32(self.attack), 0))
+        level = np.float32(self.sustain) + np.float32(1 - self.sustain) * fall
+        return np.asarray(np.minimum(time / np.float32(self.attack), 1) * level)

@@ -16,8 +16,8 @@ _MIDDLE = 60
 class Operator:
     """A sine at `ratio` times the pitch plus `offset` Hz, its phase bent by others.
 
-    level: as a carrier its amplitude, as a modulator the index in radians at middle C and full velocity; touch: how much
-    of that the softest touch takes away, 0-1; darkening: by which factor an octave higher lowers a modulator's index.
+    level: as a carrier its amplitude, as a modulator the index in radians at middle C and full velocity; touch: how
+    much of that the softest touch takes away, 0-1; darkening: by which factor an octave higher lowers a modulator's index.
     """
 
     ratio: float
@@ -49,9 +49,9 @@ class Fm:
         held = hit.length if hit.length is not None else longest.envelope.decay
         count = max(carrier.envelope.samples(held, sample_rate) for carrier in self.carriers)
         frequency = 440 * 2 ** ((hit.pitch - 69) / 12)
-        turns = np.arange(count) * (frequency / sample_rate)
+        turns = np.arange(count, dtype=np.float64) * (frequency / sample_rate)
         if not hit.steady:
-            turns = np.cumsum(2 ** (pitch_curve(hit, count, sample_rate) / 12)) * (frequency / sample_rate)
+            turns = np.cumsum(np.exp2(pitch_curve(hit, count, sample_rate) / 12)) * (frequency / sample_rate)
         note = _Note(hit, held, sample_rate, turns, frequency)
         wave = np.zeros((2, count), np.float32)
         for index, carrier in enumerate(self.carriers):
@@ -77,7 +77,7 @@ class _Note:
         for modulator in operator.modulators:
             phase += np.float32(self._index(operator, modulator)) * self.sound(modulator)
         level = operator.envelope.curve(self.held, self.turns.size, self.sample_rate).astype(np.float32)
-        return np.sin(phase) * level
+        return np.asarray(np.sin(phase) * level)
 
     def _index(self, carrier: Operator, modulator: Operator) -> float:
         """The modulation index: duller for soft and high notes, and never so high that sidebands would alias."""

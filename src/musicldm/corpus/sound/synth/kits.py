@@ -50,7 +50,7 @@ def _small_percussion() -> dict[int, Drum]:
         85: (Modes(1900, _BAR, 0.05, 0.6), Modes(1750, _BAR, 0.05, 0.5, after=0.018), Noise(3000, 0.02, 0.3, "band")),
         86: (Modes(72, _SKIN[:3], 0.18, 0.9, glide=0.1),),
         87: (Modes(64, _SKIN[:3], 0.9, 1.0, glide=0.1),),
-    }  # fmt: skip
+    }
 
 
 def _toms(low: float, decay: float, noise: float, glide: float = 0.25) -> dict[int, Drum]:
@@ -62,7 +62,7 @@ def _toms(low: float, decay: float, noise: float, glide: float = 0.25) -> dict[i
             Noise(low * r * 4, decay * 0.3, noise, "low"),
         )
         for key, r in steps.items()
-    }  # fmt: skip
+    }
 
 
 def _hats(closed: float, open_: float, cutoff: float, noise: float, frequencies: tuple[float, ...]) -> dict[int, Drum]:
@@ -87,45 +87,56 @@ def _cymbals(cutoff: float, noise: float, level: float, size: float = 1.0) -> di
 
 
 _808 = {
-    **_small_percussion(), **_toms(82, 0.55, 0.05, 0.12), **_hats(0.075, 0.55, 7000, 0.05, _SQUARES),
+    **_small_percussion(),
+    **_toms(82, 0.55, 0.05, 0.12),
+    **_hats(0.075, 0.55, 7000, 0.05, _SQUARES),
     **_cymbals(4500, 0.1, 0.45),
     35: (Tone(120, 47, 0.012, 1.2, 1.0), Noise(2500, 0.004, 0.2, "low")),
     36: (Tone(150, 52, 0.010, 0.9, 1.0, drive=0.2), Noise(3000, 0.005, 0.25, "low")),
     38: (Tone(238, 180, 0.01, 0.14, 0.6), Tone(476, 330, 0.01, 0.09, 0.4), Noise(2200, 0.2, 0.5)),
     40: (Tone(238, 200, 0.01, 0.1, 0.5), Tone(476, 360, 0.01, 0.07, 0.4), Noise(2600, 0.3, 0.6)),
-    62: (Tone(330, 300, 0.02, 0.15, 0.8),), 63: (Tone(275, 250, 0.02, 0.22, 0.8),), 64: (Tone(185, 165, 0.02, 0.28, 0.8),),
-}  # fmt: skip
+    62: (Tone(330, 300, 0.02, 0.15, 0.8),),
+    63: (Tone(275, 250, 0.02, 0.22, 0.8),),
+    64: (Tone(185, 165, 0.02, 0.28, 0.8),),
+}
 _909 = {
-    **_small_percussion(), **_toms(90, 0.4, 0.2, 0.4), **_hats(0.09, 0.5, 6500, 0.55, (411.0, 563.0, 709.0, 925.0, 1301.0)),
+    **_small_percussion(),
+    **_toms(90, 0.4, 0.2, 0.4),
+    **_hats(0.09, 0.5, 6500, 0.55, (411.0, 563.0, 709.0, 925.0, 1301.0)),
     **_cymbals(4000, 0.45, 0.45),
     35: (Tone(260, 50, 0.022, 0.35, 1.0, drive=0.8), Noise(4000, 0.008, 0.4, "low")),
     36: (Tone(300, 54, 0.024, 0.42, 1.0, drive=0.9), Noise(5000, 0.01, 0.5, "low"), Tone(2400, 900, 0.002, 0.01, 0.3)),
     38: (Tone(260, 185, 0.015, 0.16, 0.6, drive=0.4), Tone(390, 285, 0.015, 0.1, 0.4), Noise(1800, 0.24, 0.6)),
     40: (Tone(280, 205, 0.015, 0.12, 0.6, drive=0.4), Tone(420, 310, 0.015, 0.08, 0.4), Noise(2300, 0.32, 0.7)),
-}  # fmt: skip
+}
 _LINN = {
-    **_small_percussion(), **_toms(100, 0.5, 0.5, 0.5), **_hats(0.11, 0.45, 5200, 0.75, (387.0, 521.0, 683.0, 941.0)),
+    **_small_percussion(),
+    **_toms(100, 0.5, 0.5, 0.5),
+    **_hats(0.11, 0.45, 5200, 0.75, (387.0, 521.0, 683.0, 941.0)),
     **_cymbals(3200, 0.6, 0.45),
     35: (Tone(170, 62, 0.02, 0.22, 1.0, drive=0.5), Noise(3200, 0.03, 0.35, "low")),
     36: (Tone(190, 66, 0.02, 0.26, 1.0, drive=0.6), Noise(3800, 0.035, 0.4, "low")),
     38: (Modes(196, _SKIN, 0.22, 0.6, tilt=0.8, glide=0.15), Noise(1400, 0.3, 0.8), Noise(900, 0.16, 0.5, "band", 0.8)),
     40: (Modes(215, _SKIN, 0.2, 0.6, tilt=0.8, glide=0.15), Noise(1600, 0.45, 0.9, wide=True)),
-}  # fmt: skip
+}
 _TRAP = {
-    **_808, **_hats(0.045, 0.32, 8500, 0.2, tuple(f * 1.6 for f in _SQUARES)),
+    **_808,
+    **_hats(0.045, 0.32, 8500, 0.2, tuple(f * 1.6 for f in _SQUARES)),
     36: (Tone(220, 48, 0.014, 0.6, 1.0, drive=1.2), Noise(5000, 0.006, 0.4, "low")),
     38: (Tone(320, 210, 0.012, 0.1, 0.5, drive=0.6), Noise(1900, 0.18, 0.8), Noise(6000, 0.3, 0.3, wide=True)),
     40: (Noise(1300, 0.25, 1.0, "band", 0.9, bursts=(0.0, 0.008, 0.017), wide=True), Tone(260, 200, 0.01, 0.08, 0.3)),
     39: (Noise(1500, 0.18, 1.0, "band", 0.9, bursts=(0.0, 0.009, 0.018), wide=True),),
-}  # fmt: skip
+}
 
 
 def _chip() -> dict[int, Drum]:
     """Four channels of a games console: falling tones and noise of few rates."""
     hiss = {42: 0.05, 44: 0.04, 46: 0.22, 49: 0.9, 57: 0.8, 51: 0.25, 53: 0.2, 59: 0.25, 52: 0.6, 55: 0.4, 54: 0.08}
     kit: dict[int, Drum] = {key: (Noise(4000, decay, 0.5, grain=22000),) for key, decay in hiss.items()}
-    kit |= {key: (Tone(f * 2.5, f, 0.05, 0.2, 0.9, drive=3.0),) for key, f in
-            {41: 80, 43: 95, 45: 113, 47: 134, 48: 160, 50: 190}.items()}  # fmt: skip
+    kit |= {
+        key: (Tone(f * 2.5, f, 0.05, 0.2, 0.9, drive=3.0),)
+        for key, f in {41: 80, 43: 95, 45: 113, 47: 134, 48: 160, 50: 190}.items()
+    }
     kick: Drum = (Tone(320, 45, 0.03, 0.16, 1.0, drive=3.0), Noise(3000, 0.02, 0.3, "low", grain=4000))
     snare: Drum = (Noise(900, 0.16, 0.9, grain=9000), Tone(300, 140, 0.03, 0.06, 0.5, drive=3.0))
     kit |= {35: kick, 36: kick, 38: snare, 40: snare, 39: (Noise(900, 0.1, 0.8, grain=6000),)}
@@ -151,7 +162,10 @@ def _taiko() -> dict[int, Drum]:
         return (Modes(frequency, _SKIN, decay, 1.0, tilt=0.6, glide=0.12), Noise(frequency * 7, 0.05, slap, "low"))
 
     rim: Drum = (Modes(900, _BAR, 0.08, 0.7), Noise(2500, 0.03, 0.4, "band"))
-    gong: Drum = (Modes(110, (1.0, 1.53, 2.02, 2.47, 3.1, 4.3), 4.0, 0.6, tilt=0.85), Metal(_CYMBAL, 900, 3.0, 0.25, wide=True))  # fmt: skip
+    gong: Drum = (
+        Modes(110, (1.0, 1.53, 2.02, 2.47, 3.1, 4.3), 4.0, 0.6, tilt=0.85),
+        Metal(_CYMBAL, 900, 3.0, 0.25, wide=True),
+    )
     kit = {**_small_percussion(), 35: drum(52, 1.5, 0.5), 36: drum(58, 1.3, 0.6), 37: rim, 49: gong, 57: gong}
     kit |= {38: (Modes(360, _SKIN, 0.18, 0.9, tilt=0.8), Noise(1800, 0.05, 0.5, "band")), 40: drum(140, 0.4, 0.5)}
     kit |= {key: drum(f, 0.9, 0.5) for key, f in {41: 74, 43: 88, 45: 105, 47: 125, 48: 148, 50: 176}.items()}

@@ -50,7 +50,7 @@ class Noise:
     """White noise through a filter, dying away by 60 dB in `decay`.
 
     kind: "low", "high" or "band" at `cutoff` Hz with resonance `q`; bursts: seconds at which it begins anew, the last
-    with the whole decay; wide: different on the two sides; grain: samples held at that many Hz (0: none), as a chip does.
+    with the whole decay; wide: different on the two sides; grain: Hz at which samples are held (0: none), as in a chip.
     """
 
     cutoff: float

@@ -33,9 +33,9 @@ class String:
     """A patch.
 
     decay: seconds in which the lowest partial of middle C falls by 60 dB; damping: treble lost at each turn, 0-0.5;
-    place: where it is plucked, as a share of its length; hardness: corner in Hz of what plucks, at full velocity; noise:
-    of the pick, 0-1; stiffness: B of f[k] = k f √(1 + B k²); body: (Hz, decibels, octaves wide) of what the string is on;
-    courses: cents and semitones of the strings that are plucked as one; release: seconds to fall by 60 dB once let go.
+    place: where it is plucked, as a share of its length; hardness: corner in Hz of what plucks, at full velocity;
+    noise: of the pick, 0-1; stiffness: B of f[k] = k f √(1 + B k²); body: (Hz, decibels, octaves wide) of what it is
+    on; courses: cents and semitones of the strings that are plucked as one; release: seconds to fall by 60 dB once let go.
     """
 
     decay: float = 4.0
@@ -73,7 +73,7 @@ class String:
             return wave
         # A bent string is the straight one played faster or slower.
         ratio = 2 ** (pitch_curve(hit, count, sample_rate) / 12)
-        return read(Table(wave[None], 1), count, ratio)[0]
+        return np.asarray(read(Table(wave[None], 1), count, ratio)[0])
 
 
 def pluck(

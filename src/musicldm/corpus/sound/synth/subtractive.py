@@ -14,6 +14,7 @@ from musicldm.corpus.sound.waves import Hit, Samples, Wave, pitch_curve
 _OPEN = 19000.0
 _MIDDLE = 60
 _STARTS = 0.137
+_SWEEP = Envelope(0.002, 0.4, 0.0, 0.2)
 
 
 @dataclass(frozen=True)
@@ -28,14 +29,14 @@ class Subtractive:
     """
 
     oscillators: tuple[Oscillator, ...]
-    amp: Envelope = Envelope()
+    amp: Envelope
     kind: str = "low"
     cutoff: float = _OPEN
     resonance: float = 0.7
     slopes: int = 1
     follow: float = 0.4
     sweep: float = 0.0
-    shape: Envelope = Envelope(0.002, 0.4, 0.0, 0.2)
+    shape: Envelope = _SWEEP
     touch: float = 0.0
     wander: tuple[float, float] | None = None
     pulse_swing: tuple[float, float] | None = None
@@ -49,9 +50,9 @@ class Subtractive:
         held = hit.length if hit.length is not None else self.amp.attack + self.amp.decay
         count = self.amp.samples(held, sample_rate)
         wave = self._source(hit, count, sample_rate)
-        wave = self._filtered(wave, hit, held, count, sample_rate)
+        filtered = self._filtered(wave, hit, held, count, sample_rate)
         level = self.amp.curve(held, count, sample_rate) * (hit.velocity / 127)
-        shaped = (wave * level).astype(np.float32)
+        shaped = (filtered * level).astype(np.float32)
         return shaped if len(shaped) == 2 else np.repeat(shaped, 2, axis=0)
 
     def _source(self, hit: Hit, count: int, sample_rate: int) -> Wave:

@@ -56,7 +56,7 @@ Formants = tuple[tuple[float, float, float], ...]
 def harmonics_of(oscillator: Oscillator, count: int) -> npt.NDArray[np.complex128]:
     """Fourier coefficients of harmonics 1 … count: the wave is the real part of Σ c[k] exp(2πi k t)."""
     k = np.arange(1, count + 1)
-    saw = -1j * 2 / (math.pi * k)
+    saw = np.asarray(-2j / (math.pi * k), np.complex128)
     if oscillator.wave == "saw":
         return saw
     if oscillator.wave == "pulse":
@@ -88,7 +88,7 @@ def table(oscillators: tuple[Oscillator, ...], frequency: float, sample_rate: in
     for oscillator in oscillators:
         _add(spectrum, oscillator, turns, size)
     if formants:
-        spectrum *= _shape(np.fft.rfftfreq(size, 1 / sample_rate), formants)
+        spectrum *= _shape(np.arange(size // 2 + 1, dtype=np.float64) * (sample_rate / size), formants)
     spectrum[:, int(_TOP * size) :] = 0
     wave = irfft(spectrum, size)
     return Table(wave * np.float32(_LEVEL / math.sqrt(float(np.mean(np.square(wave))) + 1e-20)), turns)
@@ -137,7 +137,7 @@ def _smooth_sizes(low: int, high: int) -> npt.NDArray[np.int64]:
     for prime in (2, 3, 5, 7):
         for _ in range(18):
             rest = np.where(rest % prime == 0, rest // prime, rest)
-    return numbers[rest == 1]
+    return np.asarray(numbers[rest == 1])
 
 
 def read(source: Table, count: int, ratio: Samples | None = None, start: float = 0.0) -> Wave:

@@ -8,9 +8,9 @@ from musicldm.corpus.sound.effects.filters import biquad, moving_filter
 from musicldm.corpus.sound.synth.kits import KITS
 from musicldm.corpus.sound.synth.percussion import Metal, Modes, Noise, Tone, strike
 from musicldm.corpus.sound.synth.tables import Oscillator, read, table
-from musicldm.corpus.sound.waves import Hit, Samples, Wave
+from musicldm.corpus.sound.waves import TIMED, Hit, Samples, Wave
 
-RISER, SUB_DROP, IMPACT, DOWN_SWEEP, REVERSE_CYMBAL = TRANSITION_KEYS = range(27, 32)
+RISER, SUB_DROP, IMPACT, DOWN_SWEEP, REVERSE_CYMBAL = TRANSITION_KEYS = TIMED
 _SAWS = (Oscillator("saw", voices=7, detune=25, spread=0.8),)
 _IMPACT = (
     Tone(90, 32, 0.12, 2.2, 1.0, drive=0.3),
@@ -44,7 +44,8 @@ def _rise(seconds: float, sample_rate: int) -> Wave:
     noise = 0.4 * _band(300 * 30**way, count, sample_rate)
     saws = read(table(_SAWS, 110.0, sample_rate), count, np.asarray(2 ** (2 * way)))
     b, a = biquad("high", np.array([400.0]), 0.7, sample_rate)
-    return ((noise + moving_filter(0.5 * saws, b, a)) * (0.05 + 0.95 * way**2) * _edges(count, sample_rate)).astype(np.float32)
+    level = (0.05 + 0.95 * way**2) * _edges(count, sample_rate)
+    return np.asarray((noise + moving_filter(0.5 * saws, b, a)) * level, np.float32)
 
 
 @lru_cache(maxsize=8)
@@ -52,7 +53,7 @@ def _fall(seconds: float, sample_rate: int) -> Wave:
     """Noise whose band sinks from 10 kHz to 200 Hz, dying away."""
     count = round(seconds * sample_rate)
     way = np.linspace(0, 1, count)
-    return (0.6 * _band(10000 * 50**-way, count, sample_rate) * (1 - way) ** 1.5).astype(np.float32)
+    return np.asarray(0.6 * _band(10000 * 50**-way, count, sample_rate) * (1 - way) ** 1.5, np.float32)
 
 
 @lru_cache(maxsize=8)

@@ -1,0 +1,19 @@
+"""What a patch is."""
+
+from typing import Protocol
+
+from musicldm.corpus.sound.waves import Hit, Wave
+
+
+class Patch(Protocol):
+    """Plays hits. glide: seconds from the note before (0: none); inserts: effects on the whole part."""
+
+    @property
+    def glide(self) -> float: ...
+
+    @property
+    def inserts(self) -> tuple[str, ...]: ...
+
+    def play(self, hit: Hit, sample_rate: int) -> Wave:
+        """The hit, without the part's inserts: (2, n)."""
+        ...
