@@ -12,7 +12,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from musicldm.corpus.sound.degradation import degrade
 from musicldm.corpus.sound.rendering import CHANNELS, SAMPLE_RATES, Rendered, fold, render, render_stems
 from musicldm.corpus.sound.soundfont import SoundFont
 from musicldm.corpus.sound.waves import Wave
-from musicldm.corpus.truth import GENRES, Truth
+from musicldm.corpus.truth import GENRES, STEREO_PRODUCTIONS, Truth
 from musicldm.errors import DataError, InvalidInputError, unknown_choice
 
 FONT_PATHS = (
@@ -242,6 +242,8 @@ def _write_audio(path: Path, wave: Wave, sample_rate: int) -> None:
 
 
 def _row(name: str, truth: Truth, sample_rate: int, channels: int) -> dict[str, Any]:
+    if channels == 1:
+        truth = replace(truth, production=tuple(word for word in truth.production if word not in STEREO_PRODUCTIONS))
     texts = captions(truth, truth.seed, CAPTIONS_PER_CLIP)
     return {
         "file_name": name,

@@ -27,6 +27,8 @@ FAMILIES = (
     "drums",
 )
 PRODUCTIONS = ("bright", "warm", "dry", "spacious", "punchy", "wide", "narrow", "vintage")
+# What only a file of two channels can be.
+STEREO_PRODUCTIONS = ("wide", "narrow")
 ROLES = ("lead", "bass", "chords", "pad", "counter", "drums")
 
 

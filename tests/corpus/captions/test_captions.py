@@ -24,10 +24,10 @@ def truths(count):
     rng = random.Random(7)
     for number in range(count):
         style = STYLES[GENRES[number % len(GENRES)]]
-        drums = rng.random() < 0.5
+        drums = bool(style.kits) and rng.random() < 0.5
         names = [
             (rng.choice(list(style.leads)), "lead"),
-            (rng.choice(list(style.basses)), "bass"),
+            (rng.choice([*style.basses, "upright bass"]), "bass"),
             (rng.choice(list(style.keys)), "chords"),
         ]
         parts = [part(name, role) for name, role in names if rng.random() < 0.85]
@@ -62,6 +62,12 @@ def contains(text, expressions):
     return [e for e in expressions if f" {' '.join(words(e))} " in spaced]
 
 
+def runs(text, longest):
+    """All runs of four to `longest` words of a text."""
+    tokens = words(text)
+    return {" ".join(tokens[i : i + n]) for n in range(4, longest + 1) for i in range(len(tokens) - n + 1)}
+
+
 def share(rows):
     rows = list(rows)
     return sum(rows) / len(rows)
@@ -83,8 +89,10 @@ def test_every_number_of_beats_is_the_rounded_truth(written):
 
 def test_an_indirect_genre_expression_belongs_to_the_clips_genre(written):
     owner = {e: genre for genre in GENRES for e in LEXICON.known("genre", genre) if len(words(e)) >= 4}
-    found = [(owner[e], truth.genre) for truth, text in written[::8] for e in contains(text, owner)]
-    assert len(found) > 100
+    owner = {" ".join(words(e)): genre for e, genre in owner.items()}
+    longest = max(len(e.split()) for e in owner)
+    found = [(owner[run], truth.genre) for truth, text in written for run in runs(text, longest) if run in owner]
+    assert len(found) > 500
     assert all(genre == truth for genre, truth in found)
 
 
@@ -115,7 +123,10 @@ def test_quality_words_follow_the_truth(written):
 def test_a_lead_is_never_an_instrument_that_another_part_or_nobody_plays(written):
     plain = {name.lower() for name in INSTRUMENTS if "lead" not in name}
     for truth, text in written:
-        claimed = {name for name in plain if re.search(rf"\b{name} (lead|solo)\b(?!:)|\blead {name}\b", text, re.I)}
+        if not re.search("lead|solo", text, re.I):
+            continue
+        here = [name for name in plain if name in text.lower()]
+        claimed = {n for n in here if re.search(rf"\b{n} (lead|solo)\b(?!:)|\blead {n}\b", text, re.I)}
         lead = truth.lead
         for name in claimed:
             expressions = LEXICON.known("instrument", lead.name) if lead else ()
@@ -206,7 +217,7 @@ def test_evaluation_prompts_are_even_plausible_and_new(held_out, written):
     assert len({p.text for p in prompts}) == 720
     assert share(p.text.lower() in seen for p in prompts) < 0.02
     for genre in GENRES:
-        assert sum(p.genre == genre for p in prompts) >= 20
+        assert sum(p.genre == genre for p in prompts) >= 720 // len(GENRES) - 2
     for prompt in prompts:
         style = STYLES[prompt.genre]
         expressions = LEXICON.held_out("genre", prompt.genre) if held_out else LEXICON.known("genre", prompt.genre)

@@ -1,14 +1,13 @@
-"""The truth of a clip → what people would write about it, and prompts that no training caption contains."""
+"""The truth of a clip → what people would write about it."""
 
+import itertools
 import random
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from musicldm.corpus.captions.phrases import Phrases, has_article, starts_with_preposition, table, with_article
 from musicldm.corpus.lexicon import Lexicon
-from musicldm.corpus.styles import INSTRUMENTS, STYLES, Style
-from musicldm.corpus.truth import GENRES, KEYS, Part, Truth
+from musicldm.corpus.truth import Truth
 from musicldm.errors import InvalidInputError
 
 MIN_WORDS, MAX_WORDS = 2, 40
@@ -24,6 +23,7 @@ _SHARES = MappingProxyType(
         "energy": 0.25,
         "mode": 0.12,
         "drums": 0.25,
+        "production": 0.3,
     }
 )
 _COMMON_METER_SHARE, _METER_SHARE = 0.05, 0.4
@@ -33,19 +33,6 @@ _THOROUGH_SHARE, _THOROUGH_POWER = 0.35, 0.25
 _ADJECTIVES = ("mood", "energy", "tempo")
 
 Frames = Mapping[str, list[str]]
-
-
-@dataclass(frozen=True)
-class EvaluationPrompt:
-    """A prompt and what it asks for; None: not said. `lead_name` is None where only the family is named."""
-
-    text: str
-    genre: str
-    lead_family: str | None
-    lead_name: str | None
-    bpm: int | None
-    drums: bool | None
-    quality: str | None
 
 
 def frames(kind: str) -> Frames:
@@ -63,7 +50,7 @@ def caption(truth: Truth, rng: random.Random, lexicon: Lexicon | None = None, he
     phrases = Phrases(truth, rng, lexicon, neutral=held_out)
     while True:
         text = (
-            _evaluation_text(phrases, _chosen(truth, rng) | {"genre"}, held_out=True)
+            evaluation_text(phrases, _chosen(truth, rng) | {"genre"}, held_out=True)
             if held_out
             else _training_text(phrases)
         )
@@ -75,22 +62,27 @@ def captions(truth: Truth, seed: int, count: int) -> list[str]:
     """`count` different training captions of a clip, the same for the same seed. Raises InvalidInputError below 1."""
     if count < 1:
         raise InvalidInputError(f"caption count {count}: choose 1 or more")
-    rng = random.Random(seed)
     found: dict[str, None] = {}
+    draws = (random.Random(f"{seed}|{number}") for number in itertools.count())
     while len(found) < count:
-        found.setdefault(caption(truth, rng))
+        found.setdefault(caption(truth, next(draws)))
     return list(found)
 
 
 def _chosen(truth: Truth, rng: random.Random, *, thorough: bool = False) -> set[str]:
     """The attributes that a caption names."""
     shares = dict(
-        _SHARES, meter=_COMMON_METER_SHARE if truth.meter == "4/4" else _METER_SHARE, quality=_CLEAN_SHARE if truth.quality == "clean" else _DEGRADED_SHARE
+        _SHARES,
+        meter=_COMMON_METER_SHARE if truth.meter == "4/4" else _METER_SHARE,
+        quality=_CLEAN_SHARE if truth.quality == "clean" else _DEGRADED_SHARE,
     )
     power = _THOROUGH_POWER if thorough else 1.0
     chosen = {attribute for attribute, share in shares.items() if rng.random() < share**power}
     if truth.lead is None:
         chosen.discard("lead")
+    if not truth.production or truth.quality != "clean":
+        # What spoiled the recording spoiled how it was mixed.
+        chosen.discard("production")
     if not any(part.role not in ("lead", "drums") for part in truth.instruments):
         chosen.discard("others")
     return chosen
@@ -110,7 +102,8 @@ def _training_text(phrases: Phrases) -> str:
     return _cased(_sentence(phrases, chosen, frames("training"), phrases.genre()), rng)
 
 
-def _evaluation_text(phrases: Phrases, chosen: set[str], *, held_out: bool) -> str:
+def evaluation_text(phrases: Phrases, chosen: set[str], *, held_out: bool) -> str:
+    """A sentence in frames that training never uses, about the chosen attributes."""
     return _sentence(phrases, chosen, frames("evaluation"), phrases.genre(held_out=held_out))
 
 
@@ -133,7 +126,7 @@ def _keywords(phrases: Phrases, chosen: set[str]) -> str:
         word for a in sorted(chosen & {"mood", "tempo"}) if not starts_with_preposition(word := _tag(phrases, a))
     ]
     genre = [phrases.truth.genre] if "genre" in chosen else []
-    rest = [_tag(phrases, a) for a in sorted(chosen & {"bpm", "lead", "drums", "quality"})]
+    rest = [_tag(phrases, a) for a in sorted(chosen & {"bpm", "lead", "drums", "production", "quality"})]
     return " ".join(adjectives + genre + rest).replace(",", "")
 
 
@@ -141,7 +134,7 @@ def _sentence(phrases: Phrases, chosen: set[str], use: Frames, genre: str) -> st
     """A statement, request or question; now and then with the details in a second sentence."""
     rng = phrases.rng
     adjectives = [_tag(phrases, a) for a in rng.sample(_ADJECTIVES, k=3) if a in chosen]
-    clauses = [_tag(phrases, a) for a in ("bpm", "others", "drums", "meter", "mode") if a in chosen]
+    clauses = [_tag(phrases, a) for a in ("bpm", "others", "drums", "meter", "mode", "production") if a in chosen]
     clauses += [phrases.lead()] if "lead" in chosen else []
     rng.shuffle(clauses)
     if "quality" in chosen:
@@ -194,72 +187,3 @@ def _cased(text: str, rng: random.Random) -> str:
     elif roll < 0.85:
         text = text.lower()
     return text if text.endswith("?") else text + rng.choices(("", ".", "!"), (0.66, 0.3, 0.04))[0]
-
-
-def _weighted(weights: Mapping[str, float], rng: random.Random) -> str:
-    return rng.choices(list(weights), list(weights.values()))[0]
-
-
-def _wish(style: Style, rng: random.Random) -> Truth:
-    """A clip as somebody might wish it: attributes within the genre's tables, without beats."""
-    drums = rng.random() < style.presence.get("drums", 1.0)
-    lead = INSTRUMENTS[_weighted(style.leads, rng)]
-    kit = INSTRUMENTS[_weighted(style.kits, rng)]
-    parts = (Part(lead.name, lead.family, "lead"),) + ((Part(kit.name, "drums", "drums"),) if drums else ())
-    return Truth(
-        genre=style.name,
-        bpm=float(rng.randint(*(round(limit) for limit in style.tempo))),
-        meter="4/4" if "4/4" in style.meters else next(iter(style.meters)),
-        key=rng.choice(KEYS),
-        mode=_weighted(style.modes, rng),
-        drums=drums,
-        instruments=parts,
-        mood=_weighted(style.moods, rng),
-        energy="medium",
-        quality="clean",
-        beats=(),
-        downbeats=(),
-        duration=0.0,
-        seed=0,
-    )
-
-
-def _wishes(seed: int) -> Iterator[tuple[Truth, random.Random]]:
-    """Genres in turn, so that any number of prompts covers them evenly."""
-    rng = random.Random(seed)
-    while True:
-        for genre in rng.sample(GENRES, k=len(GENRES)):
-            yield _wish(STYLES[genre], rng), rng
-
-
-def evaluation_prompts(seed: int, count: int, *, held_out: bool) -> list[EvaluationPrompt]:
-    """Prompts that are no training captions, with known or held-out genre expressions, over the genres evenly.
-
-    The genre is always named; the tempo as BPM in half of them, the lead in 60 %, drums or their absence in 30 %,
-    high quality in 15 %. What is asked for lies within the genre's tables. Raises InvalidInputError below 1.
-    """
-    if count < 1:
-        raise InvalidInputError(f"prompt count {count}: choose 1 or more")
-    wishes = _wishes(seed)
-    found: dict[str, EvaluationPrompt] = {}
-    while len(found) < count:
-        truth, rng = next(wishes)
-        prompt = _prompt(truth, rng, held_out)
-        found.setdefault(prompt.text, prompt)
-    return list(found.values())
-
-
-def _prompt(truth: Truth, rng: random.Random, held_out: bool) -> EvaluationPrompt:
-    shares = {"bpm": 0.5, "lead": 0.6, "drums": 0.3, "quality": 0.15}
-    chosen = {attribute for attribute, share in shares.items() if rng.random() < share}
-    text = _evaluation_text(Phrases(truth, rng, Lexicon.load(), neutral=True), chosen | {"genre"}, held_out=held_out)
-    lead = truth.lead if "lead" in chosen else None
-    return EvaluationPrompt(
-        text=text,
-        genre=truth.genre,
-        lead_family=lead.family if lead else None,
-        lead_name=lead.name if lead else None,
-        bpm=round(truth.bpm) if "bpm" in chosen else None,
-        drums=truth.drums if "drums" in chosen else None,
-        quality=truth.quality if "quality" in chosen else None,
-    )

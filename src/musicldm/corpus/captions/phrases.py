@@ -1,15 +1,17 @@
 """One attribute of a clip → one phrase about it, true to the clip."""
 
+import hashlib
 import random
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any
 
 from musicldm.corpus import lexicon as lexicon_package
+from musicldm.corpus.composing.theory import DARK_MODES
 from musicldm.corpus.lexicon import Lexicon, tempo_word
 from musicldm.corpus.truth import GENRES, Part, Truth
 
@@ -36,18 +38,32 @@ _CONDITIONS: Mapping[str, Callable[[Truth], bool]] = {
     "drums": lambda t: t.drums,
     "no drums": lambda t: not t.drums,
     "3/4": lambda t: t.meter == "3/4",
-    "6/8": lambda t: t.meter == "6/8",
+    "6/8": lambda t: t.meter in ("6/8", "12/8"),
+    "7/8": lambda t: t.meter == "7/8",
+    "12/8": lambda t: t.meter == "12/8",
     "4/4": lambda t: t.meter == "4/4",
     "slow": lambda t: t.bpm < 100,
     "fast": lambda t: t.bpm >= 110,
-    "minor": lambda t: t.mode not in ("major", "mixolydian", "lydian", "major pentatonic"),
+    "minor": lambda t: t.mode in DARK_MODES,
     "not cheerful": lambda t: t.mood not in ("happy", "playful"),
     "not gloomy": lambda t: t.mood not in ("sad", "dark", "tense"),
     "not quiet": lambda t: t.energy != "low",
 }
 # Other modes are named alone: nobody writes "in a blues" of a key.
-_KEYED_MODES = frozenset(("major", "minor", "dorian", "mixolydian", "phrygian", "lydian", "harmonic minor"))
+_KEYED_MODES = frozenset(
+    ("major", "minor", "dorian", "mixolydian", "phrygian", "lydian", "harmonic minor", "phrygian dominant")
+)
 _FLATS = {"C#": "D", "D#": "E", "F#": "G", "G#": "A", "A#": "B"}
+
+
+def choose(rng: random.Random, options: Iterable[str]) -> str:
+    """One of the options, each as likely as another.
+
+    The draw picks the option with the highest hash: one option more or less changes only the draws that fall on it, so
+    that a new style leaves most captions of the others as they were.
+    """
+    draw = str(rng.random())
+    return max(options, key=lambda option: hashlib.blake2b(f"{draw}|{option}".encode(), digest_size=8).digest())
 
 
 @cache
@@ -138,7 +154,7 @@ class Phrases:
         if value not in self.lexicon.values(attribute):
             return value
         own = _own(self.lexicon.known(attribute, value), value, "" if self.neutral else self.truth.genre)
-        return self.rng.choice([e for e in own if not unless & _parts(e)] or (value,))
+        return choose(self.rng, [e for e in own if not unless & _parts(e)] or (value,))
 
     def _frame(self, kind: str) -> str:
         return str(self.rng.choice(table("frames")["phrases"][kind]))
@@ -155,7 +171,7 @@ class Phrases:
 
     def _fitting(self, expressions: Sequence[str]) -> str:
         """An expression that does not contradict the clip, or the bare genre where there is none."""
-        return self.rng.choice([e for e in expressions if fits(e, self.truth)] or [self.truth.genre])
+        return choose(self.rng, [e for e in expressions if fits(e, self.truth)] or [self.truth.genre])
 
     def mood(self) -> str:
         return self._pick("mood", self.truth.mood)
@@ -185,6 +201,10 @@ class Phrases:
         if self.truth.quality == "clean" or "quality" in phrase or self.rng.random() < 0.5:
             return phrase
         return f"{self.rng.choice(('low quality', 'low quality', 'poor quality', 'bad quality'))}, {phrase}"
+
+    def production(self) -> str:
+        """A word about how the clip was mixed. There must be one that is true."""
+        return self._pick("production", self.rng.choice(self.truth.production))
 
     def mode(self) -> str:
         """Key and mode ("in a minor", "key of f# dorian"), or the mode alone."""

@@ -7,7 +7,7 @@ from musicldm.corpus.composing.score import Tone
 from musicldm.corpus.composing.theory import nearest
 from musicldm.corpus.styles.style import DRUM_KEYS
 
-_WEIGHTS = {"X": 1.0, "x": 0.82, "o": 0.45}
+_WEIGHTS = {"X": 1.0, "x": 0.82, "o": 0.45, "2": 0.75, "3": 0.7}
 # Fills that run over several drums, from the first to the last.
 _RUNS = {
     "toms": "112233",
@@ -109,7 +109,8 @@ def _play(
                 continue
             length = 3.0 if row in _LONG_ROWS else 1.0
             weight = _WEIGHTS[mark] * (_pulse(plan, step) if row in _QUIET_ROWS else 1.0)
-            tones.append(Tone(bar, step, length, keys[row], weight))
+            strokes = int(mark) if mark.isdigit() else 1
+            tones += [Tone(bar, step + i / strokes, length / strokes, keys[row], weight) for i in range(strokes)]
     return tones
 
 

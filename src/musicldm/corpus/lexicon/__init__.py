@@ -10,7 +10,7 @@ from importlib import resources
 
 from musicldm.errors import unknown_choice
 
-ATTRIBUTES = ("genre", "instrument", "mood", "energy", "quality", "tempo", "meter", "mode", "drums")
+ATTRIBUTES = ("genre", "instrument", "mood", "energy", "quality", "production", "tempo", "meter", "mode", "drums")
 HELD_OUT_SHARE = 5  # one in five
 HELD_OUT_SEED = 20261124
 # Upper limits in BPM, exclusive; from the last one on it is "very fast".
@@ -60,9 +60,15 @@ def split_held_out(tables: Tables) -> dict[str, dict[str, tuple[str, ...]]]:
 
 
 def _read(attribute: str) -> dict[str, dict[str, list[str]]]:
-    """One attribute's file: value → {"expressions": […]} and, for genres, {"names": […]} too."""
-    text = (resources.files(__name__) / f"{attribute}.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)
+    """One attribute's file or folder of files: value → {"expressions": […]} and, for genres, {"names": […]} too."""
+    here = resources.files(__name__)
+    folder = here / attribute
+    files = sorted(folder.iterdir(), key=lambda file: file.name) if folder.is_dir() else [here / f"{attribute}.toml"]
+    tables: dict[str, dict[str, list[str]]] = {}
+    for file in files:
+        if file.name.endswith(".toml"):
+            tables |= tomllib.loads(file.read_text(encoding="utf-8"))
+    return tables
 
 
 @dataclass(frozen=True)

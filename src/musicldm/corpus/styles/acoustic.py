@@ -136,7 +136,7 @@ CELTIC = Style(
 CINEMATIC = Style(
     name="cinematic",
     tempo=(70, 112),
-    meters={"4/4": 0.7, "3/4": 0.15, "6/8": 0.15},
+    meters={"4/4": 0.68, "3/4": 0.12, "6/8": 0.13, "5/4": 0.07},
     compound_tempo=(56, 84),
     modes={"minor": 0.6, "dorian": 0.15, "lydian": 0.15, "phrygian": 0.1},
     progressions={
@@ -158,8 +158,8 @@ CINEMATIC = Style(
     keys={"tremolo strings": 0.3, "string section": 0.4, "slow strings": 0.3},
     pads={"choir": 0.5, "slow strings": 0.25, "french horn": 0.25},
     counters={"pizzicato strings": 0.4, "harp": 0.3, "trombone": 0.3},
-    kits={"orchestral percussion": 1.0},
-    presence={"drums": 0.4, "bass": 1.0, "chords": 1.0, "pad": 0.55, "counter": 0.35, "lead": 0.85},
+    kits={"taiko drums": 0.55, "orchestral percussion": 0.45},
+    presence={"drums": 0.62, "bass": 1.0, "chords": 1.0, "pad": 0.55, "counter": 0.35, "lead": 0.85},
     drums={
         "4/4": (
             "3 X.....x.X...x.x.|2 ...o..o....o..o.|k X.......X.......",
@@ -168,23 +168,27 @@ CINEMATIC = Style(
         ),
         "3/4": ("3 X...x.x.x.x.|k X...........", "3 X.......x.xx|k X...........|y X..........."),
         "6/8": ("3 X.x.x.X.x.x.|k X.....X.....", "3 X.....x.x.x.|k X...........|y X..........."),
+        "5/4": ("3 X.xxX.xxX.xxX...X...|k X.......X.......X...", "3 X.....x.X.....x.X.xx|k X..................."),
     },
     bass={
         "4/4": ("R-------R-------", "R---------------", "R.R.R.R.R.R.R.R."),
         "3/4": ("R-----------", "R---R---R---"),
         "6/8": ("R-----------", "R-----R-----"),
+        "5/4": ("R.R.R.R.R.R.R.R.R.R.", "R-------------------"),
     },
     comping={
         "4/4": ("x---------------", "x.x.x.x.x.x.x.x.", "x.xxx.xxx.xxx.xx", "1.3.4.3.1.3.4.3."),
         "3/4": ("x-----------", "x.x.x.x.x.x.", "1.3.4.3.4.3."),
         "6/8": ("x-----------", "x.x.x.x.x.x.", "1.2.3.4.3.2."),
+        "5/4": ("x.xxx.xxx.xxx.xxx.xx", "1.3.4.3.1.3.4.3.1.3."),
     },
     voicing="open",
     feels={"long": 1.0},
     energy_bias=0.2,
     fills=("toms",),
     human=10.0,
-    sound=Sound(tilt=-1.5, room=(1.8, 3.0), wet=0.35, levels={"drums": 0.5, "chords": 3.0, "pad": 4.0}),
+    risers=0.3,
+    sound=Sound(space="hall", tilt=-1.5, room=(1.8, 3.0), wet=0.35, levels={"drums": 0.5, "chords": 3.0, "pad": 4.0}),
 )
 
 CLASSICAL = Style(
@@ -198,9 +202,9 @@ CLASSICAL = Style(
         "minor": ("i V7 i iv", "i iv V7 i", "i bVI iim7b5 V7"),
     },
     moods={"calm": 0.24, "happy": 0.22, "playful": 0.24, "sad": 0.18, "dreamy": 0.12},
-    leads={"violin": 0.28, "flute": 0.15, "clarinet": 0.14, "oboe": 0.15, "acoustic piano": 0.14, "harpsichord": 0.14},
+    leads={"violin": 0.28, "flute": 0.15, "clarinet": 0.14, "oboe": 0.15, "acoustic piano": 0.24, "cello": 0.04},
     basses={"cello": 0.65, "double bass section": 0.35},
-    keys={"acoustic piano": 0.4, "pizzicato strings": 0.25, "harpsichord": 0.2, "harp": 0.15},
+    keys={"acoustic piano": 0.7, "harp": 0.3},
     counters={"cello": 0.5, "clarinet": 0.5},
     kits={"orchestral percussion": 1.0},
     presence={"drums": 0.05, "bass": 0.8, "chords": 1.0, "counter": 0.35, "lead": 0.94},
@@ -220,7 +224,7 @@ CLASSICAL = Style(
     },
     comping={
         "4/4": ("1-3-2-3-1-3-2-3-", "x---....x---....", "..x.x.x...x.x.x.", "1-2-3-4-3-2-3-2-"),
-        "3/4": ("....x-..x-..", "1-2-3-4-3-2-", "1-3-4-3-4-3-"),
+        "3/4": ("1-2-3-4-3-2-", "1-3-4-3-4-3-", "..x.x...x.x."),
         "6/8": ("1-2-3-4-3-2-", "x---x-x---x-"),
     },
     feels={"classical": 0.85, "song": 0.15},
@@ -235,7 +239,7 @@ CLASSICAL = Style(
 JAZZ = Style(
     name="jazz",
     tempo=(120, 196),
-    meters={"4/4": 0.82, "3/4": 0.18},
+    meters={"4/4": 0.78, "3/4": 0.16, "5/4": 0.06},
     modes={"major": 0.6, "dorian": 0.25, "minor": 0.15},
     progressions={
         "major": ("ii9 V13 Imaj9 vi7", "Imaj7 vi7 ii7 V7", "Imaj9 IV9 iii7 VI7", "ii7 V7b9 Imaj7 Imaj7"),
@@ -265,11 +269,17 @@ JAZZ = Style(
             "d x...x.x.x...x.x.|p ....x.......x...|k ......o.........|s ......o.....o...",
         ),
         "3/4": ("d x...x.x.x...|p ....x...x...|k o...........", "d x...x.x.x.x.|p ....x...x...|s ......o....."),
+        "5/4": ("d x...x.x.x...x...x.x.|p ....x.......x.......|k o...........o.......",),
     },
-    bass={"4/4": ("W---W---W---W---", "W---W---W-W-W---"), "3/4": ("W---W---W---",)},
+    bass={
+        "4/4": ("W---W---W---W---", "W---W---W-W-W---"),
+        "3/4": ("W---W---W---",),
+        "5/4": ("R-----5-----R---5---", "W---W---W---W---W---"),
+    },
     comping={
         "4/4": ("......x-....x---", "x-....x-........", "..x---....x-..x-", "x-----x-......x-"),
         "3/4": ("....x-..x-..", "x-----x-....", "......x-x---"),
+        "5/4": ("x-----x-....x---x---", "......x-....x-..x-.."),
     },
     feels={"bebop": 0.8, "song": 0.2},
     ornament=0.2,

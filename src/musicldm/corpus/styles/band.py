@@ -5,12 +5,28 @@ from musicldm.corpus.styles.style import Sound, Style, Swing
 BLUES = Style(
     name="blues",
     tempo=(70, 116),
+    forms=("AAAA",),
+    section_bars=12,
     compound_tempo=(52, 74),
-    meters={"4/4": 0.7, "6/8": 0.3},
+    meters={"4/4": 0.7, "12/8": 0.3},
     modes={"mixolydian": 0.65, "minor": 0.35},
     progressions={
-        "mixolydian": ("I7 IV7 I7 I7", "IV7 IV7 I7 I7", "V7 IV7 I7 V7", "I7 I7 IV7 I7", "I7 IV7 I7 V7"),
-        "minor": ("i7 iv7 i7 i7", "iv7 iv7 i7 i7", "bVI7 V7 i7 V7", "i7 i7 iv7 i7"),
+        "mixolydian": (
+            "I7 I7 I7 I7 IV7 IV7 I7 I7 V7 IV7 I7 V7",
+            "I7 IV7 I7 I7 IV7 IV7 I7 VI7 ii7 V7 I7 V7",
+            "I7 IV7 I7 I7",
+            "IV7 IV7 I7 I7",
+            "V7 IV7 I7 V7",
+            "I7 I7 IV7 I7",
+            "I7 IV7 I7 V7",
+        ),
+        "minor": (
+            "i7 i7 i7 i7 iv7 iv7 i7 i7 bVI7 V7 i7 V7",
+            "i7 iv7 i7 i7",
+            "iv7 iv7 i7 i7",
+            "bVI7 V7 i7 V7",
+            "i7 i7 iv7 i7",
+        ),
     },
     moods={"sad": 0.34, "calm": 0.14, "dark": 0.16, "happy": 0.16, "playful": 0.14, "tense": 0.06},
     leads={"overdriven guitar": 0.36, "harmonica": 0.3, "tenor sax": 0.12, "acoustic piano": 0.12, "clean guitar": 0.1},
@@ -25,18 +41,18 @@ BLUES = Style(
             "k x.....x.x.....x.|s ....X.......X...|h x.x.x.x.x.x.x.x.",
             "k x.......x.x.....|s ....X.......X.o.|h x.x.x.x.x.x.x.x.",
         ),
-        "6/8": (
-            "k x.........x.|s ......X.....|h x.x.x.x.x.x.",
-            "k x.....o...x.|s ......X.....|d x.x.x.x.x.x.",
+        "12/8": (
+            "k x.........x.x.........x.|s ......X...........X.....|h x.x.x.x.x.x.x.x.x.x.x.x.",
+            "k x.....o...x.x.........x.|s ......X...........X...o.|d x.x.x.x.x.x.x.x.x.x.x.x.",
         ),
     },
     bass={
         "4/4": ("R-R-3-3-5-5-7-5-", "R-R-5-5-7-7-5-5-", "R---3---5---a---", "R-R-8-8-7-7-5-5-"),
-        "6/8": ("R---5-8---5-", "R-----5---a-", "R---R-3---5-"),
+        "12/8": ("R---5-8---5-R---5-7---5-", "R-----3---5-R-----5---a-", "R---R-3---3-5---5-6---a-"),
     },
     comping={
         "4/4": ("x---..x-....x-..", "..x-..x-..x-..x-", "x-x-x-x-x-x-x-x-", "....x-......x-u-"),
-        "6/8": ("x-x-x-x-x-x-", "....x-....x-", "1-2-3-4-3-2-"),
+        "12/8": ("x-x-x-x-x-x-x-x-x-x-x-x-", "....x-....x-....x-....x-", "1-2-3-4-3-2-1-2-3-4-3-2-"),
     },
     melody_scale={"mixolydian": "major blues", "minor": "minor blues"},
     feels={"blues": 0.7, "song": 0.3},
@@ -153,7 +169,7 @@ FUNK = Style(
 METAL = Style(
     name="metal",
     tempo=(140, 196),
-    meters={"4/4": 0.9, "6/8": 0.1},
+    meters={"4/4": 0.76, "6/8": 0.08, "7/8": 0.1, "5/4": 0.06},
     compound_tempo=(88, 124),
     modes={"minor": 0.5, "phrygian": 0.5},
     progressions={
@@ -177,11 +193,23 @@ METAL = Style(
             "k x.xx..x.x.xx..x.|s ........X.......|y x...x...x...x...",
         ),
         "6/8": ("k xxxxxxxxxxxx|s ......X.....|y x.....x.....", "k x.xx.xx.xx.x|s ......X.....|d x.x.x.x.x.x."),
+        "7/8": (
+            "k x.xxx.xxx.xxxx|s ....X.......X.|y x...x...x.....",
+            "k xx.xx.xx.xx.x.|s ........X.....|d x.x.x.x.x.x.x.",
+        ),
+        "5/4": ("k x.xxx.xxx.xxx.xxx.xx|s ....X.......X.......|y x...x...x...x...x...",),
     },
-    bass={"4/4": ("RRRRRRRRRRRRRRRR", "R.RRR.RRR.RRR.RR", "RR.RR.RRR.RR.RR."), "6/8": ("RRRRRRRRRRRR", "R.RR.RR.RR.R")},
+    bass={
+        "4/4": ("RRRRRRRRRRRRRRRR", "R.RRR.RRR.RRR.RR", "RR.RR.RRR.RR.RR."),
+        "6/8": ("RRRRRRRRRRRR", "R.RR.RR.RR.R"),
+        "7/8": ("R.RRR.RRR.RRRR", "RR.RR.RR.RR.R."),
+        "5/4": ("R.RRR.RRR.RRR.RRR.RR",),
+    },
     comping={
         "4/4": ("x.uuu.uux.uuu.uu", "xx.xx.xxx.xx.xx.", "x---------------", "x.x.uuuux.x.uuuu", "uuuuuuuuuuuux-x-"),
         "6/8": ("x.uu.ux.uu.u", "uuuuuuuuuuuu", "x-----x-----"),
+        "7/8": ("x.uuu.uux.uuuu", "xx.xx.xx.xx.x."),
+        "5/4": ("x.uuu.uux.uuu.uux.uu", "x-------x-----------"),
     },
     voicing="power",
     bend=0.2,
@@ -252,7 +280,7 @@ REGGAE = Style(
 ROCK = Style(
     name="rock",
     tempo=(108, 146),
-    meters={"4/4": 0.92, "6/8": 0.08},
+    meters={"4/4": 0.84, "6/8": 0.08, "7/8": 0.05, "5/4": 0.03},
     compound_tempo=(60, 84),
     modes={"major": 0.4, "minor": 0.35, "mixolydian": 0.25},
     progressions={
@@ -282,14 +310,23 @@ ROCK = Style(
             "k x.......x.......|s ....X..o....X...|y x...x...x...x...",
         ),
         "6/8": ("k x...x...x.x.|s ......X.....|h x.x.x.x.x.x.", "k x...x.......|s ......X.....|d x.x.x.x.x.x."),
+        "7/8": (
+            "k x.......x.....|s ....X.......X.|h x.x.x.x.x.x.x.",
+            "k x.....x.x.....|s ....X.......x.|d x.x.x.x.x.x.x.",
+        ),
+        "5/4": ("k x.......x.x.....x...|s ....X.......X.......|h x.x.x.x.x.x.x.x.x.x.",),
     },
     bass={
         "4/4": ("R-R-R-R-R-R-R-R-", "R---R-R-R---R-5-", "R-R-R-R-R-R-5-a-", "R--R--R-R--R--5-"),
         "6/8": ("R-R-R-R-R-R-", "R-----R---5-"),
+        "7/8": ("R-R-R-R-R-R-R-", "R---R---R-5-a-"),
+        "5/4": ("R-R-R-R-R-R-R-R-R-a-",),
     },
     comping={
         "4/4": ("x-------x-x-----", "x-u-u-u-x-u-u-u-", "x--x--x-x--x--x-", "x---------------", "x-x-..x-x-x-..x-"),
         "6/8": ("x-----x---x-", "1-3-4-5-4-3-", "x-----------"),
+        "7/8": ("x---x---x-----", "x-u-x-u-x-u-u-"),
+        "5/4": ("x-------x-x-----x---", "x-u-u-u-x-u-u-u-x-u-"),
     },
     voicing="power",
     melody_scale={"major": "major pentatonic", "minor": "minor pentatonic", "mixolydian": "major blues"},

@@ -18,7 +18,7 @@ DRUM_AND_BASS = Style(
         "electric piano": 0.2,
         "flute": 0.1,
     },
-    basses={"sub bass": 0.5, "synth bass": 0.5},
+    basses={"reese bass": 0.6, "sub bass": 0.4},
     keys={"polysynth": 0.4, "electric piano": 0.25, "synth strings": 0.35},
     pads={"sweep pad": 0.4, "warm pad": 0.3, "halo pad": 0.3},
     kits={"room drum kit": 0.6, "acoustic drum kit": 0.4},
@@ -36,6 +36,7 @@ DRUM_AND_BASS = Style(
     melody_scale={"minor": "minor pentatonic", "dorian": "minor pentatonic"},
     feels={"synth": 0.6, "sparse": 0.4},
     fills=("snare roll", "break"),
+    risers=0.4,
     energy_bias=0.4,
     human=1.5,
     sound=Sound(
@@ -68,10 +69,10 @@ HIP_HOP = Style(
         "sitar": 0.1,
         "glockenspiel": 0.12,
     },
-    basses={"sub bass": 0.8, "electric bass": 0.2},
+    basses={"sub bass": 0.4, "electric bass": 0.4, "upright bass": 0.2},
     keys={"bright piano": 0.35, "string section": 0.35, "clavinet": 0.1, "synth strings": 0.2},
     pads={"choir": 0.4, "slow strings": 0.6},
-    kits={"808 drum machine": 0.85, "acoustic drum kit": 0.15},
+    kits={"acoustic drum kit": 0.4, "room drum kit": 0.3, "808 drum machine": 0.3},
     presence={"drums": 0.92, "pad": 0.2, "bass": 1.0, "chords": 1.0},
     chord_bars=(1.0, 0.5),
     drums={
@@ -89,7 +90,9 @@ HIP_HOP = Style(
     fills=("hat roll", "break"),
     swing=Swing(16, 0.54, 0.6),
     human=3.0,
-    sound=Sound(tilt=-1.5, room=(0.3, 0.8), wet=0.09, levels={"drums": 3.0, "bass": 5.0, "lead": 1.5}),
+    sound=Sound(
+        tilt=-1.5, room=(0.3, 0.8), wet=0.09, tape=0.4, punch=0.4, levels={"drums": 3.0, "bass": 5.0, "lead": 1.5}
+    ),
 )
 
 HOUSE = Style(
@@ -107,14 +110,14 @@ HOUSE = Style(
         "saw lead": 0.22,
         "voice oohs": 0.14,
         "alto sax": 0.12,
-        "hammond organ": 0.14,
+        "drawbar organ": 0.14,
         "steel drums": 0.06,
         "square lead": 0.08,
     },
-    basses={"synth bass": 0.8, "electric bass": 0.2},
-    keys={"bright piano": 0.5, "hammond organ": 0.25, "polysynth": 0.25},
+    basses={"analog bass": 0.5, "organ bass": 0.25, "synth bass": 0.25},
+    keys={"bright piano": 0.65, "drawbar organ": 0.2, "synth stab": 0.15},
     pads={"synth strings": 0.6, "warm pad": 0.4},
-    kits={"electronic drum kit": 1.0},
+    kits={"909 drum machine": 0.85, "electronic drum kit": 0.15},
     presence={"drums": 0.92, "pad": 0.35, "bass": 1.0, "chords": 1.0},
     drums={
         "4/4": (
@@ -129,6 +132,7 @@ HOUSE = Style(
     feels={"synth": 0.4, "song": 0.4, "stab": 0.2},
     fills=("snare roll", "break", "hat roll"),
     swing=Swing(16, 0.5, 0.56),
+    risers=0.4,
     harmony=0.12,
     energy_bias=0.3,
     human=1.5,
@@ -187,6 +191,7 @@ LOFI = Style(
         wet=0.14,
         top=(3200, 4600),
         crackle=1.0,
+        tape=0.8,
         levels={"drums": 0.0, "chords": 4.0, "bass": 1.0},
         echo=0.1,
         echo_steps=4,
@@ -204,11 +209,11 @@ SYNTHWAVE = Style(
     },
     moods={"dreamy": 0.3, "epic": 0.26, "dark": 0.2, "sad": 0.1, "happy": 0.14},
     leads={"saw lead": 0.44, "square lead": 0.24, "fifths lead": 0.14, "alto sax": 0.1, "overdriven guitar": 0.08},
-    basses={"synth bass": 1.0},
-    keys={"polysynth": 0.5, "synth brass": 0.25, "synth strings": 0.25},
-    pads={"warm pad": 0.4, "synth strings": 0.3, "halo pad": 0.3},
+    basses={"analog bass": 0.7, "synth bass": 0.3},
+    keys={"polysynth": 0.4, "synth brass": 0.3, "string machine": 0.3},
+    pads={"analog pad": 0.4, "synth strings": 0.3, "halo pad": 0.3},
     counters={"FM electric piano": 0.5, "square lead": 0.5},
-    kits={"power drum kit": 0.6, "electronic drum kit": 0.4},
+    kits={"80s drum machine": 0.7, "electronic drum kit": 0.3},
     presence={"drums": 0.9, "pad": 0.45, "counter": 0.35, "bass": 1.0, "chords": 1.0},
     drums={
         "4/4": (
@@ -244,11 +249,11 @@ TECHNO = Style(
         "phrygian": ("i i i i", "i i bII i", "i bII i i"),
     },
     moods={"dark": 0.44, "tense": 0.4, "dreamy": 0.16},
-    leads={"square lead": 0.3, "saw lead": 0.34, "fifths lead": 0.14, "synth voice": 0.12, "marimba": 0.1},
-    basses={"synth bass": 0.6, "sub bass": 0.4},
-    keys={"polysynth": 0.55, "fifths lead": 0.2, "charang lead": 0.25},
-    pads={"sweep pad": 0.5, "synth strings": 0.3, "synth voice": 0.2},
-    kits={"808 drum machine": 1.0},
+    leads={"acid lead": 0.46, "saw lead": 0.2, "square lead": 0.14, "hoover lead": 0.1, "synth stab": 0.1},
+    basses={"analog bass": 0.4, "reese bass": 0.2, "acid bass": 0.4},
+    keys={"synth stab": 0.7, "fifths lead": 0.3},
+    pads={"sweep pad": 0.5, "drone pad": 0.5},
+    kits={"909 drum machine": 0.9, "808 drum machine": 0.1},
     presence={"drums": 0.94, "pad": 0.3, "chords": 0.7, "lead": 0.82, "bass": 1.0},
     chord_bars=(1.0, 2.0),
     drums={
@@ -263,6 +268,7 @@ TECHNO = Style(
     comping={"4/4": ("..x.....x.......", "...x..x....x..x.", "x.....x.........", "......x.......x.")},
     feels={"acid": 0.8, "loop": 0.2},
     fills=("hat roll", "break", "snare roll"),
+    risers=0.4,
     energy_bias=0.4,
     human=0.6,
     sound=Sound(

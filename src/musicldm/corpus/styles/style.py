@@ -3,7 +3,8 @@
 Patterns are strings of one bar in steps: a sixteenth note where the beat is a quarter (4/4: 16 steps, 3/4: 12, 5/4: 20,
 7/8: 14), a sixth of the dotted quarter in 6/8 (12) and 12/8 (24).
 
-Drums   "k x...x...|s ....X..." one row a drum: X accent, x stroke, o ghost, . rest; the letters stand in `DRUM_KEYS`.
+Drums   "k x...x...|s ....X..." one row a drum: X accent, x stroke, o ghost, 2 or 3 strokes in the step,
+        . rest; the letters stand in `DRUM_KEYS`.
 Bass    R root, 3 third, 5 fifth, 6 sixth, 7 seventh, 8 octave, L fifth below, n the next chord's root, a half a tone
         below the next root, W a step of a walking line; - holds, . rests.
 Chords  x strike, u softer strike, 1-9 one tone of the chord from below, b the root and f the fifth in the left hand,
