@@ -8,7 +8,6 @@ from scipy.signal import butter, lfilter, sosfilt
 
 from musicldm.corpus.composing.score import Mix
 from musicldm.corpus.sound.effects.delays import wow_and_flutter
-from musicldm.corpus.sound.effects.drive import saturate
 from musicldm.corpus.sound.effects.dynamics import compressor_gain, limiter_gain, true_peaks
 from musicldm.corpus.sound.effects.filters import one_pole
 from musicldm.corpus.sound.waves import Wave
@@ -54,8 +53,9 @@ def age(wave: Wave, mix: Mix, sample_rate: int, rng: np.random.Generator) -> Wav
     """Tape (saturation, wow and flutter, less treble) and vinyl (dust and rumble), as far as the mix has them."""
     phase = float(rng.random())
     if mix.tape > 0:
-        level = np.float32(3 * math.sqrt(float(np.mean(np.square(wave)))) + 1e-9)
-        wave = level * saturate(wave / level, 0.4 + 0.8 * mix.tape, sample_rate)
+        # So gentle that only the third harmonic counts: nothing below 8 kHz folds back.
+        level = np.float32(3 * math.sqrt(float(np.mean(np.square(wave)))) / (0.4 + 0.8 * mix.tape) + 1e-9)
+        wave = level * np.tanh(wave / level)
         wave = one_pole(wave, 20000 - 11000 * mix.tape, sample_rate)
         wave = wow_and_flutter(wave, mix.tape, sample_rate, phase)
     if mix.crackle > 0:

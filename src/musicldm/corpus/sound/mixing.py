@@ -20,7 +20,7 @@ def _weights(sample_rate: int) -> Samples:
 
     A power that is a sum of cosines is a sum of autocorrelations, so that no filter has to run.
     """
-    count = max(2, round(6 * sample_rate / 48000))
+    count = max(2, round(4 * sample_rate / 48000))
     frequency = (np.arange(4096) + 0.5) / 8192 * sample_rate
     power = 1.36 - 1.2 * np.cos(math.pi * np.minimum(frequency, 8000) / 8000)
     cosines = np.cos(2 * math.pi * np.outer(np.arange(count), frequency) / sample_rate)

@@ -37,6 +37,7 @@ def play(
     notes = legato(stem.notes) if player.glide else stem.notes
     plan = schedule(notes, clock, glide=player.glide)
     wave = assemble(plan, lambda hit: player.play(hit, clock.sample_rate), clock.count)
+    wave = player.finish(wave, clock.sample_rate, setting.phase)
     for name in player.inserts:
         wave = insert(wave, name, setting)
     return stand(wave, place)

@@ -23,6 +23,7 @@ from musicldm.errors import InvalidInputError, unknown_choice
 SAMPLE_RATES = (8000, 48000)
 CHANNELS = (1, 2)
 REST = "rest"
+_HALVED = 32000
 _PUMPED = ("bass", "chords", "pad", "counter")
 
 
@@ -59,14 +60,16 @@ def _render(score: Score, font: SoundFont | None, sample_rate: int, channels: in
     seed = score.truth.seed
     parts = [(stem, _part(score, stem, font, clock)) for stem in score.stems]
     rng = np.random.default_rng([seed, 2])
-    answer = response(score.mix.space, score.mix.room, sample_rate, rng) * np.float32(score.mix.wet)
+    # Rooms swallow what is above 12 kHz, so that half the rate is enough for them.
+    ratio = 2 if sample_rate > _HALVED else 1
+    answer = response(score.mix.space, score.mix.room, sample_rate // ratio, rng) * np.float32(score.mix.wet)
     answer = _widened(answer, score.mix.width)
-    mixed = _room(parts, answer, clock)
+    mixed = _room(parts, answer, clock, ratio)
     done = master(mixed, score.mix, sample_rate, rng)
     made: dict[str, Wave] = {}
     if stems:
         for stem, wave in parts:
-            alone = tone(_room([(stem, wave)], answer, clock), score.mix, sample_rate) * done.gain
+            alone = tone(_room([(stem, wave)], answer, clock, ratio), score.mix, sample_rate) * done.gain
             made[stem.part.role] = made[stem.part.role] + alone if stem.part.role in made else alone
         made[REST] = done.wave - sum(made.values(), np.zeros_like(done.wave))
     return Rendered(fold(done.wave, channels), {role: fold(wave, channels) for role, wave in made.items()})
@@ -113,7 +116,7 @@ def _widened(answer: Wave, width: float) -> Wave:
     return np.float32(0.5) * np.stack([mid + side, mid - side])
 
 
-def _room(parts: list[tuple[Stem, Wave]], answer: Wave, clock: Clock) -> Wave:
+def _room(parts: list[tuple[Stem, Wave]], answer: Wave, clock: Clock, ratio: int) -> Wave:
     """The parts' sum and its room, without what comes before the clip."""
     dry = np.zeros((2, clock.count), np.float32)
     send = np.zeros_like(dry)
@@ -121,7 +124,7 @@ def _room(parts: list[tuple[Stem, Wave]], answer: Wave, clock: Clock) -> Wave:
         dry += wave
         send += np.float32(stem.send) * wave
     if answer.any():
-        dry += reverberate(send, answer)
+        dry += reverberate(send, answer, ratio)
     return dry[:, clock.lead_in :]
 
 

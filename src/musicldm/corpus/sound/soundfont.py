@@ -1,5 +1,6 @@
 """General MIDI sound fonts: a hit as the font plays it."""
 
+import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,26 +78,29 @@ def _voice_of(instrument: Instrument, pitch: int) -> tuple[int, float]:
 
 def _generate(synth: Any, count: int) -> Wave:
     """The synthesiser's next samples, (count, 2)."""
-    wave = np.zeros((count, 2), np.float32)
-    synth.generate(count, wave.reshape(-1).data.cast("B"))
-    return wave
+    wave = np.zeros(2 * count, np.float32)
+    synth.generate(count, wave.data.cast("B"))
+    return wave.reshape(count, 2)
 
 
 def _held(synth: Any, hit: Hit, sample_rate: int) -> list[Wave]:
-    """The hit while its key is down, in one piece, or in 20 ms pieces where its pitch moves."""
+    """The hit while its key is down, its pitch moved every 20 ms."""
     assert hit.length is not None
     count = max(1, round(hit.length * sample_rate))
     if hit.steady:
         return [_generate(synth, count)]
     step = sample_rate // _BENDS_A_SECOND
-    curve = pitch_curve(hit, count, sample_rate)[::step]
-    pieces = []
-    for index, semitones in enumerate(curve):
-        value = round(_BEND_CENTRE + float(semitones) / _BEND_RANGE * _BEND_CENTRE)
-        synth.pitchbend(0, min(max(value, 0), 2 * _BEND_CENTRE - 1))
-        pieces.append(_generate(synth, min(step, count - index * step)))
+    wave = np.zeros(2 * count, np.float32)
+    view = wave.data.cast("B")
+    bends = np.round(_BEND_CENTRE * (1 + pitch_curve(hit, count, sample_rate)[::step] / _BEND_RANGE))
+    bends = np.clip(bends, 0, 2 * _BEND_CENTRE - 1).astype(int)
+    edges = [0, *(np.flatnonzero(np.diff(bends)) + 1), len(bends)]
+    for first, last in itertools.pairwise(edges):
+        synth.pitchbend(0, int(bends[first]))
+        end = min(last * step, count)
+        synth.generate(end - first * step, view[first * step * 8 : end * 8])
     synth.pitchbend(0, _BEND_CENTRE)
-    return pieces
+    return [wave.reshape(count, 2)]
 
 
 def _tail(synth: Any, before: list[Wave], sample_rate: int) -> list[Wave]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg.blas import saxpy
 
 from musicldm.corpus.composing.score import Note
 
@@ -105,8 +106,11 @@ def assemble(plan: Sequence[tuple[int, float, Hit]], voice: Voice, count: int) -
     for begin, gain, hit in plan:
         if hit not in made:
             made[hit] = voice(hit)
-        sound = made[hit][:, : count - begin]
-        wave[:, begin : begin + sound.shape[1]] += np.float32(gain) * sound
+        sound = made[hit]
+        used = min(sound.shape[1], count - begin)
+        for channel, row in zip(wave, sound, strict=True):
+            # y += a x in place, one pass over memory.
+            saxpy(row, channel, n=used, a=gain, offy=begin)
     return wave
 
 

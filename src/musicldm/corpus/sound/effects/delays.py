@@ -7,26 +7,34 @@ import numpy as np
 from musicldm.corpus.sound.effects.filters import one_pole
 from musicldm.corpus.sound.waves import Samples, Wave
 
+_BLOCK = 16384
 _ECHOES = 4
 _ECHO_CORNER = 6000.0
 _CROSSING = 0.7
 
 
-def delayed(wave: Wave, samples: Samples) -> Wave:
+def delayed(wave: Wave, samples: Wave | Samples) -> Wave:
     """The wave (n,) heard `samples` (n,) ≥ 1 later, not whole numbers: cubic interpolation after Catmull and Rom."""
-    position = np.arange(wave.size) - samples
-    index = np.floor(position)
-    part = (position - index).astype(np.float32)
     padded = np.concatenate([np.zeros(2, np.float32), wave, np.zeros(3, np.float32)])
-    at = np.clip(index, -1, wave.size).astype(np.int64) + 2
-    before, here, after, beyond = padded[at - 1], padded[at], padded[at + 1], padded[at + 2]
-    curve = 2 * before - 5 * here + 4 * after - beyond + part * (3 * (here - after) + beyond - before)
-    return np.asarray(here + np.float32(0.5) * part * (after - before + part * curve), np.float32)
+    out = np.empty(wave.size, np.float32)
+    for first in range(0, wave.size, _BLOCK):
+        late = samples[first : first + _BLOCK]
+        position = np.arange(first, first + late.size) - late
+        index = np.floor(position)
+        part = (position - index).astype(np.float32)
+        at = np.clip(index, -1, wave.size).astype(np.int64) + 2
+        before, here, after, beyond = padded[at - 1], padded[at], padded[at + 1], padded[at + 2]
+        curve = 2 * before - 5 * here + 4 * after - beyond + part * (3 * (here - after) + beyond - before)
+        out[first : first + _BLOCK] = here + np.float32(0.5) * part * (after - before + part * curve)
+    return out
 
 
-def cycle(count: int, hertz: float, sample_rate: int, phase: float = 0.0) -> Samples:
+def cycle(count: int, hertz: float, sample_rate: int, phase: float = 0.0) -> Wave:
     """A sine, -1 to 1, that begins at `phase` turns."""
-    return np.asarray(np.sin(2 * math.pi * (np.arange(count) * (hertz / sample_rate) + phase)))
+    turns = np.arange(count) * (hertz / sample_rate) + phase
+    turns -= np.floor(turns)
+    # Whole turns are gone, so float32 is exact enough, and its sine ten times as fast.
+    return np.asarray(np.sin(turns.astype(np.float32) * np.float32(2 * math.pi)))
 
 
 def echo(wave: Wave, level: float, seconds: float, sample_rate: int) -> Wave:
@@ -74,12 +82,12 @@ def rotary(wave: Wave, sample_rate: int, *, hertz: float = 6.4) -> Wave:
     mid = np.float32(0.5) * (wave[0] + wave[1])
     low = one_pole(mid, 800, sample_rate)
     horn = mid - low
-    slow = cycle(count, 0.9 * hertz, sample_rate).astype(np.float32)
+    slow = cycle(count, 0.9 * hertz, sample_rate)
     sides = []
     for phase in (0.0, 0.42):
         turn = cycle(count, hertz, sample_rate, phase)
         swung = delayed(horn, (0.0012 + 0.0004 * turn) * sample_rate)
-        sides.append(swung * (1 + np.float32(0.35) * turn.astype(np.float32)) + low * (1 + np.float32(0.12) * slow))
+        sides.append(swung * (1 + np.float32(0.35) * turn) + low * (1 + np.float32(0.12) * slow))
     return np.stack(sides)
 
 

@@ -1,18 +1,20 @@
 """What bends a wave out of shape: saturation, guitar amplifier and cabinet, fewer bits."""
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
 from scipy.fft import irfft, rfft
 from scipy.signal import firwin, oaconvolve, upfirdn
 
-from musicldm.corpus.sound.effects.filters import biquad, moving_filter, one_pole
+from musicldm.corpus.sound.effects.filters import one_pole, swept
 from musicldm.corpus.sound.waves import Samples, Wave
 
 _INNER_RATE = 88200
-_HALF = 12
+_HALF = 8
 _CABINET_TAPS = 0.02
+_DOUBLE_SECONDS = 0.009
 
 
 def shaped(wave: Wave, gain: float, bias: float, sample_rate: int) -> Wave:
@@ -32,24 +34,39 @@ def _lowpass(times: int) -> Wave:
 
 def saturate(wave: Wave, gain: float, sample_rate: int) -> Wave:
     """Both sides through tanh, the level of small signals kept."""
-    return np.stack([shaped(side, gain, 0.0, sample_rate) for side in wave]) / np.float32(gain)
+    return both(wave, lambda side: shaped(side, gain, 0.0, sample_rate)) / np.float32(gain)
+
+
+def both(wave: Wave, effect: Callable[[Wave], Wave]) -> Wave:
+    """An effect (n,) → (n,) on both sides, computed once where they are the same."""
+    first = effect(wave[0])
+    return np.stack([first, first if np.array_equal(wave[0], wave[1]) else effect(wave[1])])
 
 
 def amplify(wave: Wave, gain: float, sample_rate: int) -> Wave:
     """A guitar amplifier, one a side: bass cut before a valve stage, tone after it, then a second stage; (2, n)."""
     level = np.float32(1.0 / (np.sqrt(np.mean(np.square(wave))) * 4 + 1e-9))
-    sides = []
-    for side in wave * level:
+
+    def stages(side: Wave) -> Wave:
         tight = one_pole(side, 150 if gain < 8 else 250, sample_rate, high=True)
         crunch = shaped(tight, gain, 0.15, sample_rate)
-        sides.append(np.tanh(np.float32(1.3) * one_pole(crunch, 6000, sample_rate)))
-    return np.stack(sides)
+        return np.asarray(np.tanh(np.float32(1.3) * one_pole(crunch, 6000, sample_rate)))
+
+    return both(wave * level, stages)
 
 
-def cabinet(wave: Wave, sample_rate: int, *, voice: int = 0) -> Wave:
-    """A 4 × 12 inch cabinet before a dynamic microphone. `voice`: 0 or 1, two positions of the microphone."""
-    answer = _cabinet_response(sample_rate, voice)
-    return np.stack([oaconvolve(side, answer)[: wave.shape[1]] for side in wave]).astype(np.float32)
+def cabinet(wave: Wave, sample_rate: int, *, doubled: bool = False) -> Wave:
+    """A cabinet of four 12-inch speakers before a dynamic microphone.
+
+    doubled: as if played twice: the right side 9 ms later, from another place of the microphone.
+    """
+    late = round(_DOUBLE_SECONDS * sample_rate) if doubled else 0
+    right = np.concatenate([np.zeros(late, np.float32), wave[1, : wave.shape[1] - late]])
+    sides = [(wave[0], _cabinet_response(sample_rate, 0)), (right, _cabinet_response(sample_rate, int(doubled)))]
+    if not doubled and np.array_equal(wave[0], wave[1]):
+        sides = sides[:1]
+    heard = [oaconvolve(side, answer)[: wave.shape[1]] for side, answer in sides]
+    return np.stack([heard[0], heard[-1]]).astype(np.float32)
 
 
 @lru_cache
@@ -86,7 +103,6 @@ def crush(wave: Wave, sample_rate: int, *, bits: int = 6, hertz: float = 11000.0
     return np.asarray(np.round(held / peak * levels) / levels * peak, np.float32)
 
 
-def wah(wave: Wave, centre: Samples, sample_rate: int) -> Wave:
+def wah(wave: Wave, centre: Wave | Samples, sample_rate: int) -> Wave:
     """A resonant band-pass at `centre` Hz (n,) on top of some of the dry sound."""
-    b, a = biquad("band", centre, 3.0, sample_rate)
-    return np.asarray(0.25 * wave + 1.2 * moving_filter(wave, b, a), np.float32)
+    return np.asarray(0.25 * wave + 1.2 * swept(wave, "band", centre, (3.0,), sample_rate), np.float32)

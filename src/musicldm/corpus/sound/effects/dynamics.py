@@ -14,7 +14,7 @@ _COMPRESSOR_SECONDS = 0.01
 _LIMITER_BLOCK = 32
 _LOOKAHEAD_SECONDS = 0.002
 _RELEASE_DECIBELS = 60.0
-_TAPS = 24
+_TAPS = 12
 _OVERSAMPLING = 4
 _OVERSHOOT = 0.6
 _PUMP_SECONDS = 0.28
@@ -80,7 +80,7 @@ def _interpolator(block: int) -> Wave:
     matrix = np.zeros((block + _TAPS - 1, block, _OVERSAMPLING), np.float32)
     for phase in range(_OVERSAMPLING):
         distance = reach - phase / _OVERSAMPLING
-        taps = np.sinc(distance) * np.i0(7.0 * np.sqrt(np.maximum(0, 1 - (distance / (_TAPS / 2)) ** 2))) / np.i0(7.0)
+        taps = np.sinc(distance) * np.i0(5.0 * np.sqrt(np.maximum(0, 1 - (distance / (_TAPS / 2)) ** 2))) / np.i0(5.0)
         for sample in range(block):
             matrix[sample : sample + _TAPS, sample, phase] = taps
     return matrix.reshape(block + _TAPS - 1, -1)
@@ -95,13 +95,13 @@ def true_peaks(wave: Wave, above: float = 0.0, block: int = _LIMITER_BLOCK) -> W
     before = _TAPS // 2 - 1
     padded = np.pad(wave, ((0, 0), (before, count * block - wave.shape[1] + _TAPS - before)))
     rows = padded[:, before : before + count * block].reshape(2, count, block)
-    peaks: Wave = np.maximum(rows.max(axis=2), -rows.min(axis=2)).max(axis=0)
+    peaks: Wave = np.abs(rows).max(axis=2).max(axis=0)
     # A wave between its samples exceeds them by less than this, but for signals made to do so.
     near = np.flatnonzero(maximum_filter1d(peaks, 3, mode="nearest") >= _OVERSHOOT * above)
     for channel in padded:
         windows = np.lib.stride_tricks.sliding_window_view(channel, block + _TAPS - 1)[::block]
         dense = windows[near] @ _interpolator(block)
-        peaks[near] = np.maximum(peaks[near], np.maximum(dense.max(axis=1), -dense.min(axis=1)))
+        peaks[near] = np.maximum(peaks[near], np.abs(dense, out=dense).max(axis=1))
     return peaks
 
 

@@ -7,7 +7,6 @@ R. Bristow-Johnson, "Cookbook formulae for audio EQ biquad filter coefficients".
 """
 
 import math
-from typing import Any
 
 import numpy as np
 from scipy.linalg.blas import dtbsv
@@ -17,9 +16,10 @@ from musicldm.corpus.sound.waves import Samples, Wave
 
 KINDS = ("low", "high", "band", "notch", "all")
 _TOP = 0.46
+_BLOCK = 8192
 
 
-def biquad(kind: str, cutoff: Samples, resonance: float, sample_rate: int) -> tuple[Samples, Samples]:
+def biquad(kind: str, cutoff: Wave | Samples, resonance: float, sample_rate: int) -> tuple[Samples, Samples]:
     """(b, a), each (3, n) with a[0] = 1, for n cut-offs in Hz. kind: one of `KINDS`; resonance: Q."""
     half = np.minimum(cutoff, _TOP * sample_rate) * (math.pi / sample_rate)
     if half.size > 1:
@@ -45,20 +45,48 @@ def biquad(kind: str, cutoff: Samples, resonance: float, sample_rate: int) -> tu
     return b, a
 
 
-def moving_filter(wave: Any, b: Samples, a: Samples) -> Samples:
-    """The wave (n,) or (channels, n) through a filter with coefficients (3, n) or (3, 1), fixed, per sample."""
-    x = np.atleast_2d(np.asarray(wave, np.float64))
-    if b.shape[1] == 1:
-        return np.asarray(lfilter(b[:, 0], a[:, 0], x)).reshape(np.shape(wave))
-    band = np.zeros((3, x.shape[1]), order="F")
-    band[0] = 1.0
+def swept(
+    wave: Wave | Samples, kind: str, cutoff: Wave | Samples, resonances: tuple[float, ...], sample_rate: int
+) -> Samples:
+    """(channels, n) through one section after another, each with its Q, at `cutoff` Hz: (n,) moving, or (1,) fixed."""
+    out = np.array(wave, np.float64)
+    if cutoff.size == 1:
+        for resonance in resonances:
+            b, a = biquad(kind, cutoff, resonance, sample_rate)
+            out = np.asarray(lfilter(b[:, 0], a[:, 0], out))
+        return out
+    states = np.zeros((len(resonances), 2, len(out), 2))
+    # Block by block, so that coefficients stay in the cache.
+    for first in range(0, out.shape[1], _BLOCK):
+        block = slice(first, min(first + _BLOCK, out.shape[1]))
+        for resonance, state in zip(resonances, states, strict=True):
+            b, a = biquad(kind, cutoff[block], resonance, sample_rate)
+            out[:, block] = moving_filter(out[:, block], b, a, state)
+    return out
+
+
+def moving_filter(x: Samples, b: Samples, a: Samples, state: Samples | None = None) -> Samples:
+    """(channels, n) through coefficients (3, n), one set a sample.
+
+    state (2, channels, 2): the last two samples in and out, latest first, of what came before; brought up to date.
+    """
+    if state is None:
+        state = np.zeros((2, len(x), 2))
+    count = x.shape[1]
+    band = np.empty((3, count), order="F")
     band[1, :-1] = a[1, 1:]
     band[2, :-2] = a[2, 2:]
-    y = b[0] * x
-    y[:, 1:] += b[1, 1:] * x[:, :-1]
-    y[:, 2:] += b[2, 2:] * x[:, :-2]
-    solved = [dtbsv(2, band, row, lower=1, diag=1, overwrite_x=1) for row in y]
-    return np.asarray(solved).reshape(np.shape(wave))
+    solved = np.empty_like(x)
+    for before, after, row, out in zip(state[0], state[1], x, solved, strict=True):
+        longer = np.concatenate([before[::-1], row])
+        y = b[0] * row + b[1] * longer[1:-1] + b[2] * longer[:-2]
+        y[0] -= a[1, 0] * after[0] + a[2, 0] * after[1]
+        if count > 1:
+            y[1] -= a[2, 1] * after[0]
+        out[:] = dtbsv(2, band, y, lower=1, diag=1, overwrite_x=1)
+        before[:] = longer[:-3:-1]
+        after[:] = np.concatenate([after[::-1], out[-2:]])[:-3:-1]
+    return solved
 
 
 def one_pole(wave: Wave, cutoff: float, sample_rate: int, *, high: bool = False) -> Wave:

@@ -8,8 +8,8 @@ import numpy as np
 
 from musicldm.corpus.sound.effects.delays import chorus, cycle, flanger, rotary
 from musicldm.corpus.sound.effects.drive import amplify, cabinet, crush, saturate, wah
-from musicldm.corpus.sound.effects.filters import biquad, moving_filter
-from musicldm.corpus.sound.waves import Samples, Wave
+from musicldm.corpus.sound.effects.filters import swept
+from musicldm.corpus.sound.waves import Wave
 from musicldm.errors import unknown_choice
 
 _STAGES = 2
@@ -31,7 +31,7 @@ def insert(wave: Wave, name: str, setting: Setting) -> Wave:
     return INSERTS[name](wave, setting)
 
 
-def _turns(wave: Wave, seconds: float, setting: Setting, phase: float = 0.0) -> Samples:
+def _turns(wave: Wave, seconds: float, setting: Setting, phase: float = 0.0) -> Wave:
     return cycle(wave.shape[1], 1 / seconds, setting.sample_rate, setting.phase + phase)
 
 
@@ -39,37 +39,30 @@ def _phaser(wave: Wave, setting: Setting) -> Wave:
     """Two all-pass stages of second order that sweep over 200-1800 Hz in four beats, mixed with the dry sound."""
     sides = []
     for side, phase in zip(wave, (0.0, 0.2), strict=True):
-        centre = 600 * 3.0 ** _turns(wave, 4 * setting.beat, setting, phase)
-        b, a = biquad("all", centre, 0.6, setting.sample_rate)
-        wet = side
-        for _ in range(_STAGES):
-            wet = moving_filter(wet, b, a)
+        centre = 600 * np.exp2(1.6 * _turns(wave, 4 * setting.beat, setting, phase))
+        wet = swept(side[None], "all", centre, (0.6,) * _STAGES, setting.sample_rate)[0]
         sides.append(0.6 * (side + wet))
     return np.asarray(sides, np.float32)
 
 
 def _tremolo(wave: Wave, setting: Setting) -> Wave:
-    return wave * (1 + np.float32(0.3) * (_turns(wave, setting.beat / 4, setting).astype(np.float32) - 1))
+    return wave * (1 + np.float32(0.3) * (_turns(wave, setting.beat / 4, setting) - 1))
 
 
 def _autopan(wave: Wave, setting: Setting) -> Wave:
-    lean = np.float32(0.4) * _turns(wave, 2 * setting.beat, setting).astype(np.float32)
+    lean = np.float32(0.4) * _turns(wave, 2 * setting.beat, setting)
     return np.stack([wave[0] * (1 - lean), wave[1] * (1 + lean)])
 
 
 def _wah(wave: Wave, setting: Setting) -> Wave:
-    return wah(wave, 900 * 2.2 ** _turns(wave, setting.beat, setting), setting.sample_rate)
+    return wah(wave, 900 * np.exp2(1.1 * _turns(wave, setting.beat, setting)), setting.sample_rate)
 
 
 def _wobble(wave: Wave, setting: Setting) -> Wave:
     """A low-pass of 24 dB an octave that opens and closes, twice a beat or in triplets by the clip's phase."""
     turns = (2, 3, 4)[int(setting.phase * 3) % 3]
-    centre = 420 * 5.5 ** cycle(wave.shape[1], turns / setting.beat / 2, setting.sample_rate, 0.75)
-    out: Wave | Samples = wave
-    for resonance in (2.2, 0.7):
-        b, a = biquad("low", centre, resonance, setting.sample_rate)
-        out = moving_filter(out, b, a)
-    return np.asarray(out, np.float32)
+    centre = 420 * np.exp2(2.4 * cycle(wave.shape[1], turns / setting.beat / 2, setting.sample_rate, 0.75))
+    return np.asarray(swept(wave, "low", centre, (2.2, 0.7), setting.sample_rate), np.float32)
 
 
 def _gate(wave: Wave, setting: Setting) -> Wave:
@@ -79,8 +72,8 @@ def _gate(wave: Wave, setting: Setting) -> Wave:
     return wave * np.clip(np.minimum(place / edge, (0.6 - place) / edge + 1), 0.05, 1).astype(np.float32)
 
 
-def _amplifier(gain: float) -> Callable[[Wave, Setting], Wave]:
-    return lambda wave, setting: cabinet(amplify(wave, gain, setting.sample_rate), setting.sample_rate)
+def _amplifier(gain: float, *, doubled: bool) -> Callable[[Wave, Setting], Wave]:
+    return lambda wave, setting: cabinet(amplify(wave, gain, setting.sample_rate), setting.sample_rate, doubled=doubled)
 
 
 def _overdrive(wave: Wave, setting: Setting) -> Wave:
@@ -102,8 +95,8 @@ INSERTS: Mapping[str, Callable[[Wave, Setting], Wave]] = MappingProxyType(
         "slow rotary": lambda wave, setting: rotary(wave, setting.sample_rate, hertz=0.8),
         "wah": _wah,
         "distortion": _overdrive,
-        "crunch amp": _amplifier(5.0),
-        "amp": _amplifier(14.0),
+        "crunch amp": _amplifier(5.0, doubled=False),
+        "amp": _amplifier(14.0, doubled=True),
         "wobble": _wobble,
         "gate": _gate,
         "bitcrush": lambda wave, setting: crush(wave, setting.sample_rate),

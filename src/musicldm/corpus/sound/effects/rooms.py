@@ -69,10 +69,17 @@ def _spring(seconds: float, count: int, sample_rate: int) -> Wave:
     return np.asarray(sides, np.float32)
 
 
-def reverberate(send: Wave, answer: Wave) -> Wave:
-    """The mid of `send` (2, n) in the room `answer` (2, m): (2, n)."""
+def reverberate(send: Wave, answer: Wave, rate_ratio: int = 1) -> Wave:
+    """The mid of `send` (2, n) in the room `answer` (2, m): (2, n). The room has 1 / `rate_ratio` of its rate."""
     count = send.shape[1]
-    size = next_fast_len(count + answer.shape[1], real=True)
+    half = next_fast_len(-(-(count + rate_ratio * answer.shape[1]) // rate_ratio), real=True)
+    size = rate_ratio * half
     heard = rfft(np.float32(0.5) * (send[0] + send[1]), size)
-    # One channel at a time: the transforms are long, and both at once fall out of the cache.
-    return np.stack([irfft(heard * rfft(side, size), size)[:count] for side in answer])
+    bins = half // 2 + 1
+    heard[bins:] = 0
+    wet = np.empty((2, count), np.float32)
+    for channel, side in zip(wet, answer, strict=True):
+        heard_side = heard.copy()
+        heard_side[:bins] *= rfft(side, half)
+        channel[:] = irfft(heard_side, size)[:count]
+    return wet

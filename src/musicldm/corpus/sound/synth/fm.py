@@ -17,7 +17,7 @@ class Operator:
     """A sine at `ratio` times the pitch plus `offset` Hz, its phase bent by others.
 
     level: as a carrier its amplitude, as a modulator the index in radians at middle C and full velocity; touch: how
-    much of that the softest touch takes away, 0-1; darkening: by which factor an octave higher lowers a modulator's index.
+    much of that the softest touch takes away, 0-1; darkening: what an octave makes of a modulator's index.
     """
 
     ratio: float
@@ -60,6 +60,10 @@ class Fm:
             wave += np.array([[1 - lean], [1 + lean]], np.float32) * sound
         return wave
 
+    def finish(self, wave: Wave, sample_rate: int, phase: float) -> Wave:  # noqa: ARG002
+        """The part as it is: this patch has no filter for all its notes."""
+        return wave
+
 
 @dataclass(frozen=True)
 class _Note:
@@ -71,9 +75,10 @@ class _Note:
 
     def sound(self, operator: Operator) -> Wave:
         """The operator at unit level: its sine, bent, under its envelope; (n,)."""
-        offset = np.arange(self.turns.size) * (operator.offset / self.sample_rate)
+        offset = np.arange(self.turns.size) * (operator.offset / self.sample_rate) if operator.offset else 0.0
         # Whole turns are dropped before the phase becomes a float32.
-        phase = ((operator.ratio * self.turns + offset) % 1.0).astype(np.float32) * np.float32(2 * math.pi)
+        turns = operator.ratio * self.turns + offset
+        phase = (turns - np.floor(turns)).astype(np.float32) * np.float32(2 * math.pi)
         for modulator in operator.modulators:
             phase += np.float32(self._index(operator, modulator)) * self.sound(modulator)
         level = operator.envelope.curve(self.held, self.turns.size, self.sample_rate).astype(np.float32)

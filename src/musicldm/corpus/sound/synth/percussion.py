@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.fft import irfft, next_fast_len
 
-from musicldm.corpus.sound.effects.filters import biquad, moving_filter
+from musicldm.corpus.sound.effects.filters import swept
 from musicldm.corpus.sound.synth.envelopes import SIXTY_DECIBELS
 from musicldm.corpus.sound.waves import Samples, Wave
 
@@ -71,13 +71,13 @@ class Noise:
         if self.grain:
             held = np.floor(np.arange(count) * min(1.0, self.grain / sample_rate)).astype(np.int64)
             noise = np.sign(rng.standard_normal(count))[held]
-        b, a = biquad(self.kind, np.array([self.cutoff]), self.q, sample_rate)
+        noise = swept(np.atleast_2d(noise), self.kind, np.array([self.cutoff]), (self.q,), sample_rate)
         time = np.arange(count) / sample_rate
         level = np.zeros(count)
         for index, burst in enumerate(self.bursts):
             decay = self.decay if index == len(self.bursts) - 1 else self.burst_decay
             level = np.maximum(level, np.where(time >= burst, _fall(time - burst, self.attack, decay), 0))
-        return np.asarray(moving_filter(noise, b, a) * level * self.level)
+        return np.asarray(np.squeeze(noise) * level * self.level)
 
 
 @dataclass(frozen=True)
@@ -111,9 +111,9 @@ class Metal:
         sound = sound / (np.sqrt(np.mean(np.square(sound))) + 1e-12)
         if self.noise:
             sound = (1 - self.noise) * sound + self.noise * rng.standard_normal(sound.shape)
-        b, a = biquad(self.kind, np.array([self.cutoff]), self.q, sample_rate)
+        sound = swept(sound, self.kind, np.array([self.cutoff]), (self.q, self.q), sample_rate)
         fall = _fall(np.arange(count) / sample_rate, self.attack, self.decay)
-        return np.asarray(np.squeeze(moving_filter(moving_filter(sound, b, a), b, a) * fall * self.level))
+        return np.asarray(np.squeeze(sound * fall * self.level))
 
 
 @dataclass(frozen=True)

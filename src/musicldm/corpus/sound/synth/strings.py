@@ -35,7 +35,7 @@ class String:
     decay: seconds in which the lowest partial of middle C falls by 60 dB; damping: treble lost at each turn, 0-0.5;
     place: where it is plucked, as a share of its length; hardness: corner in Hz of what plucks, at full velocity;
     noise: of the pick, 0-1; stiffness: B of f[k] = k f √(1 + B k²); body: (Hz, decibels, octaves wide) of what it is
-    on; courses: cents and semitones of the strings that are plucked as one; release: seconds to fall by 60 dB once let go.
+    on; courses: semitones of the strings that are plucked as one; release: seconds to fall by 60 dB once let go.
     """
 
     decay: float = 4.0
@@ -75,6 +75,10 @@ class String:
         ratio = 2 ** (pitch_curve(hit, count, sample_rate) / 12)
         return np.asarray(read(Table(wave[None], 1), count, ratio)[0])
 
+    def finish(self, wave: Wave, sample_rate: int, phase: float) -> Wave:  # noqa: ARG002
+        """The part as it is: this patch has no filter for all its notes."""
+        return wave
+
 
 def pluck(
     string: String, frequency: float, fade: float, hardness: float, seed: int, count: int, sample_rate: int
@@ -112,7 +116,7 @@ def loop(
     lowest = math.sqrt((1 - damping) ** 2 + damping**2 + 2 * damping * (1 - damping) * math.cos(2 * math.pi / period))
     loss = min(math.exp(-SIXTY_DECIBELS * period / (sample_rate * fade)) / lowest, 0.99995)
     gain = loss * treble * np.exp(-shrink * period * slope)
-    angle = (turns % 1.0) * (2 * math.pi)
+    angle = turns * (2 * math.pi)
     return np.asarray(gain * np.cos(angle) - 1j * gain * np.sin(angle))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from musicldm.corpus.sound.effects.delays import cycle
-from musicldm.corpus.sound.effects.filters import biquad, moving_filter
+from musicldm.corpus.sound.effects.filters import swept
 from musicldm.corpus.sound.synth.envelopes import Envelope
 from musicldm.corpus.sound.synth.tables import Formants, Oscillator, read, table
 from musicldm.corpus.sound.waves import Hit, Samples, Wave, pitch_curve
@@ -23,7 +23,8 @@ class Subtractive:
 
     cutoff: of the filter in Hz at middle C and medium velocity; resonance: its Q; slopes: 1 for 12, 2 for 24 dB an
     octave; follow: octaves of cut-off for an octave of pitch; sweep: octaves that `shape` opens it; touch: octaves from
-    the softest to the hardest velocity; wander: (Hz, octaves) of a slow swing; pulse_swing: (Hz, share of a period) by
+    the softest to the hardest velocity; wander: (Hz, octaves) of a slow swing of the filter, which then is one for the
+    whole part, as in string machines; pulse_swing: (Hz, share of a period) by
     which a second copy of the oscillators, turned over, moves against the first: pulse-width modulation; noise: level;
     glide: seconds from the note before; inserts: effects on the whole part; mono: one note at a time.
     """
@@ -75,19 +76,27 @@ class Subtractive:
 
     def _filtered(self, wave: Wave, hit: Hit, held: float, count: int, sample_rate: int) -> Wave | Samples:
         octaves = self.follow * (hit.pitch - _MIDDLE) / 12 + self.touch * (hit.velocity / 127 - 0.6)
-        still = not self.sweep and self.wander is None
-        if still and self.kind == "low" and self.cutoff * 2**octaves >= _OPEN:
+        still = not self.sweep
+        if self.wander is not None or (still and self.kind == "low" and self.cutoff * 2**octaves >= _OPEN):
             return wave
-        moving: Samples = np.zeros(1 if still else count)
+        moving = np.zeros(1 if still else count, np.float32)
         if self.sweep:
-            moving = moving + self.sweep * self.shape.curve(held, count, sample_rate)
-        if self.wander is not None:
-            hertz, depth = self.wander
-            moving = moving + depth * cycle(count, hertz, sample_rate, hit.pitch * _STARTS)
-        cutoff = np.clip(self.cutoff * np.exp2(octaves + moving), 20, _OPEN)
-        out: Wave | Samples = wave
-        for slope in range(self.slopes):
-            # The resonance of a four-pole filter is in one of its two sections.
-            b, a = biquad(self.kind, cutoff, self.resonance if slope == 0 else math.sqrt(0.5), sample_rate)
-            out = moving_filter(out, b, a)
-        return out
+            moving += np.float32(self.sweep) * self.shape.curve(held, count, sample_rate)
+        return self._through(
+            wave, np.clip(np.float32(self.cutoff) * np.exp2(np.float32(octaves) + moving), 20, _OPEN), sample_rate
+        )
+
+    def finish(self, wave: Wave, sample_rate: int, phase: float) -> Wave:
+        """The whole part (2, n) through the filter that all its notes share; phase: where its swing begins, 0-1."""
+        if self.wander is None:
+            return wave
+        hertz, depth = self.wander
+        swing = np.exp2(np.float32(depth) * cycle(wave.shape[1], hertz, sample_rate, phase))
+        return np.asarray(
+            self._through(wave, np.minimum(np.float32(self.cutoff) * swing, _OPEN), sample_rate), np.float32
+        )
+
+    def _through(self, wave: Wave, cutoff: Wave, sample_rate: int) -> Samples:
+        # The resonance of a four-pole filter is in one of its two sections.
+        resonances = (self.resonance, math.sqrt(0.5))[: self.slopes]
+        return swept(wave, self.kind, cutoff, resonances, sample_rate)

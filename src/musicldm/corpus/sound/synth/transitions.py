@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from musicldm.corpus.sound.effects.filters import biquad, moving_filter
+from musicldm.corpus.sound.effects.filters import swept
 from musicldm.corpus.sound.synth.kits import KITS
 from musicldm.corpus.sound.synth.percussion import Metal, Modes, Noise, Tone, strike
 from musicldm.corpus.sound.synth.tables import Oscillator, read, table
@@ -43,9 +43,9 @@ def _rise(seconds: float, sample_rate: int) -> Wave:
     way = np.linspace(0, 1, count)
     noise = 0.4 * _band(300 * 30**way, count, sample_rate)
     saws = read(table(_SAWS, 110.0, sample_rate), count, np.asarray(2 ** (2 * way)))
-    b, a = biquad("high", np.array([400.0]), 0.7, sample_rate)
+    climbing = swept(0.5 * saws, "high", np.array([400.0]), (0.7,), sample_rate)
     level = (0.05 + 0.95 * way**2) * _edges(count, sample_rate)
-    return np.asarray((noise + moving_filter(0.5 * saws, b, a)) * level, np.float32)
+    return np.asarray((noise + climbing) * level, np.float32)
 
 
 @lru_cache(maxsize=8)
@@ -68,8 +68,7 @@ def _reverse(seconds: float, sample_rate: int) -> Wave:
 
 def _band(centre: Samples, count: int, sample_rate: int) -> Samples:
     noise = np.random.default_rng(count).standard_normal((2, count))
-    b, a = biquad("band", np.minimum(centre, 0.4 * sample_rate), 1.5, sample_rate)
-    return moving_filter(noise, b, a)
+    return swept(noise, "band", np.minimum(centre, 0.4 * sample_rate), (1.5,), sample_rate)
 
 
 def _edges(count: int, sample_rate: int) -> Wave:

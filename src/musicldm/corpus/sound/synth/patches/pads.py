@@ -37,10 +37,9 @@ PADS: dict[str, Patch] = {
     "sweep pad": Subtractive(
         (Oscillator("saw", voices=7, detune=18, spread=1.0),),
         Envelope(0.3, 1.5, 0.85, 1.0),
-        cutoff=700,
+        cutoff=1300,
         resonance=2.2,
-        sweep=2.2,
-        shape=Envelope(1.4, 3.0, 0.3, 1.0),
+        wander=(0.16, 1.5),
         inserts=("phaser",),
     ),
     "string machine": Subtractive(

@@ -17,3 +17,7 @@ class Patch(Protocol):
     def play(self, hit: Hit, sample_rate: int) -> Wave:
         """The hit, without the part's inserts: (2, n)."""
         ...
+
+    def finish(self, wave: Wave, sample_rate: int, phase: float) -> Wave:
+        """The whole part (2, n) through what its notes share; phase: where what swings begins, 0-1."""
+        ...
