@@ -82,7 +82,7 @@ def _bass_by_beat(plan: Plan, notes: Sequence[Note]) -> tuple[int, ...]:
     """The pitch class of the bass note that sounds on each beat, else of the first that begins in it, else -1."""
     beats = plan.grid.beats()
     ends = (*beats[1:], plan.grid.seconds)
-    slack = 0.25 * plan.grid.step_seconds * plan.grid.steps_per_beat
+    slack = 0.5 * plan.grid.step_seconds
     found = []
     for beat, end in zip(beats, ends, strict=True):
         here = [n for n in notes if abs(n.start - beat) < slack] or [n for n in notes if n.start < beat < n.end]

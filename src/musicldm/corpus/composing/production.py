@@ -28,12 +28,13 @@ class Push:
     space: int
     punch: int
     width: int
+    age: int = 0
 
 
 def draw_push(rng: np.random.Generator) -> Push:
     """Mostly nowhere, so that a word of production stands for something out of the ordinary."""
-    pushes = [int(rng.choice([-1, 1])) if rng.random() < _SHARE else 0 for _ in range(4)]
-    return Push(*pushes)
+    pushes = [int(rng.choice([-1, 1])) if rng.random() < _SHARE else 0 for _ in range(5)]
+    return Push(*pushes[:4], age=max(pushes[4], 0))
 
 
 def draw_mix(rng: np.random.Generator, plan: Plan, push: Push) -> Mix:
@@ -54,7 +55,7 @@ def draw_mix(rng: np.random.Generator, plan: Plan, push: Push) -> Mix:
         echo_seconds=sound.echo_steps * plan.grid.step_seconds,
         width=float(rng.uniform(0.85, 1.15)) * (1.0, 1.5, 0.3)[push.width],
         space=sound.space,
-        tape=sound.tape * float(rng.uniform(0.6, 1.2)),
+        tape=max(sound.tape * float(rng.uniform(0.6, 1.2)), 0.7 * push.age),
         punch=(0.4 * sound.punch, 0.7 + 0.3 * sound.punch, 0.0)[push.punch],
     )
 
