@@ -34,6 +34,8 @@ def loudness(wave: Wave, sample_rate: int) -> float:
     are as loud as one.
     """
     channels = np.atleast_2d(wave)
+    if len(channels) == 2 and np.array_equal(channels[0], channels[1]):
+        channels = channels[:1]
     power = np.mean([_block_powers(channel, sample_rate) for channel in channels], axis=0)
     if not power.any():
         return 0.0

@@ -38,6 +38,8 @@ def play(
     plan = schedule(notes, clock, glide=player.glide)
     wave = assemble(plan, lambda hit: player.play(hit, clock.sample_rate), clock.count)
     wave = player.finish(wave, clock.sample_rate, setting.phase)
+    if player.inserts and len(wave) == 1:
+        wave = np.repeat(wave, 2, axis=0)
     for name in player.inserts:
         wave = insert(wave, name, setting)
     return stand(wave, place)

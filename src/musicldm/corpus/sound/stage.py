@@ -84,9 +84,11 @@ def drum_place(key: int, width: float = 1.0) -> Place:
 
 
 def stand(wave: Wave, place: Place) -> Wave:
-    """A wave (2, n) put at a place; its mid is panned at constant power, its side scaled."""
-    mid = np.float32(0.5) * (wave[0] + wave[1])
-    side = np.float32(0.5 * place.width) * (wave[0] - wave[1])
+    """A wave, (1, n) or (2, n), put at a place: (2, n). Its mid is panned at constant power, its side scaled."""
     angle = (place.pan + 1) * math.pi / 4
     left, right = math.sqrt(2) * math.cos(angle), math.sqrt(2) * math.sin(angle)
+    if len(wave) == 1:
+        return np.concatenate([np.float32(left) * wave, np.float32(right) * wave])
+    mid = np.float32(0.5) * (wave[0] + wave[1])
+    side = np.float32(0.5 * place.width) * (wave[0] - wave[1])
     return np.stack([np.float32(left) * mid + side, np.float32(right) * mid - side])

@@ -100,12 +100,13 @@ def _on_grid(seconds: float) -> float:
 
 
 def assemble(plan: Sequence[tuple[int, float, Hit]], voice: Voice, count: int) -> Wave:
-    """The hits of a schedule, each made once by `voice` ((2, n), any n), added up: (2, count)."""
-    wave = np.zeros((2, count), np.float32)
+    """The hits of a schedule, each made once by `voice`, added up: (c, count) if the voice gives (c, n)."""
     made: dict[Hit, Wave] = {}
-    for begin, gain, hit in plan:
+    for *_, hit in plan:
         if hit not in made:
             made[hit] = voice(hit)
+    wave = np.zeros((len(next(iter(made.values()))) if made else 1, count), np.float32)
+    for begin, gain, hit in plan:
         sound = made[hit]
         used = min(sound.shape[1], count - begin)
         for channel, row in zip(wave, sound, strict=True):

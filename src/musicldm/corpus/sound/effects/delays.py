@@ -29,6 +29,19 @@ def delayed(wave: Wave, samples: Wave | Samples) -> Wave:
     return out
 
 
+def swayed(wave: Wave, samples: Wave) -> Wave:
+    """As `delayed`, by linear interpolation: three times as fast, and dull as the chips of choruses are."""
+    padded = np.concatenate([np.zeros(2, np.float32), wave])
+    out = np.empty(wave.size, np.float32)
+    for first in range(0, wave.size, _BLOCK):
+        late = samples[first : first + _BLOCK]
+        whole = np.floor(late)
+        at = np.maximum(np.arange(first + 2, first + 2 + late.size) - whole.astype(np.int64), 1)
+        here = padded[at]
+        out[first : first + _BLOCK] = here + (late - whole) * (padded[at - 1] - here)
+    return out
+
+
 def cycle(count: int, hertz: float, sample_rate: int, phase: float = 0.0) -> Wave:
     """A sine, -1 to 1, that begins at `phase` turns."""
     turns = np.arange(count) * (hertz / sample_rate) + phase
@@ -58,8 +71,12 @@ def echo(wave: Wave, level: float, seconds: float, sample_rate: int) -> Wave:
 def chorus(wave: Wave, sample_rate: int, *, depth: float = 0.0025, hertz: float = 0.7, mix: float = 0.5) -> Wave:
     """Each side with a copy of itself that is 8 ms ± `depth` seconds late; the copies move against each other."""
     count = wave.shape[1]
+
+    def swing(phase: float) -> Wave:
+        return cycle(count, hertz, sample_rate, phase)
+
     copies = [
-        delayed(side, (0.008 + depth * cycle(count, hertz, sample_rate, phase)) * sample_rate)
+        swayed(side, np.float32(sample_rate) * (np.float32(0.008) + np.float32(depth) * swing(phase)))
         for side, phase in zip(wave, (0.0, 0.5), strict=True)
     ]
     return np.asarray(wave + np.float32(mix) * (np.stack(copies) - np.float32(0.3) * wave), np.float32)
@@ -70,9 +87,11 @@ def flanger(wave: Wave, sample_rate: int, *, hertz: float = 0.2, feedback: float
     count = wave.shape[1]
     out = wave.copy()
     for side, phase in ((0, 0.0), (1, 0.25)):
-        late = (0.0025 + 0.002 * cycle(count, hertz, sample_rate, phase)) * sample_rate + 1
+        late = np.float32(sample_rate) * (
+            np.float32(0.0025) + np.float32(0.002) * cycle(count, hertz, sample_rate, phase)
+        )
         for turn in range(1, 4):
-            out[side] += np.float32(feedback**turn) * delayed(wave[side], turn * late)
+            out[side] += np.float32(feedback**turn) * swayed(wave[side], np.float32(turn) * late)
     return out * np.float32(0.7)
 
 
@@ -86,7 +105,7 @@ def rotary(wave: Wave, sample_rate: int, *, hertz: float = 6.4) -> Wave:
     sides = []
     for phase in (0.0, 0.42):
         turn = cycle(count, hertz, sample_rate, phase)
-        swung = delayed(horn, (0.0012 + 0.0004 * turn) * sample_rate)
+        swung = swayed(horn, np.float32(sample_rate) * (np.float32(0.0012) + np.float32(0.0004) * turn))
         sides.append(swung * (1 + np.float32(0.35) * turn) + low * (1 + np.float32(0.12) * slow))
     return np.stack(sides)
 

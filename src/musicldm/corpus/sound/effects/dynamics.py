@@ -94,8 +94,8 @@ def true_peaks(wave: Wave, above: float = 0.0, block: int = _LIMITER_BLOCK) -> W
     count = -(-wave.shape[1] // block)
     before = _TAPS // 2 - 1
     padded = np.pad(wave, ((0, 0), (before, count * block - wave.shape[1] + _TAPS - before)))
-    rows = padded[:, before : before + count * block].reshape(2, count, block)
-    peaks: Wave = np.abs(rows).max(axis=2).max(axis=0)
+    largest = np.abs(padded[:, before : before + count * block]).max(axis=0)
+    peaks: Wave = np.maximum.reduceat(largest, np.arange(0, largest.size, block))
     # A wave between its samples exceeds them by less than this, but for signals made to do so.
     near = np.flatnonzero(maximum_filter1d(peaks, 3, mode="nearest") >= _OVERSHOOT * above)
     for channel in padded:

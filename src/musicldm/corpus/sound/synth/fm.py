@@ -44,7 +44,7 @@ class Fm:
     inserts: tuple[str, ...] = ()
 
     def play(self, hit: Hit, sample_rate: int) -> Wave:
-        """The hit, without the part's inserts: (2, n)."""
+        """The hit, without the part's inserts: (1, n), or (2, n) if its carriers are spread."""
         longest = max(self.carriers, key=lambda carrier: carrier.envelope.release + carrier.envelope.decay)
         held = hit.length if hit.length is not None else longest.envelope.decay
         count = max(carrier.envelope.samples(held, sample_rate) for carrier in self.carriers)
@@ -53,11 +53,11 @@ class Fm:
         if not hit.steady:
             turns = np.cumsum(np.exp2(pitch_curve(hit, count, sample_rate) / 12)) * (frequency / sample_rate)
         note = _Note(hit, held, sample_rate, turns, frequency)
-        wave = np.zeros((2, count), np.float32)
+        wave = np.zeros((2 if self.spread else 1, count), np.float32)
         for index, carrier in enumerate(self.carriers):
             lean = self.spread * (-1) ** index
             sound = note.sound(carrier) * np.float32(carrier.level * hit.velocity / 127)
-            wave += np.array([[1 - lean], [1 + lean]], np.float32) * sound
+            wave += np.array([[1 - lean], [1 + lean]], np.float32)[: len(wave)] * sound
         return wave
 
     def finish(self, wave: Wave, sample_rate: int, phase: float) -> Wave:  # noqa: ARG002

@@ -52,15 +52,15 @@ class String:
     inserts: tuple[str, ...] = ()
 
     def play(self, hit: Hit, sample_rate: int) -> Wave:
-        """The hit, without the part's inserts: (2, n)."""
+        """The hit, without the part's inserts: (1, n), or (2, n) if its courses are spread."""
         fade = self.decay * 2 ** (-(hit.pitch - _MIDDLE) / 24)
         held = min(hit.length if hit.length is not None else fade, 1.2 * fade)
         count = max(1, round((held + self.release) * sample_rate))
-        wave = np.zeros((2, count), np.float32)
+        wave = np.zeros((2 if self.spread else 1, count), np.float32)
         for index, course in enumerate(self.courses):
             lean = self.spread * (-1) ** index if len(self.courses) > 1 else 0.0
             sound = self._string(hit, course, index, fade, count, sample_rate)
-            wave += np.array([[1 - lean], [1 + lean]], np.float32) * sound
+            wave += np.array([[1 - lean], [1 + lean]], np.float32)[: len(wave)] * sound
         after = np.maximum(np.arange(count) / sample_rate - held, 0)
         return np.asarray(wave * np.exp(-SIXTY_DECIBELS / self.release * after) * (hit.velocity / 127), np.float32)
 
@@ -93,17 +93,17 @@ def pluck(
     period = sample_rate / frequency
     force = excitation(string, omega, shrink, period, hardness, seed, sample_rate)
     answer = force / (1 - loop(string, omega, shrink, period, fade, sample_rate))
-    answer *= np.clip((0.95 * math.pi - omega) / (0.2 * math.pi), 0, 1) ** 2
+    answer *= np.clip((0.95 * math.pi - omega) / (0.2 * math.pi), 0, 1).astype(np.float32) ** 2
     if string.body:
         answer *= _body(string.body, size, sample_rate)
-    wave = irfft(answer, size)[:count] * np.exp(shrink * np.arange(count))
+    wave = irfft(answer, size)[:count] * np.exp(np.float32(shrink) * np.arange(count, dtype=np.float32))
     level = math.sqrt(float(np.mean(np.square(wave[: sample_rate // 5]))) + 1e-20)
     return np.asarray(wave * (_LEVEL / level), np.float32)
 
 
 def loop(
     string: String, omega: Samples, shrink: float, period: float, fade: float, sample_rate: int
-) -> npt.NDArray[np.complex128]:
+) -> npt.NDArray[np.complex64]:
     """G: one turn of the string. Its phase is 2π times the number k of the partial at this frequency, exactly."""
     ratio = omega * (period / (2 * math.pi))
     turns, slope = ratio, np.ones(1)
@@ -112,33 +112,41 @@ def loop(
         turns = np.sqrt((root - 1) / (2 * string.stiffness))
         slope = ratio / np.maximum(turns * root, 1e-9)
     damping = string.damping
-    treble = np.sqrt((1 - damping) ** 2 + damping**2 + 2 * damping * (1 - damping) * np.cos(omega))
+    treble = np.sqrt((1 - damping) ** 2 + damping**2 + 2 * damping * (1 - damping) * np.cos(omega.astype(np.float32)))
     lowest = math.sqrt((1 - damping) ** 2 + damping**2 + 2 * damping * (1 - damping) * math.cos(2 * math.pi / period))
     loss = min(math.exp(-SIXTY_DECIBELS * period / (sample_rate * fade)) / lowest, 0.99995)
-    gain = loss * treble * np.exp(-shrink * period * slope)
-    angle = turns * (2 * math.pi)
-    return np.asarray(gain * np.cos(angle) - 1j * gain * np.sin(angle))
+    gain = np.float32(loss) * treble * np.exp(-shrink * period * slope).astype(np.float32)
+    return _turned(gain, turns)
+
+
+def _turned(gain: Wave, turns: Samples) -> npt.NDArray[np.complex64]:
+    """Gain × exp(-2πi turns): whole turns are dropped first, so that the sines can be in float32."""
+    angle = (turns - np.floor(turns)).astype(np.float32) * np.float32(2 * math.pi)
+    made = np.empty(angle.size, np.complex64)
+    made.real = gain * np.cos(angle)
+    made.imag = -gain * np.sin(angle)
+    return made
 
 
 def excitation(
     string: String, omega: Samples, shrink: float, period: float, hardness: float, seed: int, sample_rate: int
-) -> npt.NDArray[np.complex128]:
+) -> npt.NDArray[np.complex64]:
     """E: a pluck at a place, so that partials with a node there are missing, no brighter than what plucks is hard."""
     delay = string.place * period
-    angle = omega * delay
-    comb = 1 - math.exp(-shrink * delay) * (np.cos(angle) - 1j * np.sin(angle))
-    soft = comb / (1 + 1j * omega * (sample_rate / (2 * math.pi * hardness)))
+    comb = 1 - _turned(np.full(omega.size, math.exp(-shrink * delay), np.float32), omega * (delay / (2 * math.pi)))
+    soft = comb / (1 + np.complex64(1j) * (omega * (sample_rate / (2 * math.pi * hardness))).astype(np.float32))
     if string.noise:
         short = np.random.default_rng(seed).standard_normal(round(_NOISE_SECONDS * sample_rate))
         short *= np.exp(-5 * np.arange(short.size) / short.size - shrink * np.arange(short.size))
         size = 2 * (omega.size - 1)
-        soft = soft * (1 + string.noise * rfft(short[:size], size))
+        soft = soft * (1 + string.noise * rfft(short[:size].astype(np.float32), size))
     return np.asarray(soft)
 
 
 @lru_cache(maxsize=64)
-def _body(body: Body, size: int, sample_rate: int) -> npt.NDArray[np.complex128]:
+def _body(body: Body, size: int, sample_rate: int) -> npt.NDArray[np.complex64]:
     frequency = np.maximum(np.fft.rfftfreq(_BODY_SIZE, 1 / sample_rate), 1.0)
     decibels = sum(gain * np.exp(-((np.log2(frequency / at) / width) ** 2)) for at, gain, width in body)
     answer = minimum_phase(np.asarray(10 ** (decibels / 20)))[: round(_BODY_SECONDS * sample_rate)]
-    return np.asarray(rfft(answer[:size] * np.exp(-_SUPPRESSION / size * np.arange(answer[:size].size)), size))
+    damped = answer[:size] * np.exp(-_SUPPRESSION / size * np.arange(answer[:size].size))
+    return np.asarray(rfft(damped.astype(np.float32), size))

@@ -47,14 +47,13 @@ class Subtractive:
     inserts: tuple[str, ...] = ()
 
     def play(self, hit: Hit, sample_rate: int) -> Wave:
-        """The hit, without the part's inserts: (2, n)."""
+        """The hit, without what `finish` and inserts do: (1, n), or (2, n) if voices are spread."""
         held = hit.length if hit.length is not None else self.amp.attack + self.amp.decay
         count = self.amp.samples(held, sample_rate)
         wave = self._source(hit, count, sample_rate)
         filtered = self._filtered(wave, hit, held, count, sample_rate)
         level = self.amp.curve(held, count, sample_rate) * (hit.velocity / 127)
-        shaped = (filtered * level).astype(np.float32)
-        return shaped if len(shaped) == 2 else np.repeat(shaped, 2, axis=0)
+        return np.asarray(filtered * level, np.float32)
 
     def _source(self, hit: Hit, count: int, sample_rate: int) -> Wave:
         frequency = 440 * 2 ** ((hit.pitch - 69) / 12)
@@ -87,7 +86,7 @@ class Subtractive:
         )
 
     def finish(self, wave: Wave, sample_rate: int, phase: float) -> Wave:
-        """The whole part (2, n) through the filter that all its notes share; phase: where its swing begins, 0-1."""
+        """The whole part (channels, n) through the filter of all its notes; phase: of its swing, 0-1."""
         if self.wander is None:
             return wave
         hertz, depth = self.wander

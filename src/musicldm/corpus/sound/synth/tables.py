@@ -148,9 +148,11 @@ def read(source: Table, count: int, ratio: Samples | None = None, start: float =
         at = round(first) % size
         rounds = -(-(at + count) // size)
         return np.tile(wave, rounds)[:, at : at + count] if rounds > 1 else wave[:, at : at + count]
-    position = (first + np.concatenate([[0.0], np.cumsum(ratio[:-1])])) % size
+    position = first + np.concatenate([[0.0], np.cumsum(ratio[:-1])])
+    position -= size * np.floor(position / size)
     index = position.astype(np.int64)
     part = (position - index).astype(np.float32)
-    before, here, after, beyond = (wave[:, (index + shift) % size] for shift in (-1, 0, 1, 2))
+    around = np.concatenate([wave[:, -1:], wave, wave[:, :3]], axis=1)
+    before, here, after, beyond = (around[:, index + shift] for shift in range(4))
     curve = 2 * before - 5 * here + 4 * after - beyond + part * (3 * (here - after) + beyond - before)
     return np.asarray(here + np.float32(0.5) * part * (after - before + part * curve), np.float32)

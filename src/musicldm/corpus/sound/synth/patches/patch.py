@@ -15,9 +15,9 @@ class Patch(Protocol):
     def inserts(self) -> tuple[str, ...]: ...
 
     def play(self, hit: Hit, sample_rate: int) -> Wave:
-        """The hit, without the part's inserts: (2, n)."""
+        """The hit, without what `finish` and inserts do: (1, n) or (2, n), the same for all hits."""
         ...
 
     def finish(self, wave: Wave, sample_rate: int, phase: float) -> Wave:
-        """The whole part (2, n) through what its notes share; phase: where what swings begins, 0-1."""
+        """The whole part (channels, n) through what its notes share; phase: where what swings begins, 0-1."""
         ...
