@@ -76,7 +76,7 @@ BOSSA_NOVA = Style(
     keys={"nylon guitar": 0.85, "electric piano": 0.15},
     pads={"slow strings": 1.0},
     kits={"brush drum kit": 0.4, "jazz drum kit": 0.6},
-    presence={"drums": 0.87, "pad": 0.12, "bass": 1.0, "chords": 1.0},
+    presence={"drums": 0.95, "pad": 0.12, "bass": 1.0, "chords": 1.0},
     drums={
         "4/4": (
             "k x..xx..xx..xx..x|r x..x..x...x..x..|h x.x.x.x.x.x.x.x.",
@@ -92,7 +92,7 @@ BOSSA_NOVA = Style(
     fills=("none", "rim"),
     energy_bias=-0.5,
     human=6.0,
-    sound=Sound(tilt=-0.5, room=(0.5, 1.1), wet=0.14, levels={"drums": -1.5, "chords": 3.0}),
+    sound=Sound(tilt=-0.5, room=(0.5, 1.1), wet=0.14, levels={"drums": 0.0, "chords": 5.0}),
 )
 
 CELTIC = Style(
@@ -159,7 +159,7 @@ CINEMATIC = Style(
     pads={"choir": 0.5, "slow strings": 0.25, "french horn": 0.25},
     counters={"pizzicato strings": 0.4, "harp": 0.3, "trombone": 0.3},
     kits={"taiko drums": 0.55, "orchestral percussion": 0.45},
-    presence={"drums": 0.62, "bass": 1.0, "chords": 1.0, "pad": 0.55, "counter": 0.35, "lead": 0.85},
+    presence={"drums": 0.75, "bass": 1.0, "chords": 1.0, "pad": 0.8, "counter": 0.35, "lead": 0.85},
     drums={
         "4/4": (
             "3 X.....x.X...x.x.|2 ...o..o....o..o.|k X.......X.......",
@@ -188,7 +188,7 @@ CINEMATIC = Style(
     fills=("toms",),
     human=10.0,
     risers=0.3,
-    sound=Sound(space="hall", tilt=-1.5, room=(1.8, 3.0), wet=0.35, levels={"drums": 0.5, "chords": 3.0, "pad": 4.0}),
+    sound=Sound(space="hall", tilt=-1.5, room=(1.8, 3.0), wet=0.35, levels={"drums": 2.0, "chords": 3.0, "pad": 4.0}),
 )
 
 CLASSICAL = Style(
@@ -202,12 +202,12 @@ CLASSICAL = Style(
         "minor": ("i V7 i iv", "i iv V7 i", "i bVI iim7b5 V7"),
     },
     moods={"calm": 0.24, "happy": 0.22, "playful": 0.24, "sad": 0.18, "dreamy": 0.12},
-    leads={"violin": 0.28, "flute": 0.15, "clarinet": 0.14, "oboe": 0.15, "acoustic piano": 0.24, "cello": 0.04},
+    leads={"violin": 0.3, "flute": 0.18, "clarinet": 0.16, "oboe": 0.16, "acoustic piano": 0.2},
     basses={"cello": 0.65, "double bass section": 0.35},
-    keys={"acoustic piano": 0.7, "harp": 0.3},
+    keys={"acoustic piano": 1.0},
     counters={"cello": 0.5, "clarinet": 0.5},
     kits={"orchestral percussion": 1.0},
-    presence={"drums": 0.05, "bass": 0.8, "chords": 1.0, "counter": 0.35, "lead": 0.94},
+    presence={"drums": 0.05, "bass": 0.5, "chords": 1.0, "counter": 0.35, "lead": 0.94},
     chord_bars=(1.0, 0.5),
     drums={
         "4/4": (
@@ -223,17 +223,19 @@ CLASSICAL = Style(
         "6/8": ("R-----5-----",),
     },
     comping={
-        "4/4": ("1-3-2-3-1-3-2-3-", "x---....x---....", "..x.x.x...x.x.x.", "1-2-3-4-3-2-3-2-"),
-        "3/4": ("1-2-3-4-3-2-", "1-3-4-3-4-3-", "..x.x...x.x."),
-        "6/8": ("1-2-3-4-3-2-", "x---x-x---x-"),
+        "4/4": ("1323132313231323", "1-3-2-3-1-3-2-3-", "1323132314241424", "b-x-x-x-f-x-x-x-"),
+        "3/4": ("132313231323", "1-3-2-3-2-3-", "b-x-x-x-x-x-"),
+        "6/8": ("1-3-2-1-3-2-", "132323132323"),
     },
-    feels={"classical": 0.85, "song": 0.15},
+    feels={"classical": 1.0},
     ornament=0.2,
     harmony=0.12,
     energy_bias=-0.2,
     fills=("none",),
     human=9.0,
-    sound=Sound(room=(0.9, 1.5), wet=0.17, levels={"lead": 1.0}),
+    trill=0.25,
+    forms=("AABB", "AABA"),
+    sound=Sound(tilt=1.0, room=(0.6, 1.1), wet=0.13, levels={"chords": 4.0}),
 )
 
 JAZZ = Style(

@@ -124,30 +124,30 @@ MARCH = Style(
 
 ORCHESTRAL = Style(
     name="orchestral",
-    tempo=(88, 148),
+    tempo=(96, 152),
     compound_tempo=(56, 96),
     meters={"4/4": 0.62, "3/4": 0.2, "6/8": 0.18},
-    modes={"major": 0.7, "minor": 0.3},
+    modes={"major": 0.8, "minor": 0.2},
     progressions={
         "major": ("I vi ii V7", "I IV ii V7", "I III7 vi IV", "I V7 vi IV", "I bVI IV V7"),
         "minor": ("i bVI iv V7", "i iv bVII bIII", "i V7 bVI iv"),
     },
     moods={"happy": 0.2, "playful": 0.2, "epic": 0.3, "calm": 0.12, "dreamy": 0.18},
     leads={
-        "string section": 0.32,
-        "oboe": 0.12,
-        "flute": 0.16,
+        "string section": 0.2,
+        "oboe": 0.16,
+        "flute": 0.22,
         "french horn": 0.12,
-        "clarinet": 0.12,
+        "clarinet": 0.16,
         "trumpet": 0.1,
         "bassoon": 0.06,
     },
     basses={"double bass section": 1.0},
-    keys={"pizzicato strings": 0.4, "string section": 0.4, "french horn": 0.2},
+    keys={"pizzicato strings": 0.65, "string section": 0.35},
     pads={"french horn": 0.5, "slow strings": 0.5},
     counters={"flute": 0.3, "clarinet": 0.25, "oboe": 0.2, "glockenspiel": 0.1, "trombone": 0.15},
     kits={"orchestral percussion": 1.0},
-    presence={"drums": 0.55, "bass": 1.0, "chords": 1.0, "pad": 0.7, "counter": 0.85, "lead": 0.95},
+    presence={"drums": 0.7, "bass": 1.0, "chords": 1.0, "pad": 0.8, "counter": 0.95, "lead": 0.95},
     chord_bars=(1.0, 0.5),
     drums={
         "4/4": (
@@ -173,7 +173,7 @@ ORCHESTRAL = Style(
         "3/4": ("....12345678", "5---4---3---", "8-7-6-5-4-3-"),
         "6/8": ("1-2-3-4-5-6-", "5-----3-----", "..3-4-..5-4-"),
     },
-    feels={"classical": 0.6, "song": 0.2, "long": 0.2},
+    feels={"classical": 0.75, "song": 0.25},
     trill=0.2,
     harmony=0.2,
     energy_bias=0.3,
@@ -230,12 +230,12 @@ WALTZ = Style(
     },
     moods={"happy": 0.36, "playful": 0.24, "dreamy": 0.24, "sad": 0.16},
     leads={"string section": 0.26, "violin": 0.28, "accordion": 0.2, "clarinet": 0.12, "flute": 0.14},
-    basses={"double bass section": 0.5, "upright bass": 0.3, "tuba": 0.2},
-    keys={"pizzicato strings": 0.3, "acoustic piano": 0.35, "string section": 0.35},
+    basses={"upright bass": 0.6, "tuba": 0.4},
+    keys={"acoustic piano": 0.4, "string section": 0.6},
     pads={"french horn": 1.0},
     counters={"flute": 0.4, "cello": 0.6},
     kits={"orchestral percussion": 1.0},
-    presence={"drums": 0.35, "pad": 0.2, "counter": 0.3, "bass": 1.0, "chords": 1.0, "lead": 0.96},
+    presence={"drums": 0.35, "pad": 0.1, "counter": 0.25, "bass": 1.0, "chords": 1.0, "lead": 0.96},
     chord_bars=(1.0, 2.0),
     drums={
         "3/4": (
@@ -245,7 +245,7 @@ WALTZ = Style(
         )
     },
     bass={"3/4": ("R---........", "R-..........", "R---....a---")},
-    comping={"3/4": ("....x-..x-..", "....x...x...", "....x...x.x.")},
+    comping={"3/4": ("....x-..x-..", "....x...x...")},
     lines={"3/4": ("1---2---3---", "........3-2-", "5-----------", "8-7-6-5-4-3-")},
     feels={"waltz": 1.0},
     ornament=0.3,
@@ -253,7 +253,9 @@ WALTZ = Style(
     harmony=0.25,
     fills=("none",),
     human=9.0,
-    sound=Sound(room=(1.0, 1.9), wet=0.19, space="hall", levels={"chords": 5.0, "bass": 3.0, "counter": 3.0}),
+    sound=Sound(
+        room=(1.0, 1.9), wet=0.19, space="hall", levels={"chords": 7.0, "bass": 5.0, "counter": 2.0, "lead": -0.5}
+    ),
 )
 
 CONCERT = (BAROQUE, CHORAL, MARCH, ORCHESTRAL, SOLO_PIANO, WALTZ)

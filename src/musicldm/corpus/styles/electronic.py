@@ -72,7 +72,7 @@ HIP_HOP = Style(
     basses={"sub bass": 0.4, "electric bass": 0.4, "upright bass": 0.2},
     keys={"bright piano": 0.35, "string section": 0.35, "clavinet": 0.1, "synth strings": 0.2},
     pads={"choir": 0.4, "slow strings": 0.6},
-    kits={"acoustic drum kit": 0.4, "room drum kit": 0.3, "808 drum machine": 0.3},
+    kits={"acoustic drum kit": 0.3, "room drum kit": 0.25, "808 drum machine": 0.45},
     presence={"drums": 0.92, "pad": 0.2, "bass": 1.0, "chords": 1.0},
     chord_bars=(1.0, 0.5),
     drums={
@@ -91,7 +91,13 @@ HIP_HOP = Style(
     swing=Swing(16, 0.54, 0.6),
     human=3.0,
     sound=Sound(
-        tilt=-1.5, room=(0.3, 0.8), wet=0.09, tape=0.4, punch=0.4, levels={"drums": 3.0, "bass": 5.0, "lead": 1.5}
+        tilt=-1.5,
+        room=(0.3, 0.8),
+        wet=0.09,
+        tape=0.4,
+        crackle=0.35,
+        punch=0.4,
+        levels={"drums": 3.0, "bass": 5.0, "lead": 1.5},
     ),
 )
 

@@ -69,7 +69,7 @@ GOSPEL = Style(
     pads={"drawbar organ": 0.7, "choir": 0.3},
     counters={"hammond organ": 0.7, "brass section": 0.3},
     kits={"acoustic drum kit": 0.6, "room drum kit": 0.4},
-    presence={"drums": 0.85, "pad": 0.6, "counter": 0.25, "bass": 0.95, "chords": 1.0, "lead": 0.95},
+    presence={"drums": 0.93, "pad": 0.6, "counter": 0.25, "bass": 0.95, "chords": 1.0, "lead": 0.95},
     chord_bars=(0.5, 1.0),
     drums={
         "12/8": (
@@ -105,7 +105,7 @@ GOSPEL = Style(
     energy_bias=0.3,
     fills=("snare", "toms"),
     human=7.0,
-    sound=Sound(room=(1.0, 1.9), wet=0.2, space="hall", levels={"pad": 4.0, "chords": 3.0}),
+    sound=Sound(room=(1.0, 1.9), wet=0.2, space="hall", levels={"pad": 5.0, "chords": 4.0, "drums": 1.5}),
 )
 
 POP = Style(
@@ -154,7 +154,7 @@ POP = Style(
         room=(0.6, 1.3),
         wet=0.14,
         space="plate",
-        duck=0.15,
+        duck=0.2,
         punch=0.45,
         levels={"drums": 1.5, "chords": 2.5},
         echo=0.12,

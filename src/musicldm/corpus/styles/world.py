@@ -26,7 +26,7 @@ AFROBEAT = Style(
             "k x..x..x...x..x..|s ....o..x....x..o|h x.xxx.xxx.xxx.xx|E xoxoxoxoxoxoxoxo|C ..x...xx..x...xx",
             "k x..x....x.x.....|s ...xo..xo..x..xo|o ..x.......x.....|h xx.xxx.xxx.xxx.x|v x..x..x...x.x...",
             "k X..x..x.X..x..x.|r ...x..x....x..x.|E XoxoXoxoXoxoXoxo|C x..x.xx.x..x.xx.|G ..x.....x.......",
-            "k x..x..xx..x..x..|s ......ox..o.x.o.|d x.x.xx.x.xx.x.xx|w x..x..x...x.x...",
+            "k x..x..xx..x..x..|s ......ox..o.x.o.|d x.x.xx.x.xx.x.xx|w x..x..x...x.x...|E xoxoxoxoxoxoxoxo",
         ),
         "12/8": (
             "A x...x...xx..x...x...x.x.|E x.o.x.o.x.o.x.o.x.o.x.o.|k x.....x.....x.....x....."
@@ -53,7 +53,7 @@ AFROBEAT = Style(
     fills=("none", "ghosts"),
     energy_bias=0.2,
     human=6.0,
-    sound=Sound(room=(0.3, 0.8), wet=0.1, levels={"counter": 7.0, "drums": 1.5, "bass": 3.0}, tape=0.2),
+    sound=Sound(room=(0.3, 0.8), wet=0.1, levels={"counter": 8.0, "drums": 3.0, "bass": 3.0}, tape=0.2),
 )
 
 EAST_ASIAN = Style(
