@@ -43,6 +43,27 @@ def test_length_type_and_peak_are_kept(quality, seed):
     assert np.abs(spoiled).max() == pytest.approx(0.8, rel=1e-5)
 
 
+@pytest.mark.parametrize("quality", QUALITIES)
+@pytest.mark.parametrize("rate", [8000, 48000])
+def test_both_sides_are_spoiled_at_any_rate(quality, rate):
+    wave = np.stack([pink(1), 0.5 * pink(2)])
+    spoiled = degrade(wave, quality, rate, np.random.default_rng(3))
+    assert spoiled.shape == wave.shape
+    assert spoiled.dtype == np.float32
+    assert np.abs(spoiled).max() == pytest.approx(np.abs(wave).max(), rel=1e-5)
+    balance = np.sqrt(np.mean(spoiled[1] ** 2) / np.mean(spoiled[0] ** 2))
+    assert 0.35 < balance < 0.95
+    if quality != "clean":
+        assert not np.array_equal(spoiled, wave)
+
+
+def test_noise_differs_from_side_to_side():
+    spoiled = degrade(np.stack([tone(), tone()]), "noisy", RATE, np.random.default_rng(3))
+    added = spoiled - np.stack([tone(), tone()]) * (np.abs(spoiled).max() / 0.5)
+    assert abs(np.corrcoef(added - added.mean(axis=1, keepdims=True))[0, 1]) < 0.9
+    assert np.mean((spoiled[0] - spoiled[1]) ** 2) > 0
+
+
 def test_clean_is_the_wave_itself():
     wave = pink()
     assert spoil(wave, "clean") is wave

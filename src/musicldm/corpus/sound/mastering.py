@@ -13,7 +13,8 @@ from musicldm.corpus.sound.effects.filters import one_pole
 from musicldm.corpus.sound.waves import Wave
 
 CEILING = 10 ** (-1 / 20)
-_MARGIN = 10 ** (-0.1 / 20)
+# What four times the rate may miss of the true peak.
+_MARGIN = 10 ** (-0.25 / 20)
 _DRIVE_DECIBELS = 6.0
 _TILT_HERTZ = 1200.0
 

@@ -11,6 +11,7 @@ from musicldm.corpus.sound.waves import Samples, Wave
 
 _BLOCK_SECONDS = 0.1
 _GATE = 0.1
+_LAGS = 5
 _SWEEP_CORNER = 500
 
 
@@ -18,13 +19,14 @@ _SWEEP_CORNER = 500
 def _weights(sample_rate: int) -> Samples:
     """Cosine coefficients of the treble weighting of power: 0.16 at 0 Hz, rising to 2.56 at 8 kHz, level above.
 
-    A power that is a sum of cosines is a sum of autocorrelations, so that no filter has to run.
+    A power that is a sum of cosines is a sum of autocorrelations, so that no filter has to run. Five come within
+    0.2 dB of it at 16 to 48 kHz (least squares of the relative error), within 0.4 dB at 8 kHz.
     """
-    count = max(2, round(4 * sample_rate / 48000))
-    frequency = (np.arange(4096) + 0.5) / 8192 * sample_rate
+    frequency = np.geomspace(30, sample_rate / 2, 600)
     power = 1.36 - 1.2 * np.cos(math.pi * np.minimum(frequency, 8000) / 8000)
-    cosines = np.cos(2 * math.pi * np.outer(np.arange(count), frequency) / sample_rate)
-    return np.asarray(cosines @ power / 4096)
+    cosines = np.cos(2 * math.pi * np.outer(frequency, np.arange(_LAGS)) / sample_rate)
+    cosines[:, 1:] *= 2
+    return np.asarray(np.linalg.lstsq(cosines / power[:, None], np.ones(600), rcond=None)[0])
 
 
 def loudness(wave: Wave, sample_rate: int) -> float:

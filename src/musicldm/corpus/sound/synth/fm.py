@@ -9,6 +9,7 @@ from musicldm.corpus.sound.synth.envelopes import Envelope
 from musicldm.corpus.sound.waves import Hit, Samples, Wave, pitch_curve
 
 _TOP = 0.45
+_FOLDED = 0.003
 _MIDDLE = 60
 
 
@@ -88,5 +89,8 @@ class _Note:
         """The modulation index: duller for soft and high notes, and never so high that sidebands would alias."""
         index = modulator.level * modulator.darkening ** ((self.hit.pitch - _MIDDLE) / 12)
         index *= 1 - modulator.touch * (1 - self.hit.velocity / 127)
-        room = _TOP * self.sample_rate / self.frequency - carrier.ratio
-        return float(min(max(index, 0.0), max(0.0, room / modulator.reach - 1)))
+        room = max(0.0, _TOP * self.sample_rate / self.frequency - carrier.ratio)
+        # The first sideband that would fold back is the n-th, and |J_n(I)| ≤ (I / 2)^n / n!.
+        n = math.floor(room / modulator.reach) + 1
+        most = 2 * math.exp((math.lgamma(n + 1) + math.log(_FOLDED)) / n)
+        return float(min(max(index, 0.0), most))
