@@ -128,9 +128,27 @@ def test_wanted_genres_are_composed_in_turn(tmp_path, font_path):
         build_corpus(tmp_path, clips=3, seconds=1.0, soundfonts=[font_path])
 
 
+def test_a_mono_corpus_is_the_mid_of_the_stereo_one_and_stems_lie_beside_the_clips(tmp_path, font_path):
+    arguments = {"clips": 2, "seconds": 1.0, "sample_rate": 44100, "workers": 1, "soundfonts": [font_path]}
+    build_corpus(tmp_path / "mono", **arguments)
+    build_corpus(tmp_path / "stereo", **arguments, channels=2, stems=True)
+    for mono, stereo in zip(rows_of(tmp_path / "mono"), rows_of(tmp_path / "stereo"), strict=True):
+        assert (mono["channels"], stereo["channels"]) == (1, 2)
+        assert "stems" not in mono
+        mid, rate = soundfile.read(tmp_path / "mono" / mono["file_name"])
+        sides, _ = soundfile.read(tmp_path / "stereo" / stereo["file_name"])
+        assert rate == 44100
+        assert sides.shape == (44100, 2)
+        np.testing.assert_allclose(mid, sides.mean(axis=1), atol=1e-4)
+        assert set(stereo["stems"]) == {part["role"] for part in stereo["instruments"]} | {"rest"}
+        stems = sum(soundfile.read(tmp_path / "stereo" / name)[0] for name in stereo["stems"].values())
+        if stereo["quality"] == "clean":
+            np.testing.assert_allclose(stems, sides, atol=len(stereo["stems"]) * 2**-15)
+
+
 def test_without_a_font_the_packages_are_named(monkeypatch, tmp_path):
     monkeypatch.setattr(build, "FONT_PATHS", (tmp_path / "none.sf2",))
-    with pytest.raises(DataError, match="apt-get install fluidr3mono-gm-soundfont fluid-soundfont-gm"):
+    with pytest.raises(DataError, match="apt-get install fluid-soundfont-gm musescore-general"):
         build_corpus(tmp_path / "out", clips=1)
 
 
@@ -140,6 +158,7 @@ def test_without_a_font_the_packages_are_named(monkeypatch, tmp_path):
         ({"clips": 0}, "clips 0: at least 1"),
         ({"clips": 1, "audio_format": "mp3"}, "unknown audio format 'mp3': choose one of flac, wav"),
         ({"clips": 1, "sample_rate": 100}, "sample rate 100: from 8000 to 48000 Hz"),
+        ({"clips": 1, "channels": 3}, "unknown channels '3': choose one of 1, 2"),
         ({"clips": 1, "seed": -2}, "seed -2: a whole number"),
         ({"clips": 1, "seconds": 0.5}, "seconds 0.5: from 1 to 600"),
         ({"clips": 1, "genres": ["hyperpop"]}, "unknown genre .hyperpop.: choose one of afrobeat"),

@@ -207,12 +207,13 @@ class ClipMaker:
         genre = genres[index % len(genres)] if genres else None
         score = compose(seed, seconds=self.settings.seconds, genre=genre)
         rng = np.random.default_rng([seed, 3])
-        font = self.fonts[int(rng.integers(len(self.fonts)))]
+        drawn = int(rng.integers(len(self.fonts)))
+        fonts = [*self.fonts[drawn:], *self.fonts[:drawn]]
         rate, channels = self.settings.sample_rate, self.settings.channels
         if self.settings.stems:
-            made = render_stems(score, font, sample_rate=rate, channels=2)
+            made = render_stems(score, fonts, sample_rate=rate, channels=2)
         else:
-            made = Rendered(render(score, font, sample_rate=rate, channels=2), {})
+            made = Rendered(render(score, fonts, sample_rate=rate, channels=2), {})
         wave = degrade(made.wave, score.truth.quality, rate, rng)
         return score.truth, Rendered(fold(wave, channels), {r: fold(w, channels) for r, w in made.stems.items()})
 

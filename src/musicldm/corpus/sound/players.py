@@ -20,11 +20,19 @@ _CHOKE_SECONDS = 0.02
 _FALLBACK = "808"
 
 
-def play(
-    stem: Stem, font: SoundFont | None, clock: Clock, setting: Setting, rng: np.random.Generator, width: float
-) -> Wave:
+Fonts = SoundFont | Sequence[SoundFont] | None
+
+
+def font_for(instrument: Instrument, fonts: Fonts) -> SoundFont | None:
+    """The first font that fits an instrument, or else the first; None if there is none."""
+    each = [fonts] if isinstance(fonts, SoundFont) else list(fonts or ())
+    return next((font for font in each if font.fits(instrument)), each[0] if each else None)
+
+
+def play(stem: Stem, fonts: Fonts, clock: Clock, setting: Setting, rng: np.random.Generator, width: float) -> Wave:
     """A part's notes in its place: (2, clock.count). `width`: of the stage. Raises DataError if it needs a font."""
     instrument = stem.instrument
+    font = font_for(instrument, fonts)
     place = place_of(stem.part.role, instrument, rng, width)
     patch = patch_of(instrument, font, rng)
     if instrument.family == "drums":

@@ -15,8 +15,7 @@ from musicldm.corpus.sound.effects.inserts import Setting, insert
 from musicldm.corpus.sound.effects.rooms import SPACES, response, reverberate
 from musicldm.corpus.sound.mastering import master, tone
 from musicldm.corpus.sound.mixing import balance, sweep
-from musicldm.corpus.sound.players import play
-from musicldm.corpus.sound.soundfont import SoundFont
+from musicldm.corpus.sound.players import Fonts, play
 from musicldm.corpus.sound.waves import Clock, Wave
 from musicldm.errors import InvalidInputError, unknown_choice
 
@@ -39,26 +38,27 @@ class Rendered:
     stems: dict[str, Wave]
 
 
-def render(score: Score, font: SoundFont | None, *, sample_rate: int = 16000, channels: int = 1) -> Wave:
+def render(score: Score, fonts: Fonts, *, sample_rate: int = 16000, channels: int = 1) -> Wave:
     """The clean mix of a score: float32, (seconds × sample_rate,) mono or (2, …) stereo; mono is the stereo's mid.
 
-    font: plays what has a General MIDI program; None will do for scores of synthesised parts. sample_rate: 8000 to
-    48000 Hz. The true peak of the stereo is `score.mix.peak`, at most -1 dBTP. The same bytes each time.
+    fonts: play what has a General MIDI program, the first that fits an instrument; None will do for scores of
+    synthesised parts. sample_rate: 8000 to 48000 Hz. The true peak of the stereo is `score.mix.peak`, at most -1 dBTP.
+    The same bytes each time.
     Raises InvalidInputError for a rate or channels outside these, DataError if a font is needed or unreadable.
     """
-    return _render(score, font, sample_rate, channels, stems=False).wave
+    return _render(score, fonts, sample_rate, channels, stems=False).wave
 
 
-def render_stems(score: Score, font: SoundFont | None, *, sample_rate: int = 16000, channels: int = 1) -> Rendered:
+def render_stems(score: Score, fonts: Fonts, *, sample_rate: int = 16000, channels: int = 1) -> Rendered:
     """As `render`, and the parts one by one."""
-    return _render(score, font, sample_rate, channels, stems=True)
+    return _render(score, fonts, sample_rate, channels, stems=True)
 
 
-def _render(score: Score, font: SoundFont | None, sample_rate: int, channels: int, *, stems: bool) -> Rendered:
+def _render(score: Score, fonts: Fonts, sample_rate: int, channels: int, *, stems: bool) -> Rendered:
     _check(score, sample_rate, channels)
     clock = _clock(score, sample_rate)
     seed = score.truth.seed
-    parts = [(stem, _part(score, stem, font, clock)) for stem in score.stems]
+    parts = [(stem, _part(score, stem, fonts, clock)) for stem in score.stems]
     rng = np.random.default_rng([seed, 2])
     # Rooms swallow what is above 12 kHz, so that half the rate is enough for them.
     ratio = 2 if sample_rate > _HALVED else 1
@@ -92,12 +92,12 @@ def _clock(score: Score, sample_rate: int) -> Clock:
     return Clock(sample_rate, lead_in, lead_in + round(score.truth.duration * sample_rate))
 
 
-def _part(score: Score, stem: Stem, font: SoundFont | None, clock: Clock) -> Wave:
+def _part(score: Score, stem: Stem, fonts: Fonts, clock: Clock) -> Wave:
     """One part in its place, at its level, with its effects: (2, count), without room."""
     seed = [score.truth.seed, 4, sum(map(ord, stem.part.role))]
     rng = np.random.default_rng(seed)
     setting = Setting(clock.sample_rate, 60 / score.truth.bpm, float(rng.random()))
-    wave = play(stem, font, clock, setting, rng, score.mix.width)
+    wave = play(stem, fonts, clock, setting, rng, score.mix.width)
     for name in stem.effects:
         wave = insert(wave, name, setting)
     if stem.part.role == "drums" and score.mix.punch > 0:
