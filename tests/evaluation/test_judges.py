@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from musicldm.audio import MelSpec, log_mel
-from musicldm.corpus.composing.arrangement import compose
 from musicldm.corpus.build import find_soundfonts
+from musicldm.corpus.composing.arrangement import compose
 from musicldm.corpus.sound.rendering import render
 from musicldm.corpus.sound.soundfont import SoundFont
 from musicldm.data.clips import ClipRow

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from musicldm.corpus.captions import caption, captions, evaluation_prompts, frames
-from musicldm.corpus.captions.phrases import fits, with_article
-from musicldm.corpus.lexicon import Lexicon, words
+from musicldm.corpus.captions.phrases import choose, fits, with_article
+from musicldm.corpus.lexicon import ATTRIBUTES, Lexicon, words
 from musicldm.corpus.styles import INSTRUMENTS, STYLES
-from musicldm.corpus.truth import GENRES, KEYS, QUALITIES, Part, Truth
+from musicldm.corpus.truth import GENRES, KEYS, PRODUCTIONS, QUALITIES, Part, Truth
 from musicldm.errors import InvalidInputError
 
 LEXICON = Lexicon.load()
@@ -47,6 +47,7 @@ def truths(count):
             downbeats=(),
             duration=10.24,
             seed=number,
+            production=tuple(rng.sample(PRODUCTIONS, k=rng.choice((0, 0, 1, 2)))),
         )
 
 
@@ -62,10 +63,10 @@ def contains(text, expressions):
     return [e for e in expressions if f" {' '.join(words(e))} " in spaced]
 
 
-def runs(text, longest):
-    """All runs of four to `longest` words of a text."""
+def runs(text, longest, least=4):
+    """All runs of `least` to `longest` words of a text."""
     tokens = words(text)
-    return {" ".join(tokens[i : i + n]) for n in range(4, longest + 1) for i in range(len(tokens) - n + 1)}
+    return {" ".join(tokens[i : i + n]) for n in range(least, longest + 1) for i in range(len(tokens) - n + 1)}
 
 
 def share(rows):
@@ -75,7 +76,7 @@ def share(rows):
 
 def test_no_held_out_expression_occurs_in_five_thousand_training_captions(written):
     text = " \n ".join(" ".join(words(text)) for _, text in written)
-    for attribute in ("genre", "instrument", "mood", "energy", "quality", "tempo", "meter", "mode", "drums"):
+    for attribute in ATTRIBUTES:
         for value in LEXICON.values(attribute):
             for expression in LEXICON.held_out(attribute, value):
                 assert f" {' '.join(words(expression))} " not in f" {text} ", (attribute, value, expression)
@@ -118,6 +119,43 @@ def test_quality_words_follow_the_truth(written):
             assert not contains(text, ["low quality", "poor quality", "bad quality"]), text
         else:
             assert not contains(text, LEXICON.known("quality", "clean")), text
+
+
+def test_production_is_named_only_where_it_is_true_and_the_recording_clean(written):
+    owner = {e: word for word in PRODUCTIONS for e in LEXICON.known("production", word) if len(words(e)) > 1}
+    elsewhere = {e for a in ATTRIBUTES if a != "production" for v in LEXICON.values(a) for e in LEXICON.known(a, v)}
+    only = {" ".join(words(e)): word for e, word in owner.items() if not any(e in other for other in elsewhere)}
+    found = 0
+    for truth, text in written:
+        for run in runs(text, 6, least=2) & set(only):
+            assert only[run] in truth.production, (run, text)
+            assert truth.quality == "clean", text
+            found += 1
+    assert found > 80
+
+
+def test_every_word_of_production_is_learned(written):
+    for word in PRODUCTIONS:
+        expressions = LEXICON.known("production", word)
+        assert sum(bool(contains(text, expressions)) for t, text in written if word in t.production) > 10, word
+
+
+def test_one_option_less_changes_only_the_draws_that_fell_on_it():
+    options = [f"option {number}" for number in range(12)]
+    for seed in range(200):
+        drawn = choose(random.Random(seed), options)
+        rest = [option for option in options if option != "option 3"]
+        if drawn != "option 3":
+            assert choose(random.Random(seed), rest) == drawn
+    counts = [sum(choose(random.Random(seed), options) == option for seed in range(1200)) for option in options]
+    assert 60 < min(counts) <= max(counts) < 150
+
+
+def test_prompts_can_be_of_some_genres_only():
+    prompts = evaluation_prompts(1, 30, held_out=True, genres=("salsa", "trap"))
+    assert {prompt.genre for prompt in prompts} == {"salsa", "trap"}
+    with pytest.raises(InvalidInputError, match="unknown genre 'hyperpop'"):
+        evaluation_prompts(1, 3, held_out=True, genres=("hyperpop",))
 
 
 def test_a_lead_is_never_an_instrument_that_another_part_or_nobody_plays(written):

@@ -1,7 +1,7 @@
 """Prompts that no training caption contains, to measure with."""
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from musicldm.corpus.captions.captions import evaluation_text
@@ -9,7 +9,7 @@ from musicldm.corpus.captions.phrases import Phrases
 from musicldm.corpus.lexicon import Lexicon
 from musicldm.corpus.styles import INSTRUMENTS, STYLES, Style
 from musicldm.corpus.truth import GENRES, KEYS, Part, Truth
-from musicldm.errors import InvalidInputError
+from musicldm.errors import InvalidInputError, unknown_choice
 
 
 @dataclass(frozen=True)
@@ -55,23 +55,29 @@ def _wish(style: Style, rng: random.Random) -> Truth:
     )
 
 
-def _wishes(seed: int) -> Iterator[tuple[Truth, random.Random]]:
+def _wishes(seed: int, genres: Sequence[str]) -> Iterator[tuple[Truth, random.Random]]:
     """Genres in turn, so that any number of prompts covers them evenly."""
     rng = random.Random(seed)
     while True:
-        for genre in rng.sample(GENRES, k=len(GENRES)):
+        for genre in rng.sample(genres, k=len(genres)):
             yield _wish(STYLES[genre], rng), rng
 
 
-def evaluation_prompts(seed: int, count: int, *, held_out: bool) -> list[EvaluationPrompt]:
+def evaluation_prompts(
+    seed: int, count: int, *, held_out: bool, genres: Sequence[str] = GENRES
+) -> list[EvaluationPrompt]:
     """Prompts that are no training captions, with known or held-out genre expressions, over the genres evenly.
 
     The genre is always named; the tempo as BPM in half of them, the lead in 60 %, drums or their absence in 30 %,
-    high quality in 15 %. What is asked for lies within the genre's tables. Raises InvalidInputError below 1.
+    high quality in 15 %. What is asked for lies within the genre's tables. Raises InvalidInputError
+    for a count below 1 or an unknown genre.
     """
     if count < 1:
         raise InvalidInputError(f"prompt count {count}: choose 1 or more")
-    wishes = _wishes(seed)
+    for genre in genres:
+        if genre not in GENRES:
+            raise unknown_choice("genre", genre, GENRES)
+    wishes = _wishes(seed, genres)
     found: dict[str, EvaluationPrompt] = {}
     while len(found) < count:
         truth, rng = next(wishes)
