@@ -127,7 +127,7 @@ def test_the_true_peak_at_eight_times_the_rate_is_the_mixs_and_below_minus_1_dbt
     dense = float(np.abs(resample_poly(wave, 8, 1, axis=1)).max())
     aim = min(peak, 10 ** (-1 / 20))
     assert decibels(dense / aim) < 0
-    assert decibels(dense / aim) > -0.5
+    assert decibels(dense / aim) > -0.6
     assert np.abs(wave).max() <= aim
 
 
@@ -195,7 +195,7 @@ def test_peak_length_and_offset_of_whole_clips(font):
         wave = render(score, font, channels=2)
         assert wave.dtype == np.float32
         assert wave.shape == (2, 163840)
-        assert 0.8 * min(score.mix.peak, 0.89) < np.abs(wave).max() <= min(score.mix.peak, 0.8913)
+        assert 0.9 * min(score.mix.peak, 0.89) < np.abs(wave).max() <= min(score.mix.peak, 0.8913)
         assert np.abs(wave.mean(axis=1)).max() < 4e-3
         blocks = np.sqrt(np.mean(wave[0, :163200].reshape(-1, 8160) ** 2, axis=1))
         assert blocks.max() > 0.02

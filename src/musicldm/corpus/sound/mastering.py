@@ -8,7 +8,7 @@ from scipy.signal import butter, lfilter, sosfilt
 
 from musicldm.corpus.composing.score import Mix
 from musicldm.corpus.sound.effects.delays import wow_and_flutter
-from musicldm.corpus.sound.effects.dynamics import compressor_gain, limiter_gain, true_peaks
+from musicldm.corpus.sound.effects.dynamics import compressor_gain, limiter_gain
 from musicldm.corpus.sound.effects.filters import one_pole
 from musicldm.corpus.sound.waves import Wave
 
@@ -28,17 +28,18 @@ class Mastered:
 
 
 def master(wave: Wave, mix: Mix, sample_rate: int, rng: np.random.Generator) -> Mastered:
-    """The mix (2, n) with its tone, medium and level: true peak at `mix.peak`, never above -1 dBTP. Silence stays."""
+    """The mix (2, n) with its tone, medium and level; silence stays.
+
+    Its true peak is `mix.peak`, at most -1 dBTP, or up to 0.6 dB less.
+    """
     wave = age(tone(wave, mix, sample_rate), mix, sample_rate, rng)
     gain = compressor_gain(wave, mix.squeeze, sample_rate)
     pressed = wave * gain
     if not pressed.any():
         return Mastered(wave, gain)
     limit, ceiling = limiter_gain(pressed, _DRIVE_DECIBELS * max(mix.squeeze, 0.0), sample_rate)
-    pressed *= limit
-    loudest = float(true_peaks(pressed, 0.9 * ceiling).max())
-    scale = np.float32(min(mix.peak, CEILING) * _MARGIN / loudest)
-    return Mastered(pressed * scale, gain * limit * scale)
+    limit *= np.float32(min(mix.peak, CEILING) * _MARGIN / ceiling)
+    return Mastered(pressed * limit, gain * limit)
 
 
 def tone(wave: Wave, mix: Mix, sample_rate: int) -> Wave:

@@ -42,8 +42,8 @@ def render(score: Score, fonts: Fonts, *, sample_rate: int = 16000, channels: in
     """The clean mix of a score: float32, (seconds × sample_rate,) mono or (2, …) stereo; mono is the stereo's mid.
 
     fonts: play what has a General MIDI program, the first that fits an instrument; None will do for scores of
-    synthesised parts. sample_rate: 8000 to 48000 Hz. The true peak of the stereo is `score.mix.peak`, at most -1 dBTP.
-    The same bytes each time.
+    synthesised parts. sample_rate: 8000 to 48000 Hz. The true peak of the stereo is `score.mix.peak`, at most -1 dBTP,
+    or up to 0.6 dB less. The same bytes each time.
     Raises InvalidInputError for a rate or channels outside these, DataError if a font is needed or unreadable.
     """
     return _render(score, fonts, sample_rate, channels, stems=False).wave
