@@ -76,6 +76,18 @@ def test_drum_onsets_are_the_drums_notes_by_kind():
         assert list(score.truth.onsets.get("kick", ())) == kicks
 
 
+def test_timpani_are_drums_with_a_skin_whatever_they_are_tuned_to():
+    kinds = set()
+    for seed in range(24):
+        score = compose(seed, genre="march")
+        if score.truth.drums:
+            kinds |= set(score.truth.onsets)
+            timpani = [n for n in stem(score, "drums").notes if 41 <= n.pitch <= 53 and 0 <= n.start < 10.24]
+            assert len(score.truth.onsets.get("tom", ())) >= len(timpani)
+    assert kinds <= {"kick", "snare", "tom", "crash", "effect"}
+    assert {"kick", "snare", "crash"} <= kinds
+
+
 def test_sections_cover_the_clip_and_name_the_parts_that_play_in_them():
     for score in SCORES:
         sections = score.truth.sections

@@ -128,13 +128,19 @@ def fits(expression: str, truth: Truth) -> bool:
 
 
 @cache
+def _genres_named(text: str) -> frozenset[str]:
+    """The genres all of whose words stand in a text."""
+    return frozenset(genre for genre in GENRES if _parts(genre) <= _parts(text))
+
+
+@cache
 def _own(expressions: tuple[str, ...], value: str, genre: str) -> tuple[str, ...]:
     """The expressions that name no other genre, unless the value does ("rock mixolydian" misleads in a funk clip).
 
     An empty `genre` leaves out every genre's word.
     """
-    others = [other for name in GENRES if name != genre and not (other := _parts(name)) <= _parts(value)]
-    return tuple(e for e in expressions if not any(other <= _parts(e) for other in others))
+    allowed = _genres_named(value) | {genre}
+    return tuple(e for e in expressions if _genres_named(e) <= allowed)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from musicldm.corpus.composing.drums import ORCHESTRAL, TIMPANI
 from musicldm.corpus.composing.form import Presence
 from musicldm.corpus.composing.melody import chord_at
 from musicldm.corpus.composing.plan import Plan
@@ -49,7 +50,7 @@ def describe(
         chords=tuple(chord_label(chord_at(plan, bar, step)) for bar, step in plan.grid.beat_places()),
         bass=_bass_by_beat(plan, notes.get("bass", ())),
         melody=tuple((round(n.start, 3), round(n.end, 3), n.pitch) for n in notes.get("lead", ())),
-        onsets=_onsets(notes.get("drums", ())),
+        onsets=_onsets(plan, notes.get("drums", ())),
     )
 
 
@@ -91,9 +92,12 @@ def _bass_by_beat(plan: Plan, notes: Sequence[Note]) -> tuple[int, ...]:
     return tuple(found)
 
 
-def _onsets(notes: Sequence[Note]) -> dict[str, tuple[float, ...]]:
+def _onsets(plan: Plan, notes: Sequence[Note]) -> dict[str, tuple[float, ...]]:
+    kinds = _KIND_OF
+    if notes and plan.players["drums"].name == ORCHESTRAL:
+        kinds = kinds | dict.fromkeys(TIMPANI, "tom")
     found: dict[str, list[float]] = {}
     for note in notes:
         if note.start >= 0:
-            found.setdefault(_KIND_OF.get(note.pitch, "percussion"), []).append(round(note.start, 3))
+            found.setdefault(kinds.get(note.pitch, "percussion"), []).append(round(note.start, 3))
     return {kind: tuple(times) for kind, times in sorted(found.items())}

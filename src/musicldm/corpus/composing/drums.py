@@ -7,6 +7,9 @@ from musicldm.corpus.composing.score import Tone
 from musicldm.corpus.composing.theory import nearest
 from musicldm.corpus.styles.style import DRUM_KEYS
 
+ORCHESTRAL = "orchestral percussion"
+TIMPANI = range(41, 54)
+"""The keys of an orchestral kit on which timpani are tuned, F to f."""
 _WEIGHTS = {"X": 1.0, "x": 0.82, "o": 0.45, "2": 0.75, "3": 0.7}
 # Fills that run over several drums, from the first to the last.
 _RUNS = {
@@ -30,7 +33,7 @@ def parse_drums(pattern: str) -> dict[str, str]:
 
 def drum_keys(plan: Plan) -> dict[str, int]:
     """Row letter → MIDI note. An orchestral kit has timpani for toms, here on the key's tonic and fifth."""
-    if plan.players["drums"].name != "orchestral percussion":
+    if plan.players["drums"].name != ORCHESTRAL:
         return DRUM_KEYS
     return DRUM_KEYS | {"3": nearest(plan.tonic, 46), "2": nearest((plan.tonic + 7) % 12, 47), "1": 38, "y": 57}
 

@@ -33,8 +33,8 @@ class Push:
 
 def draw_push(rng: np.random.Generator) -> Push:
     """Mostly nowhere, so that a word of production stands for something out of the ordinary."""
-    pushes = [int(rng.choice([-1, 1])) if rng.random() < _SHARE else 0 for _ in range(5)]
-    return Push(*pushes[:4], age=max(pushes[4], 0))
+    tone, space, punch, width, age = (int(rng.choice([-1, 1])) if rng.random() < _SHARE else 0 for _ in range(5))
+    return Push(tone, space, punch, width, age=max(age, 0))
 
 
 def draw_mix(rng: np.random.Generator, plan: Plan, push: Push) -> Mix:
