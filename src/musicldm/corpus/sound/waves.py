@@ -115,9 +115,16 @@ def assemble(plan: Sequence[tuple[int, float, Hit]], voice: Voice, count: int) -
     return wave
 
 
-def pitch_curve(hit: Hit, count: int, sample_rate: int) -> Samples:
+def pitch_curve(hit: Hit, count: int, sample_rate: int) -> Wave:
     """Semitones from the hit's pitch over `count` samples: the slide into it, then vibrato after a quarter second."""
-    time = np.arange(count) / sample_rate
-    swell = np.clip((time - _VIBRATO_AFTER) / _VIBRATO_SWELL, 0, 1)
-    slide = hit.bend * np.maximum(0.0, 1 - time / hit.glide)
-    return np.asarray(slide + hit.vibrato * swell * np.sin(2 * math.pi * _VIBRATO_HERTZ * time))
+    time = np.arange(count, dtype=np.float32) / np.float32(sample_rate)
+    slide = np.float32(hit.bend) * np.maximum(0, 1 - time / np.float32(hit.glide))
+    if not hit.vibrato:
+        return np.asarray(slide)
+    swell = np.clip((time - np.float32(_VIBRATO_AFTER)) / np.float32(_VIBRATO_SWELL), 0, 1)
+    return np.asarray(slide + np.float32(hit.vibrato) * swell * np.sin(np.float32(2 * math.pi * _VIBRATO_HERTZ) * time))
+
+
+def pitch_ratio(hit: Hit, count: int, sample_rate: int) -> Wave:
+    """The same as factors on the pitch."""
+    return np.asarray(np.exp2(pitch_curve(hit, count, sample_rate) / np.float32(12)))

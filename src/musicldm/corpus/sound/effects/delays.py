@@ -51,20 +51,18 @@ def cycle(count: int, hertz: float, sample_rate: int, phase: float = 0.0) -> Wav
 
 
 def echo(wave: Wave, level: float, seconds: float, sample_rate: int) -> Wave:
-    """The wave and its repetitions, each `level` times the one before, duller, and going from side to side."""
+    """The wave (2, n) and repetitions of its mid, each `level` times the one before, duller, and from side to side."""
     delay = round(seconds * sample_rate)
     if level <= 0 or delay <= 0:
         return wave
     echoed = wave.copy()
-    source = one_pole(wave, _ECHO_CORNER, sample_rate)
-    for count in range(1, _ECHOES + 1):
-        if count * delay >= wave.shape[1]:
+    source = one_pole(np.float32(0.5) * (wave[0] + wave[1]), _ECHO_CORNER, sample_rate)
+    for turn in range(1, _ECHOES + 1):
+        if turn * delay >= source.size:
             break
-        past = np.float32(level**count) * source[:, : -count * delay]
-        lean = np.float32(_CROSSING if count % 2 else -_CROSSING)
-        mid = np.float32(0.5) * (past[0] + past[1])
-        echoed[0, count * delay :] += past[0] + lean * (mid - past[0]) - lean * mid * np.float32(0.5)
-        echoed[1, count * delay :] += past[1] + lean * (mid - past[1]) + lean * mid * np.float32(0.5)
+        lean = _CROSSING if turn % 2 else -_CROSSING
+        for channel, gain in zip(echoed, (1 - lean / 2, 1 + lean / 2), strict=True):
+            channel[turn * delay :] += np.float32(gain * level**turn) * source[: -turn * delay]
     return echoed
 
 

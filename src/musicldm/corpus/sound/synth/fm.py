@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from musicldm.corpus.sound.synth.envelopes import Envelope
-from musicldm.corpus.sound.waves import Hit, Samples, Wave, pitch_curve
+from musicldm.corpus.sound.waves import Hit, Samples, Wave, pitch_ratio
 
 _TOP = 0.45
 _FOLDED = 0.003
@@ -52,7 +52,7 @@ class Fm:
         frequency = 440 * 2 ** ((hit.pitch - 69) / 12)
         turns = np.arange(count, dtype=np.float64) * (frequency / sample_rate)
         if not hit.steady:
-            turns = np.cumsum(np.exp2(pitch_curve(hit, count, sample_rate) / 12)) * (frequency / sample_rate)
+            turns = np.cumsum(pitch_ratio(hit, count, sample_rate), dtype=np.float64) * (frequency / sample_rate)
         note = _Note(hit, held, sample_rate, turns, frequency)
         wave = np.zeros((2 if self.spread else 1, count), np.float32)
         for index, carrier in enumerate(self.carriers):

@@ -16,7 +16,7 @@ from scipy.fft import irfft, next_fast_len, rfft
 from musicldm.corpus.sound.effects.drive import minimum_phase
 from musicldm.corpus.sound.synth.envelopes import SIXTY_DECIBELS
 from musicldm.corpus.sound.synth.tables import Table, read
-from musicldm.corpus.sound.waves import Hit, Samples, Wave, pitch_curve
+from musicldm.corpus.sound.waves import Hit, Samples, Wave, pitch_ratio
 
 _SUPPRESSION = 40 * math.log(10) / 20
 _MIDDLE = 60
@@ -72,7 +72,7 @@ class String:
         if hit.steady:
             return wave
         # A bent string is the straight one played faster or slower.
-        ratio = 2 ** (pitch_curve(hit, count, sample_rate) / 12)
+        ratio = pitch_ratio(hit, count, sample_rate)
         return np.asarray(read(Table(wave[None], 1), count, ratio)[0])
 
     def finish(self, wave: Wave, sample_rate: int, phase: float) -> Wave:  # noqa: ARG002

@@ -9,7 +9,7 @@ from musicldm.corpus.sound.effects.delays import cycle
 from musicldm.corpus.sound.effects.filters import swept
 from musicldm.corpus.sound.synth.envelopes import Envelope
 from musicldm.corpus.sound.synth.tables import Formants, Oscillator, read, table
-from musicldm.corpus.sound.waves import Hit, Samples, Wave, pitch_curve
+from musicldm.corpus.sound.waves import Hit, Samples, Wave, pitch_ratio
 
 _OPEN = 19000.0
 _MIDDLE = 60
@@ -57,8 +57,8 @@ class Subtractive:
 
     def _source(self, hit: Hit, count: int, sample_rate: int) -> Wave:
         frequency = 440 * 2 ** ((hit.pitch - 69) / 12)
-        ratio = None if hit.steady else 2 ** (pitch_curve(hit, count, sample_rate) / 12)
-        source = table(self.oscillators, frequency, sample_rate, self.formants)
+        ratio = None if hit.steady else pitch_ratio(hit, count, sample_rate)
+        source = table(self.oscillators, frequency, sample_rate, self.formants, self._still(hit))
         # Analogue oscillators run on: each key begins elsewhere in the wave.
         start = (hit.pitch * _STARTS % 1) * source.turns if self.oscillators[0].voices > 1 else 0.0
         wave = read(source, count, ratio, start)
@@ -73,10 +73,26 @@ class Subtractive:
             wave = wave + np.float32(self.noise) * rng.standard_normal((1, count), dtype=np.float32)
         return wave
 
+    def _still(self, hit: Hit) -> tuple[str, float, tuple[float, ...]] | None:
+        """The filter, if it is the same for all hits of a key: then it can be in the table."""
+        if self.sweep or self.touch or self.wander is not None or self.noise or self.pulse_swing is not None:
+            return None
+        cutoff = self.cutoff * 2 ** (self.follow * (hit.pitch - _MIDDLE) / 12)
+        return None if self.kind == "low" and cutoff >= _OPEN else (self.kind, cutoff, self._resonances)
+
+    @property
+    def _resonances(self) -> tuple[float, ...]:
+        """The resonance of a four-pole filter is in one of its two sections."""
+        return (self.resonance, math.sqrt(0.5))[: self.slopes]
+
     def _filtered(self, wave: Wave, hit: Hit, held: float, count: int, sample_rate: int) -> Wave | Samples:
         octaves = self.follow * (hit.pitch - _MIDDLE) / 12 + self.touch * (hit.velocity / 127 - 0.6)
         still = not self.sweep
-        if self.wander is not None or (still and self.kind == "low" and self.cutoff * 2**octaves >= _OPEN):
+        if (
+            self.wander is not None
+            or self._still(hit) is not None
+            or (still and self.kind == "low" and self.cutoff * 2**octaves >= _OPEN)
+        ):
             return wave
         moving = np.zeros(1 if still else count, np.float32)
         if self.sweep:
@@ -96,6 +112,4 @@ class Subtractive:
         )
 
     def _through(self, wave: Wave, cutoff: Wave, sample_rate: int) -> Samples:
-        # The resonance of a four-pole filter is in one of its two sections.
-        resonances = (self.resonance, math.sqrt(0.5))[: self.slopes]
-        return swept(wave, self.kind, cutoff, resonances, sample_rate)
+        return swept(wave, self.kind, cutoff, self._resonances, sample_rate)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.fft import irfft
 
+from musicldm.corpus.sound.effects.filters import biquad
 from musicldm.corpus.sound.waves import Samples, Wave
 
 _TOP = 0.45
@@ -80,8 +81,18 @@ def _stepped(k: npt.NDArray[np.int_]) -> npt.NDArray[np.complex128]:
 
 
 @lru_cache(maxsize=80)
-def table(oscillators: tuple[Oscillator, ...], frequency: float, sample_rate: int, formants: Formants = ()) -> Table:
-    """The oscillators at a pitch in Hz. formants: (Hz, decibels, width in Hz) that shape the harmonics' levels."""
+def table(
+    oscillators: tuple[Oscillator, ...],
+    frequency: float,
+    sample_rate: int,
+    formants: Formants = (),
+    still: tuple[str, float, tuple[float, ...]] | None = None,
+) -> Table:
+    """The oscillators at a pitch in Hz.
+
+    formants: (Hz, decibels, width in Hz) that shape the harmonics' levels; still: kind, cut-off in Hz and resonances of
+    a filter that does not move, and so costs nothing here.
+    """
     unison = any(oscillator.voices > 1 for oscillator in oscillators)
     size, turns = _size(frequency / sample_rate, _UNISON_SECONDS if unison else _SINGLE_SECONDS, sample_rate)
     spectrum = np.zeros((2 if any(o.spread for o in oscillators) else 1, size // 2 + 1), np.complex64)
@@ -89,6 +100,13 @@ def table(oscillators: tuple[Oscillator, ...], frequency: float, sample_rate: in
         _add(spectrum, oscillator, turns, size)
     if formants:
         spectrum *= _shape(np.arange(size // 2 + 1, dtype=np.float64) * (sample_rate / size), formants)
+    if still is not None:
+        kind, cutoff, resonances = still
+        turns_a_sample = np.arange(size // 2 + 1) / size
+        for resonance in resonances:
+            b, a = biquad(kind, np.array([cutoff]), resonance, sample_rate)
+            z = np.exp(-2j * math.pi * turns_a_sample)
+            spectrum *= (b[0] + b[1] * z + b[2] * z * z) / (a[0] + a[1] * z + a[2] * z * z)
     spectrum[:, int(_TOP * size) :] = 0
     wave = irfft(spectrum, size)
     return Table(wave * np.float32(_LEVEL / math.sqrt(float(np.mean(np.square(wave))) + 1e-20)), turns)
@@ -140,7 +158,7 @@ def _smooth_sizes(low: int, high: int) -> npt.NDArray[np.int64]:
     return np.asarray(numbers[rest == 1])
 
 
-def read(source: Table, count: int, ratio: Samples | None = None, start: float = 0.0) -> Wave:
+def read(source: Table, count: int, ratio: Wave | Samples | None = None, start: float = 0.0) -> Wave:
     """`count` samples of a table, (channels, count), from `start` periods on; ratio (count,): of the pitch, moving."""
     wave, size = source.wave, source.wave.shape[1]
     first = start * size / source.turns
@@ -148,11 +166,17 @@ def read(source: Table, count: int, ratio: Samples | None = None, start: float =
         at = round(first) % size
         rounds = -(-(at + count) // size)
         return np.tile(wave, rounds)[:, at : at + count] if rounds > 1 else wave[:, at : at + count]
-    position = first + np.concatenate([[0.0], np.cumsum(ratio[:-1])])
+    position = np.cumsum(ratio, dtype=np.float64)
+    position += first - position[0]
     position -= size * np.floor(position / size)
     index = position.astype(np.int64)
     part = (position - index).astype(np.float32)
-    around = np.concatenate([wave[:, -1:], wave, wave[:, :3]], axis=1)
-    before, here, after, beyond = (around[:, index + shift] for shift in range(4))
+    return np.stack([_between(channel, index, part) for channel in wave])
+
+
+def _between(channel: Wave, index: npt.NDArray[np.int64], part: Wave) -> Wave:
+    """A cyclic wave between its samples: cubic interpolation after Catmull and Rom."""
+    around = np.concatenate([channel[-1:], channel, channel[:3]])
+    before, here, after, beyond = (around[shift:].take(index) for shift in range(4))
     curve = 2 * before - 5 * here + 4 * after - beyond + part * (3 * (here - after) + beyond - before)
-    return np.asarray(here + np.float32(0.5) * part * (after - before + part * curve), np.float32)
+    return np.asarray(here + np.float32(0.5) * part * (after - before + part * curve))
