@@ -59,12 +59,13 @@ def test_a_bass_note_on_a_beat_is_the_beats_bass():
     assert seen > 300
 
 
-def test_the_melody_is_what_the_lead_plays_in_the_clip():
+def test_the_melody_is_the_upper_voice_of_what_the_lead_plays_in_the_clip():
     for score in SCORES:
         lead = stem(score, "lead")
         heard = [n for n in lead.notes if n.end > 0 and n.start < score.truth.duration] if lead else []
-        assert [pitch for _, _, pitch in score.truth.melody] == [note.pitch for note in heard]
-        np.testing.assert_allclose([m[0] for m in score.truth.melody], [n.start for n in heard], atol=5e-4)
+        tops = {start: max(n.pitch for n in heard if n.start == start) for start in {n.start for n in heard}}
+        assert [pitch for _, _, pitch in score.truth.melody] == [tops[start] for start in sorted(tops)]
+        np.testing.assert_allclose([m[0] for m in score.truth.melody], sorted(tops), atol=5e-4)
 
 
 def test_drum_onsets_are_the_drums_notes_by_kind():

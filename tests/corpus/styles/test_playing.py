@@ -60,7 +60,7 @@ def test_its_lead_and_bass_stay_in_their_instruments_ranges(style: Style):
     for clip in clips(style.name):
         tops: dict[float, int] = {}
         for note in clip.notes("lead"):
-            tops[round(note.start, 3)] = max(note.pitch, tops.get(round(note.start, 3), 0))
+            tops[note.start] = max(note.pitch, tops.get(note.start, 0))
         for pitch in tops.values():
             assert clip.player("lead").low - LEAD_SLACK <= pitch <= clip.player("lead").high + LEAD_SLACK
         for note in clip.notes("bass"):

@@ -49,7 +49,7 @@ def describe(
         sections=_sections(plan, presence),
         chords=tuple(chord_label(chord_at(plan, bar, step)) for bar, step in plan.grid.beat_places()),
         bass=_bass_by_beat(plan, notes.get("bass", ())),
-        melody=tuple((round(n.start, 3), round(n.end, 3), n.pitch) for n in notes.get("lead", ())),
+        melody=tuple((round(n.start, 3), round(n.end, 3), n.pitch) for n in _upper(notes.get("lead", ()))),
         onsets=_onsets(plan, notes.get("drums", ())),
     )
 
@@ -62,6 +62,14 @@ def chord_label(chord: Chord) -> str:
 def _inside(notes: Sequence[Note], seconds: float) -> tuple[Note, ...]:
     """The notes of which something is heard in the clip."""
     return tuple(note for note in notes if note.end > 0 and note.start < seconds)
+
+
+def _upper(notes: Sequence[Note]) -> list[Note]:
+    """The upper voice where the lead plays in thirds or sixths."""
+    tops: dict[float, Note] = {}
+    for note in notes:
+        tops[note.start] = max(tops.get(note.start, note), note, key=lambda n: n.pitch)
+    return list(tops.values())
 
 
 def _sections(plan: Plan, presence: Mapping[str, Presence]) -> tuple[Section, ...]:

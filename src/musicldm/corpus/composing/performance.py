@@ -35,6 +35,12 @@ def perform(
     touch = _TOUCH[role] * plan.character.touch * (1 + 0.16 * plan.force)
     late = np.clip(rng.normal(0, spread, len(tones)), -2 * spread, 2 * spread)
     human = rng.normal(1, 0.012 * min(plan.style.human, 6), len(tones))
+    if role == "lead":
+        # Its voices are one player's.
+        first = {
+            (tone.bar, tone.step): float(delay) for tone, delay in zip(reversed(tones), reversed(late), strict=True)
+        }
+        late = np.array([first[tone.bar, tone.step] for tone in tones])
     notes: list[Note] = []
     for tone, delay, strength in zip(tones, late, human, strict=True):
         start = plan.grid.time(tone.bar, tone.step) + float(delay)

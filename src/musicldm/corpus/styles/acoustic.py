@@ -4,6 +4,8 @@ from musicldm.corpus.styles.style import Sound, Style, Swing
 
 AMBIENT = Style(
     name="ambient",
+    forms=("AAAB",),
+    section_bars=4,
     tempo=(56, 84),
     meters={"4/4": 0.9, "3/4": 0.1},
     modes={"major": 0.3, "lydian": 0.35, "dorian": 0.15, "minor": 0.2},
@@ -56,6 +58,7 @@ AMBIENT = Style(
 
 BOSSA_NOVA = Style(
     name="bossa nova",
+    forms=("AABA",),
     tempo=(116, 146),
     modes={"major": 0.6, "minor": 0.4},
     progressions={
@@ -97,6 +100,7 @@ BOSSA_NOVA = Style(
 
 CELTIC = Style(
     name="celtic",
+    forms=("AABB",),
     tempo=(100, 128),
     meters={"4/4": 0.45, "6/8": 0.55},
     compound_tempo=(100, 132),
@@ -135,6 +139,8 @@ CELTIC = Style(
 
 CINEMATIC = Style(
     name="cinematic",
+    forms=("AAB", "AB"),
+    section_bars=4,
     tempo=(70, 112),
     meters={"4/4": 0.68, "3/4": 0.12, "6/8": 0.13, "5/4": 0.07},
     compound_tempo=(56, 84),
@@ -240,6 +246,7 @@ CLASSICAL = Style(
 
 JAZZ = Style(
     name="jazz",
+    forms=("AABA",),
     tempo=(120, 196),
     meters={"4/4": 0.78, "3/4": 0.16, "5/4": 0.06},
     modes={"major": 0.6, "dorian": 0.25, "minor": 0.15},

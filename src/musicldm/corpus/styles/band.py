@@ -8,7 +8,7 @@ BLUES = Style(
     forms=("AAAA",),
     section_bars=12,
     compound_tempo=(52, 74),
-    meters={"4/4": 0.7, "12/8": 0.3},
+    meters={"4/4": 0.8, "12/8": 0.2},
     modes={"mixolydian": 0.65, "minor": 0.35},
     progressions={
         "mixolydian": (
@@ -29,9 +29,15 @@ BLUES = Style(
         ),
     },
     moods={"sad": 0.34, "calm": 0.14, "dark": 0.16, "happy": 0.16, "playful": 0.14, "tense": 0.06},
-    leads={"overdriven guitar": 0.36, "harmonica": 0.3, "tenor sax": 0.12, "acoustic piano": 0.12, "clean guitar": 0.1},
+    leads={
+        "overdriven guitar": 0.42,
+        "harmonica": 0.36,
+        "tenor sax": 0.06,
+        "acoustic piano": 0.08,
+        "hammond organ": 0.08,
+    },
     basses={"electric bass": 0.7, "upright bass": 0.3},
-    keys={"acoustic piano": 0.5, "clean guitar": 0.5},
+    keys={"honky-tonk piano": 0.35, "clean guitar": 0.45, "hammond organ": 0.2},
     counters={"brass section": 1.0},
     kits={"acoustic drum kit": 0.4, "room drum kit": 0.6},
     presence={"drums": 0.87, "counter": 0.12, "bass": 1.0, "chords": 1.0},
@@ -47,7 +53,7 @@ BLUES = Style(
         ),
     },
     bass={
-        "4/4": ("R-R-3-3-5-5-7-5-", "R-R-5-5-7-7-5-5-", "R---3---5---a---", "R-R-8-8-7-7-5-5-"),
+        "4/4": ("R-3-5-6-7-6-5-3-", "R-R-3-3-5-5-6-6-", "R-R-5-5-6-6-5-5-", "R---3---5---6---"),
         "12/8": ("R---5-8---5-R---5-7---5-", "R-----3---5-R-----5---a-", "R---R-3---3-5---5-6---a-"),
     },
     comping={
@@ -61,11 +67,12 @@ BLUES = Style(
     fills=("toms", "snare"),
     swing=Swing(8, 0.62, 0.68),
     human=8.0,
-    sound=Sound(room=(0.3, 0.8), wet=0.14),
+    sound=Sound(tilt=1.0, room=(0.3, 0.8), wet=0.12, tape=0.2, levels={"bass": 2.5, "chords": 2.0}),
 )
 
 COUNTRY = Style(
     name="country",
+    forms=("AABA", "ABAB"),
     tempo=(92, 132),
     meters={"4/4": 0.86, "3/4": 0.14},
     modes={"major": 0.85, "mixolydian": 0.15},
@@ -115,6 +122,7 @@ COUNTRY = Style(
 
 FUNK = Style(
     name="funk",
+    forms=("AAAB",),
     tempo=(96, 118),
     modes={"dorian": 0.7, "mixolydian": 0.3},
     progressions={
@@ -169,6 +177,8 @@ FUNK = Style(
 
 METAL = Style(
     name="metal",
+    forms=("ABAC", "AABB"),
+    section_bars=4,
     tempo=(140, 196),
     meters={"4/4": 0.76, "6/8": 0.08, "7/8": 0.1, "5/4": 0.06},
     compound_tempo=(88, 124),
@@ -224,6 +234,7 @@ METAL = Style(
 
 REGGAE = Style(
     name="reggae",
+    forms=("ABAB", "AAB"),
     tempo=(66, 88),
     modes={"major": 0.5, "minor": 0.3, "mixolydian": 0.2},
     progressions={
@@ -280,6 +291,7 @@ REGGAE = Style(
 
 ROCK = Style(
     name="rock",
+    forms=("ABAB", "AABA"),
     tempo=(108, 146),
     meters={"4/4": 0.84, "6/8": 0.08, "7/8": 0.05, "5/4": 0.03},
     compound_tempo=(60, 84),
@@ -300,8 +312,8 @@ ROCK = Style(
     basses={"picked bass": 0.6, "electric bass": 0.4},
     keys={"overdriven guitar": 0.85, "distorted guitar": 0.15},
     pads={"rock organ": 0.7, "string section": 0.3},
-    kits={"room drum kit": 0.5, "power drum kit": 0.25, "acoustic drum kit": 0.25},
-    presence={"drums": 0.91, "pad": 0.2, "bass": 1.0, "chords": 1.0},
+    kits={"power drum kit": 0.6, "room drum kit": 0.4},
+    presence={"drums": 0.91, "pad": 0.3, "bass": 1.0, "chords": 1.0},
     drums={
         "4/4": (
             "k x.......x.x.....|s ....X.......X...|h x.x.x.x.x.x.x.x.",
@@ -338,7 +350,7 @@ ROCK = Style(
     energy_bias=0.3,
     fills=("toms", "snare", "snare roll"),
     human=5.0,
-    sound=Sound(tilt=1.0, room=(0.4, 1.0), wet=0.12, levels={"chords": 5.0}),
+    sound=Sound(tilt=1.0, room=(0.4, 1.0), wet=0.12, punch=0.3, levels={"chords": 6.0, "drums": 2.0}),
 )
 
 BAND = (BLUES, COUNTRY, FUNK, METAL, REGGAE, ROCK)

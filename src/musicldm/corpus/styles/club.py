@@ -51,6 +51,7 @@ CHIPTUNE = Style(
 
 DEEP_HOUSE = Style(
     name="deep house",
+    forms=("AAAB",),
     tempo=(116, 124),
     modes={"dorian": 0.45, "minor": 0.55},
     progressions={
@@ -101,6 +102,8 @@ DEEP_HOUSE = Style(
 
 DUBSTEP = Style(
     name="dubstep",
+    forms=("AAAB", "AB"),
+    section_bars=4,
     tempo=(138, 146),
     modes={"minor": 0.6, "phrygian": 0.4},
     progressions={
@@ -115,7 +118,6 @@ DUBSTEP = Style(
     kits={"trap drum machine": 0.4, "909 drum machine": 0.3, "power drum kit": 0.3},
     presence={"drums": 0.97, "pad": 0.3, "lead": 0.7, "bass": 1.0, "chords": 0.4},
     chord_bars=(1.0, 2.0),
-    section_bars=4,
     shapes=_BUILDS,
     drums={
         "4/4": (
@@ -139,6 +141,7 @@ DUBSTEP = Style(
 
 MINIMAL_TECHNO = Style(
     name="minimal techno",
+    forms=("AAAA",),
     tempo=(122, 129),
     modes={"minor": 0.7, "dorian": 0.3},
     progressions={"minor": ("i i i i", "i5 i5 i5 i5"), "dorian": ("i i i i", "i7 i7 i7 i7")},
@@ -173,6 +176,7 @@ MINIMAL_TECHNO = Style(
 
 TRANCE = Style(
     name="trance",
+    forms=("AAAB",),
     tempo=(134, 142),
     modes={"minor": 0.9, "major": 0.1},
     progressions={
@@ -220,6 +224,8 @@ TRANCE = Style(
 
 TRAP = Style(
     name="trap",
+    forms=("AAAB",),
+    section_bars=4,
     tempo=(128, 156),
     modes={"minor": 0.6, "phrygian": 0.2, "harmonic minor": 0.2},
     progressions={
@@ -243,7 +249,6 @@ TRAP = Style(
     presence={"drums": 0.97, "pad": 0.3, "bass": 1.0, "chords": 0.7},
     chord_bars=(1.0, 2.0),
     shapes=_BUILDS,
-    section_bars=4,
     drums={
         "4/4": (
             "k X.........x.....|c ........X.......|s ........X.......|h x.x.x.22x.x.x333",

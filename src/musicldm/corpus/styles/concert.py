@@ -48,6 +48,8 @@ BAROQUE = Style(
 
 CHORAL = Style(
     name="choral",
+    forms=("AABA", "AB"),
+    section_bars=4,
     tempo=(54, 92),
     compound_tempo=(44, 64),
     meters={"4/4": 0.7, "3/4": 0.2, "6/8": 0.1},
@@ -79,12 +81,12 @@ CHORAL = Style(
     harmony=0.4,
     human=16.0,
     fills=("none",),
-    section_bars=4,
     sound=Sound(tilt=-1.0, room=(2.4, 4.0), wet=0.38, space="hall", levels={"chords": 6.0, "counter": 5.0}),
 )
 
 MARCH = Style(
     name="march",
+    forms=("AABB",),
     tempo=(108, 128),
     compound_tempo=(108, 124),
     meters={"4/4": 0.72, "6/8": 0.28},
@@ -124,6 +126,7 @@ MARCH = Style(
 
 ORCHESTRAL = Style(
     name="orchestral",
+    forms=("AABA", "ABAC"),
     tempo=(96, 152),
     compound_tempo=(56, 96),
     meters={"4/4": 0.62, "3/4": 0.2, "6/8": 0.18},
@@ -186,6 +189,7 @@ ORCHESTRAL = Style(
 
 SOLO_PIANO = Style(
     name="solo piano",
+    forms=("AABA", "AB"),
     tempo=(60, 120),
     compound_tempo=(48, 76),
     meters={"4/4": 0.62, "3/4": 0.22, "6/8": 0.16},
@@ -221,6 +225,7 @@ SOLO_PIANO = Style(
 
 WALTZ = Style(
     name="waltz",
+    forms=("AABB",),
     tempo=(132, 188),
     meters={"3/4": 1.0},
     modes={"major": 0.75, "harmonic minor": 0.25},

@@ -4,6 +4,7 @@ from musicldm.corpus.styles.style import Sound, Style, Swing
 
 DRUM_AND_BASS = Style(
     name="drum and bass",
+    forms=("AAAB",),
     tempo=(166, 180),
     modes={"minor": 0.75, "dorian": 0.25},
     progressions={
@@ -52,6 +53,8 @@ DRUM_AND_BASS = Style(
 
 HIP_HOP = Style(
     name="hip hop",
+    forms=("AAAB", "AB"),
+    section_bars=4,
     tempo=(82, 100),
     modes={"minor": 0.7, "dorian": 0.2, "phrygian": 0.1},
     progressions={
@@ -103,6 +106,7 @@ HIP_HOP = Style(
 
 HOUSE = Style(
     name="house",
+    forms=("AAAB",),
     tempo=(118, 127),
     modes={"minor": 0.6, "dorian": 0.2, "major": 0.2},
     progressions={
@@ -155,6 +159,8 @@ HOUSE = Style(
 
 LOFI = Style(
     name="lo-fi",
+    forms=("AAAB",),
+    section_bars=4,
     tempo=(66, 86),
     modes={"major": 0.4, "dorian": 0.35, "minor": 0.25},
     progressions={
@@ -206,6 +212,7 @@ LOFI = Style(
 
 SYNTHWAVE = Style(
     name="synthwave",
+    forms=("ABAB",),
     tempo=(84, 116),
     modes={"minor": 0.7, "dorian": 0.15, "major": 0.15},
     progressions={
@@ -248,6 +255,7 @@ SYNTHWAVE = Style(
 
 TECHNO = Style(
     name="techno",
+    forms=("AAAA", "AAAB"),
     tempo=(129, 145),
     modes={"minor": 0.55, "phrygian": 0.45},
     progressions={

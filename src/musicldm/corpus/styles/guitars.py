@@ -4,6 +4,7 @@ from musicldm.corpus.styles.style import Sound, Style, Swing
 
 DUB = Style(
     name="dub",
+    forms=("AAAB",),
     tempo=(62, 80),
     modes={"minor": 0.75, "dorian": 0.25},
     progressions={
@@ -47,6 +48,7 @@ DUB = Style(
 
 FOLK = Style(
     name="folk",
+    forms=("ABAB", "AABA"),
     tempo=(84, 126),
     compound_tempo=(58, 84),
     meters={"4/4": 0.6, "3/4": 0.28, "6/8": 0.12},
@@ -59,18 +61,18 @@ FOLK = Style(
     },
     moods={"calm": 0.34, "sad": 0.22, "happy": 0.24, "dreamy": 0.2},
     leads={
-        "steel guitar": 0.3,
+        "steel guitar": 0.4,
         "harmonica": 0.22,
         "fiddle": 0.14,
-        "voice oohs": 0.14,
         "mandolin": 0.14,
-        "recorder": 0.06,
+        "recorder": 0.05,
+        "voice oohs": 0.05,
     },
     basses={"upright bass": 1.0},
     keys={"steel guitar": 0.75, "nylon guitar": 0.15, "mandolin": 0.1},
     counters={"cello": 0.5, "fiddle": 0.5},
     kits={"hand drums": 0.6, "brush drum kit": 0.4},
-    presence={"drums": 0.14, "counter": 0.2, "bass": 0.35, "chords": 1.0, "lead": 0.92},
+    presence={"drums": 0.08, "counter": 0.2, "bass": 0.2, "chords": 1.0, "lead": 0.92},
     drums={
         "4/4": ("k x.......x.......|m ....x.......x...", "k x...x...x...x...|E ..x...x...x...x."),
         "3/4": ("k x...........|m ....x...x...",),
@@ -94,11 +96,12 @@ FOLK = Style(
     energy_bias=-0.6,
     fills=("none",),
     human=11.0,
-    sound=Sound(room=(0.3, 0.7), wet=0.09, levels={"chords": 5.5, "lead": -0.5}),
+    sound=Sound(room=(0.3, 0.7), wet=0.09, levels={"chords": 7.0, "lead": -1.0}),
 )
 
 INDIE_ROCK = Style(
     name="indie rock",
+    forms=("ABAB",),
     tempo=(118, 156),
     meters={"4/4": 0.95, "3/4": 0.05},
     modes={"major": 0.6, "minor": 0.2, "mixolydian": 0.2},
@@ -164,6 +167,7 @@ INDIE_ROCK = Style(
 
 PUNK = Style(
     name="punk",
+    forms=("ABAB", "AABB"),
     tempo=(164, 206),
     modes={"major": 0.8, "minor": 0.2},
     progressions={
@@ -199,6 +203,7 @@ PUNK = Style(
 
 SKA = Style(
     name="ska",
+    forms=("AABB",),
     tempo=(124, 172),
     modes={"major": 0.65, "minor": 0.2, "mixolydian": 0.15},
     progressions={

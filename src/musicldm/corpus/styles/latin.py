@@ -7,6 +7,7 @@ from musicldm.corpus.styles.style import Sound, Style, Swing
 
 CUMBIA = Style(
     name="cumbia",
+    forms=("ABAB",),
     tempo=(84, 106),
     modes={"minor": 0.7, "major": 0.3},
     progressions={
@@ -88,6 +89,7 @@ FLAMENCO = Style(
 
 REGGAETON = Style(
     name="reggaeton",
+    forms=("AABB", "AB"),
     tempo=(88, 100),
     modes={"minor": 0.85, "phrygian": 0.15},
     progressions={
@@ -131,6 +133,8 @@ REGGAETON = Style(
 
 SALSA = Style(
     name="salsa",
+    forms=("AAB",),
+    section_bars=4,
     tempo=(88, 110),
     modes={"minor": 0.55, "dorian": 0.15, "major": 0.3},
     progressions={
@@ -178,6 +182,8 @@ SALSA = Style(
 
 SAMBA = Style(
     name="samba",
+    forms=("AABB",),
+    section_bars=4,
     tempo=(96, 114),
     modes={"major": 0.65, "minor": 0.35},
     progressions={

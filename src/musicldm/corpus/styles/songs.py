@@ -4,6 +4,7 @@ from musicldm.corpus.styles.style import Sound, Style, Swing
 
 DISCO = Style(
     name="disco",
+    forms=("ABAB",),
     tempo=(112, 128),
     modes={"minor": 0.4, "dorian": 0.3, "major": 0.3},
     progressions={
@@ -54,6 +55,8 @@ DISCO = Style(
 
 GOSPEL = Style(
     name="gospel",
+    forms=("AABA", "AB"),
+    section_bars=4,
     tempo=(84, 140),
     compound_tempo=(52, 76),
     meters={"12/8": 0.4, "4/4": 0.45, "6/8": 0.15},
@@ -117,26 +120,19 @@ POP = Style(
         "minor": ("i bVI bIII bVII", "bVI bVII i i", "i bIII bVII bVI"),
     },
     moods={"happy": 0.5, "playful": 0.2, "dreamy": 0.15, "sad": 0.15},
-    leads={
-        "synth voice": 0.24,
-        "pulse lead": 0.2,
-        "bright piano": 0.18,
-        "steel guitar": 0.14,
-        "glockenspiel": 0.12,
-        "clean guitar": 0.12,
-    },
-    basses={"analog bass": 0.55, "electric bass": 0.45},
-    keys={"bright piano": 0.4, "electric grand piano": 0.2, "steel guitar": 0.2, "polysynth": 0.2},
+    leads={"synth voice": 0.28, "bright piano": 0.2, "pluck synth": 0.22, "steel guitar": 0.16, "glockenspiel": 0.14},
+    basses={"analog bass": 0.3, "electric bass": 0.7},
+    keys={"bright piano": 0.5, "electric grand piano": 0.2, "steel guitar": 0.3},
     pads={"synth strings": 0.5, "analog pad": 0.5},
     counters={"glockenspiel": 0.3, "pluck synth": 0.7},
-    kits={"80s drum machine": 0.5, "electronic drum kit": 0.5},
+    kits={"electronic drum kit": 0.75, "80s drum machine": 0.25},
     presence={"drums": 0.94, "pad": 0.4, "counter": 0.3, "bass": 1.0, "chords": 1.0},
     forms=("AABB", "ABAB", "AB"),
     drums={
         "4/4": (
             "k X.....X.X.....X.|c ....X.......X...|s ....X.......X...|E xoxoxoxoxoxoxoxo",
             "k X..X..X...X.....|s ....X.......X...|c ....X.......X...|h x.x.x.x.x.x.x.x.|E ..x...x...x...x.",
-            "k X...X...X...X...|c ....X.......X...|s ....X.......X...|E xoxoxoxoxoxoxoxo|m ....x.......x...",
+            "k X..X..X.X..X..X.|c ....X.......X...|s ....X.......X...|E xoxoxoxoxoxoxoxo|m ....x.......x...",
             "k X.....X...X...X.|s ....X.......X...|c ....X.......X.x.|h xxxxxxxxxxxxxxxx",
         )
     },
@@ -144,6 +140,7 @@ POP = Style(
     comping={"4/4": ("x---x---x---x---", "x-x-x-x-x-x-x-x-", "x--x--x-x--x--x-", "1-3-2-3-1-3-2-3-")},
     melody_scale={"major": "major pentatonic"},
     feels={"song": 0.55, "anthem": 0.45},
+    strum=0.008,
     harmony=0.3,
     fills=("toms", "snare", "break"),
     risers=0.3,
@@ -164,6 +161,8 @@ POP = Style(
 
 RNB = Style(
     name="r&b",
+    forms=("AABB", "AB"),
+    section_bars=4,
     tempo=(62, 94),
     modes={"major": 0.45, "minor": 0.35, "dorian": 0.2},
     progressions={
@@ -180,18 +179,18 @@ RNB = Style(
         "nylon guitar": 0.14,
         "alto sax": 0.1,
     },
-    basses={"808 sub bass": 0.45, "FM bass": 0.3, "electric bass": 0.25},
+    basses={"808 sub bass": 0.2, "FM bass": 0.4, "electric bass": 0.4},
     keys={"electric piano": 0.6, "FM electric piano": 0.3, "nylon guitar": 0.1},
     pads={"analog pad": 0.6, "voice oohs": 0.4},
     counters={"FM bells": 0.5, "harp": 0.25, "clean guitar": 0.25},
-    kits={"808 drum machine": 0.6, "trap drum machine": 0.4},
-    presence={"drums": 0.93, "pad": 0.35, "counter": 0.4, "bass": 1.0, "chords": 1.0},
+    kits={"808 drum machine": 0.55, "electronic drum kit": 0.45},
+    presence={"drums": 0.93, "pad": 0.5, "counter": 0.5, "bass": 1.0, "chords": 1.0},
     chord_bars=(1.0, 0.5),
     drums={
         "4/4": (
-            "k X.....x..x......|c ....X.......X...|h x.xxx.x2x.xxx.x2",
-            "k X..x......x..x..|c ....X.......X...|r .......x..x.....|h xxx.xxx.xx2.xxx.",
-            "k X......xx.......|r ....X.......X...|h x.x2x.x.x.x.x.x2|E ..x...x...x...x.",
+            "k X.....x..x......|c ....X.......X...|h x.xxx.x.x.xxx.x2",
+            "k X..x......x..x..|c ....X.......X...|r .......x..x.....|h x.x.x.x.x.x.x.x.",
+            "k X......xx.......|r ....X.......X...|h x.x.x.x.x.x.x.x2|E ..x...x...x...x.",
         )
     },
     bass={"4/4": ("R-----..R--5----", "R------R..R-..a-", "R---..R---..5-a-")},
@@ -212,13 +211,14 @@ RNB = Style(
         room=(0.7, 1.4),
         wet=0.16,
         space="plate",
-        levels={"bass": 4.5, "drums": 1.0, "chords": 4.0},
+        levels={"bass": 3.5, "drums": 1.0, "chords": 6.0, "pad": 2.0},
         echo=0.15,
     ),
 )
 
 SOUL = Style(
     name="soul",
+    forms=("AABA", "ABAB"),
     tempo=(88, 124),
     compound_tempo=(52, 72),
     meters={"4/4": 0.72, "12/8": 0.28},
@@ -242,12 +242,12 @@ SOUL = Style(
     pads={"string section": 0.6, "hammond organ": 0.4},
     counters={"brass section": 0.8, "string section": 0.2},
     kits={"room drum kit": 0.6, "acoustic drum kit": 0.4},
-    presence={"drums": 0.94, "pad": 0.3, "counter": 0.6, "bass": 1.0, "chords": 1.0},
+    presence={"drums": 0.94, "pad": 0.3, "counter": 0.8, "bass": 1.0, "chords": 1.0},
     drums={
         "4/4": (
             "k X.....x.x.....x.|s X...X...X...X...|m x.x.x.x.x.x.x.x.",
-            "k X..x....X..x....|s ....X..o....X..o|m ....X.......X...|h x.x.x.x.x.x.x.x.",
-            "k X.x.....X.x.....|s ....X.......X.x.|d x.x.x.x.x.x.x.x.|m ..x...x...x...x.",
+            "k X..x....X..x....|s ....X..o....X..o|m x.x.X.x.x.x.X.x.|h x.x.x.x.x.x.x.x.",
+            "k X.x.....X.x.....|s X...X...X...X.x.|h x.x.x.x.x.x.x.x.|m xoxoXoxoxoxoXoxo",
         ),
         "12/8": (
             "k x...........x.........x.|s ......X...........X.....|h x.x.x.x.x.x.x.x.x.x.x.x.",
@@ -279,12 +279,13 @@ SOUL = Style(
         wet=0.16,
         space="plate",
         tape=0.25,
-        levels={"counter": 5.0, "bass": 2.5, "chords": 2.0},
+        levels={"counter": 7.0, "bass": 2.5, "chords": 2.0},
     ),
 )
 
 SWING = Style(
     name="swing",
+    forms=("AABA",),
     tempo=(138, 212),
     modes={"major": 0.75, "minor": 0.25},
     progressions={

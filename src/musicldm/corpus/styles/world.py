@@ -58,6 +58,8 @@ AFROBEAT = Style(
 
 EAST_ASIAN = Style(
     name="east asian",
+    forms=("AABA", "AB"),
+    section_bars=4,
     tempo=(60, 104),
     meters={"4/4": 0.88, "3/4": 0.12},
     modes={"major pentatonic": 0.45, "minor pentatonic": 0.25, "hirajoshi": 0.3},
@@ -82,7 +84,6 @@ EAST_ASIAN = Style(
     kits={"taiko drums": 1.0},
     presence={"drums": 0.4, "pad": 0.12, "bass": 0.2, "counter": 0.25, "chords": 0.95, "lead": 0.96},
     chord_bars=(1.0, 2.0),
-    section_bars=4,
     drums={
         "4/4": (
             "k X...........x...|1 ......x.x.......|W ........x.....x.",
@@ -126,7 +127,7 @@ INDIAN = Style(
     keys={"sitar": 0.5, "harmonium": 0.5},
     pads={"drone pad": 0.75, "harmonium": 0.25},
     kits={"tabla": 1.0},
-    presence={"drums": 0.85, "pad": 1.0, "bass": 0.0, "chords": 0.25, "lead": 0.96},
+    presence={"drums": 0.93, "pad": 1.0, "bass": 0.0, "chords": 0.25, "lead": 0.96},
     drone=True,
     forms=("AAB", "AB"),
     drums={
@@ -156,11 +157,12 @@ INDIAN = Style(
     tremolo=0.15,
     fills=("none",),
     human=10.0,
-    sound=Sound(room=(0.8, 1.6), wet=0.18, levels={"pad": 6.0, "drums": 1.0}),
+    sound=Sound(room=(0.8, 1.6), wet=0.18, levels={"pad": 8.0, "drums": 2.0}),
 )
 
 MIDDLE_EASTERN = Style(
     name="middle eastern",
+    forms=("AABB",),
     tempo=(88, 132),
     meters={"4/4": 0.84, "7/8": 0.16},
     modes={"phrygian dominant": 0.5, "double harmonic": 0.25, "harmonic minor": 0.25},
