@@ -8,7 +8,7 @@ from scipy.signal import butter, lfilter, sosfilt
 
 from musicldm.corpus.composing.score import Mix
 from musicldm.corpus.sound.effects.delays import wow_and_flutter
-from musicldm.corpus.sound.effects.dynamics import compressor_gain, limiter_gain
+from musicldm.corpus.sound.effects.dynamics import compressor_gain, limiter_gain, ramps
 from musicldm.corpus.sound.effects.filters import one_pole
 from musicldm.corpus.sound.waves import Wave
 
@@ -17,6 +17,9 @@ CEILING = 10 ** (-1 / 20)
 _MARGIN = 10 ** (-0.25 / 20)
 _DRIVE_DECIBELS = 6.0
 _TILT_HERTZ = 1200.0
+_CLICK_SECONDS = 0.006
+_RUMBLE_RATE = 1000
+_RUMBLE = 0.06
 
 
 @dataclass(frozen=True)
@@ -68,14 +71,24 @@ def age(wave: Wave, mix: Mix, sample_rate: int, rng: np.random.Generator) -> Wav
 def _vinyl(wave: Wave, sample_rate: int, rng: np.random.Generator) -> Wave:
     """A dozen or so faint clicks a second, each nearer to one side, and the turntable's rumble, mostly in the side."""
     size = wave.shape[1]
-    clicks = np.zeros((2, size), np.float32)
+    click = np.zeros(round(_CLICK_SECONDS * sample_rate), np.float32)
+    # A click lasts as long at any rate, so it is as high as there are samples in it.
+    click[0] = math.sqrt(sample_rate / 16000)
+    click = lfilter(*butter(1, [800, min(7000.0, 0.4 * sample_rate)], "band", fs=sample_rate), click)
+    dust = np.zeros((2, size + click.size), np.float32)
     count = int(rng.poisson(14 * size / sample_rate))
     strength = rng.standard_normal(count) * rng.uniform(0.3, 2.0, count)
     pan = rng.uniform(-0.7, 0.7, count)
-    # A click lasts as long at any rate, so it is as high as there are samples in it.
-    clicks[:, rng.integers(0, size, count)] = np.stack([1 - pan, 1 + pan]) * strength * math.sqrt(sample_rate / 16000)
-    band = butter(1, [800, min(7000.0, 0.4 * sample_rate)], "band", fs=sample_rate)
-    dust = lfilter(*band, clicks)
-    rumble = lfilter(*butter(2, [20, 60], "band", fs=sample_rate), rng.standard_normal(size, dtype=np.float32))
-    dust += np.multiply.outer(np.array([0.25, -0.2]), rumble / (np.sqrt(np.mean(rumble**2)) + 1e-9) * 0.06)
-    return np.asarray(dust * math.sqrt(float(np.mean(np.square(wave)))), np.float32)
+    for at, sides in zip(rng.integers(0, size, count), (np.stack([1 - pan, 1 + pan]) * strength).T, strict=True):
+        dust[:, at : at + click.size] += np.multiply.outer(sides, click).astype(np.float32)
+    rumble = _rumble(size, sample_rate, rng)
+    dust[0, :size] += np.float32(0.25 * _RUMBLE) * rumble
+    dust[1, :size] -= np.float32(0.2 * _RUMBLE) * rumble
+    return np.asarray(dust[:, :size] * np.float32(math.sqrt(float(np.mean(np.square(wave))))))
+
+
+def _rumble(size: int, sample_rate: int, rng: np.random.Generator) -> Wave:
+    """Noise of 20 to 60 Hz, made at a low rate: (size,), 1 root mean square."""
+    step = sample_rate // _RUMBLE_RATE
+    slow = lfilter(*butter(2, [20, 60], "band", fs=sample_rate / step), rng.standard_normal(size // step + 2))
+    return ramps(np.asarray(slow / (np.sqrt(np.mean(slow**2)) + 1e-9)), step, size)
