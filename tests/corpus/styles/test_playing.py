@@ -129,6 +129,14 @@ def test_its_bars_follow_each_other_and_hold_whole_beats(style: Style):
 
 
 @EVERY
+def test_its_clips_may_last_from_a_second_to_many(style: Style):
+    for seconds in (1.0, 40.0):
+        truth = compose(2, seconds=seconds, genre=style.name).truth
+        assert truth.duration == truth.sections[-1].end == seconds
+        assert len(truth.chords) == len(truth.bass) == len(truth.beats)
+
+
+@EVERY
 def test_its_rhythm_section_is_its_own(style: Style):
     """Drums or comping tell a style's clips from every other style's: no other has the same figures of both."""
     mine = ({p for ps in style.drums.values() for p in ps}, {p for ps in style.comping.values() for p in ps})

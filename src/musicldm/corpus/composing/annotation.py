@@ -90,7 +90,7 @@ def _sections(plan: Plan, presence: Mapping[str, Presence]) -> tuple[Section, ..
 def _bass_by_beat(plan: Plan, notes: Sequence[Note]) -> tuple[int, ...]:
     """The pitch class of the bass note that sounds on each beat, else of the first that begins in it, else -1."""
     beats = plan.grid.beats()
-    ends = (*beats[1:], plan.grid.seconds)
+    ends = (*beats[1:], plan.grid.seconds)[: len(beats)]
     slack = 0.5 * plan.grid.step_seconds
     found = []
     for beat, end in zip(beats, ends, strict=True):
