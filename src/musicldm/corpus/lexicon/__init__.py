@@ -3,6 +3,7 @@
 import hashlib
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -71,19 +72,29 @@ def _read(attribute: str) -> dict[str, dict[str, list[str]]]:
     return tables
 
 
+@cache
+def _by_rarest_word(runs: frozenset[tuple[str, ...]]) -> dict[str, list[tuple[int, tuple[str, ...]]]]:
+    """Each run with the place of its rarest word, under that word: few need to be compared with a text."""
+    counts = Counter(word for run in runs for word in set(run))
+    found: dict[str, list[tuple[int, tuple[str, ...]]]] = {}
+    for run in runs:
+        word = min(run, key=lambda word: counts[word])
+        found.setdefault(word, []).append((run.index(word), run))
+    return found
+
+
 @dataclass(frozen=True)
 class Lexicon:
     """Expressions by attribute and value, in the order of the files.
 
     `usable` and `withheld` part all expressions of a value in two; `direct` holds the direct names of each genre;
-    `forbidden` is the withheld expressions as runs of words, and `longest` the words of the longest of them.
+    `forbidden` is the withheld expressions as runs of words.
     """
 
     usable: Tables
     withheld: Tables
     direct: Mapping[str, tuple[str, ...]]
     forbidden: frozenset[tuple[str, ...]]
-    longest: int
 
     @classmethod
     def of(cls, tables: Tables, direct: Mapping[str, tuple[str, ...]]) -> "Lexicon":
@@ -93,7 +104,7 @@ class Lexicon:
             a: {v: tuple(x for x in e if x not in withheld[a][v]) for v, e in t.items()} for a, t in tables.items()
         }
         forbidden = frozenset(words(e) for values in withheld.values() for hidden in values.values() for e in hidden)
-        return cls(usable, withheld, direct, forbidden, max(map(len, forbidden), default=0))
+        return cls(usable, withheld, direct, forbidden)
 
     @classmethod
     @cache
@@ -137,6 +148,9 @@ class Lexicon:
 
     def gives_away(self, text: str) -> bool:
         """Whether a text contains a held-out expression of any attribute."""
-        tokens = words(text)
-        runs = (tokens[i : i + n] for i in range(len(tokens)) for n in range(1, self.longest + 1))
-        return any(run in self.forbidden for run in runs)
+        tokens, rare = words(text), _by_rarest_word(self.forbidden)
+        return any(
+            at >= offset and tokens[at - offset : at - offset + len(run)] == run
+            for at, token in enumerate(tokens)
+            for offset, run in rare.get(token, ())
+        )
