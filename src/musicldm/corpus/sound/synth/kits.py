@@ -6,6 +6,7 @@ tones. Tabla partials are harmonic, as C. V. Raman (1920) found.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from musicldm.corpus.sound.synth.percussion import Drum, Kit, Metal, Modes, Noise, Tone
@@ -16,6 +17,11 @@ _BELL = (1.0, 1.62, 2.33, 3.12, 4.21)
 _SKIN = (1.0, 1.593, 2.135, 2.295, 2.653, 2.917)
 _BAR = (1.0, 2.756, 5.404)
 _TABLA = (1.0, 2.0, 3.0, 4.0, 5.0)
+
+
+def _by(decibels: float, drum: Drum) -> Drum:
+    """A drum so many decibels louder."""
+    return tuple(replace(layer, level=layer.level * 10 ** (decibels / 20)) for layer in drum)
 
 
 def _small_percussion() -> dict[int, Drum]:
@@ -209,18 +215,38 @@ def _hand() -> dict[int, Drum]:
     return kit | {54: riq, 42: riq, 44: riq, 46: (Metal((3700, 5300, 7300), 6000, 0.5, 0.4, noise=0.4),), 39: slap}
 
 
-KITS: Mapping[str, Kit] = MappingProxyType(
-    {
-        "808": _808,
-        "909": _909,
-        "linn": _LINN,
-        "trap": _TRAP,
-        "chip": _chip(),
-        "tabla": _tabla(),
-        "taiko": {**_808, **_taiko()},
-        "cajon": _cajon(),
-        "samba": _samba(),
-        "latin": _latin(),
-        "hand": _hand(),
-    }
-)
+# Decibels by which drums are brought to what players and records make of them against the bass drum.
+_BALANCE: Mapping[str, Mapping[int, float]] = {
+    "808": {38: -3, 40: -4, 42: 7, 44: 7, 46: 6, 51: 3},
+    "909": {38: -4, 40: -6, 51: 3},
+    "linn": {38: -8, 40: -10, 46: -3, 49: -3, 57: -3, 51: 3},
+    "trap": {38: -6, 42: 7, 44: 7, 46: 4},
+    "chip": {38: -4, 40: -5, 42: -4, 44: -4, 46: -4, 49: -5, 57: -5, 51: -6, 53: -4, 59: -6},
+    "samba": {38: -5, 40: -6, 42: 5, 44: 5, 46: 4},
+    "latin": {42: 5, 44: 5, 46: 4},
+}
+_SMALL_BALANCE = {39: 6, 81: -9, 80: -4, 82: -5, 70: -7, 54: -2, 37: 3, 65: -2, 66: -2}
+_OWN = {"trap": (39, 40), "chip": (37, 39, 54), "tabla": (37, 39, 54), "cajon": (37,), "hand": (37, 39, 54)}
+
+
+def _balanced(name: str, kit: Kit) -> Kit:
+    own = _OWN.get(name, ())
+    small = {key: _by(change, kit[key]) for key, change in _SMALL_BALANCE.items() if key in kit and key not in own}
+    return {**kit, **small, **{key: _by(change, kit[key]) for key, change in _BALANCE.get(name, {}).items()}}
+
+
+_PLAIN: Mapping[str, Kit] = {
+    "808": _808,
+    "909": _909,
+    "linn": _LINN,
+    "trap": _TRAP,
+    "chip": _chip(),
+    "tabla": _tabla(),
+    "taiko": {**_808, **_taiko()},
+    "cajon": _cajon(),
+    "samba": _samba(),
+    "latin": _latin(),
+    "hand": _hand(),
+}
+
+KITS: Mapping[str, Kit] = MappingProxyType({name: _balanced(name, kit) for name, kit in _PLAIN.items()})
