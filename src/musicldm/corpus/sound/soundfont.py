@@ -29,7 +29,7 @@ _SKINS = (35, 36, 38, 40, 41, 43, 45, 47, 48, 50)
 class SoundFont:
     """A General MIDI sound font, loaded at first use at each sample rate.
 
-    Memory: twice the size of an .sf2 (300 MB for FluidR3, 1 GB for MuseScore_General).
+    Memory: two to three times the size of an .sf2 (0.4 GB for FluidR3, 1.3 GB for MuseScore_General).
     """
 
     path: Path
