@@ -20,6 +20,20 @@ _KINDS = {
     "tom": (41, 43, 45, 47, 48, 50),
     "crash": (49, 52, 55, 57),
     "ride": (51, 53, 59),
+    "tambourine": (54,),
+    "cowbell": (56,),
+    "bongo": (60, 61),
+    "conga": (62, 63, 64),
+    "timbale": (65, 66),
+    "agogo": (67, 68),
+    "shaker": (69, 70, 82),
+    "guiro": (73, 74),
+    "claves": (75,),
+    "wood block": (76, 77),
+    "cuica": (78, 79),
+    "triangle": (80, 81),
+    "castanets": (85,),
+    "surdo": (86, 87),
     "effect": (27, 28, 29, 30, 31),
 }
 _KIND_OF = {key: kind for kind, keys in _KINDS.items() for key in keys}
@@ -49,7 +63,7 @@ def describe(
         sections=_sections(plan, presence),
         chords=tuple(chord_label(chord_at(plan, bar, step)) for bar, step in plan.grid.beat_places()),
         bass=_bass_by_beat(plan, notes.get("bass", ())),
-        melody=tuple((round(n.start, 3), round(n.end, 3), n.pitch) for n in _upper(notes.get("lead", ()))),
+        melody=tuple((round(n.start, 3) + 0.0, round(n.end, 3), n.pitch) for n in _upper(notes.get("lead", ()))),
         onsets=_onsets(plan, notes.get("drums", ())),
     )
 
