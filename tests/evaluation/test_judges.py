@@ -165,12 +165,12 @@ def test_the_judges_that_ship_hear_composed_clips_of_other_seeds():
         font = SoundFont(find_soundfonts()[-1])
     except DataError as error:
         pytest.skip(str(error))
-    clips = [compose(7_000_000 + number) for number in range(12)]
-    waves, shipped = np.stack([render(clip, font) for clip in clips]), Judges.load()
-    verdict = shipped(waves)
-    assert sum(one == clip.truth.genre for one, clip in zip(verdict.best("genre"), clips, strict=True)) >= 9
+    shipped = Judges.load()
+    clips = [compose(7_000_000 + number, genre=genre) for number, genre in enumerate(shipped.classes["genre"])]
+    verdict = shipped(np.stack([render(clip, font) for clip in clips]))
+    assert sum(one == clip.truth.genre for one, clip in zip(verdict.best("genre"), clips, strict=True)) >= 0.75 * len(clips)
     drums = [DRUMS[clip.truth.drums] for clip in clips]
-    assert sum(one == other for one, other in zip(verdict.best("drums"), drums, strict=True)) >= 9
+    assert sum(one == other for one, other in zip(verdict.best("drums"), drums, strict=True)) >= 0.75 * len(clips)
     assert set(shipped.card["test"]) >= set(HEADS)
 
 
