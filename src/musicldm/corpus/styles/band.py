@@ -8,7 +8,7 @@ BLUES = Style(
     forms=("AAAA",),
     section_bars=12,
     compound_tempo=(52, 74),
-    meters={"4/4": 0.8, "12/8": 0.2},
+    meters={"4/4": 0.85, "12/8": 0.15},
     modes={"mixolydian": 0.65, "minor": 0.35},
     progressions={
         "mixolydian": (
@@ -37,10 +37,10 @@ BLUES = Style(
         "hammond organ": 0.08,
     },
     basses={"electric bass": 0.7, "upright bass": 0.3},
-    keys={"honky-tonk piano": 0.35, "clean guitar": 0.45, "hammond organ": 0.2},
+    keys={"clean guitar": 0.65, "honky-tonk piano": 0.35},
     counters={"brass section": 1.0},
     kits={"acoustic drum kit": 0.4, "room drum kit": 0.6},
-    presence={"drums": 0.87, "counter": 0.12, "bass": 1.0, "chords": 1.0},
+    presence={"drums": 0.96, "counter": 0.12, "bass": 1.0, "chords": 1.0},
     drums={
         "4/4": (
             "k x.......x.......|s ....X.......X...|d x...x.x.x...x.x.",
@@ -67,7 +67,7 @@ BLUES = Style(
     fills=("toms", "snare"),
     swing=Swing(8, 0.62, 0.68),
     human=8.0,
-    sound=Sound(tilt=1.0, room=(0.3, 0.8), wet=0.12, tape=0.2, levels={"bass": 2.5, "chords": 2.0}),
+    sound=Sound(tilt=1.0, room=(0.3, 0.8), wet=0.12, tape=0.2, levels={"bass": 3.0, "chords": 3.0, "drums": 1.0}),
 )
 
 COUNTRY = Style(
@@ -302,18 +302,12 @@ ROCK = Style(
         "mixolydian": ("I bVII IV I", "I IV bVII IV"),
     },
     moods={"happy": 0.25, "epic": 0.28, "tense": 0.2, "sad": 0.1, "dark": 0.1, "playful": 0.07},
-    leads={
-        "overdriven guitar": 0.6,
-        "rock organ": 0.15,
-        "acoustic piano": 0.05,
-        "clean guitar": 0.08,
-        "distorted guitar": 0.1,
-    },
+    leads={"overdriven guitar": 0.74, "distorted guitar": 0.14, "rock organ": 0.12},
     basses={"picked bass": 0.6, "electric bass": 0.4},
     keys={"overdriven guitar": 0.85, "distorted guitar": 0.15},
     pads={"rock organ": 0.7, "string section": 0.3},
     kits={"power drum kit": 0.6, "room drum kit": 0.4},
-    presence={"drums": 0.91, "pad": 0.3, "bass": 1.0, "chords": 1.0},
+    presence={"drums": 0.96, "pad": 0.3, "bass": 1.0, "chords": 1.0},
     drums={
         "4/4": (
             "k x.......x.x.....|s ....X.......X...|h x.x.x.x.x.x.x.x.",
