@@ -73,7 +73,7 @@ def test_its_novelty_index_is_of_its_own_clap_and_finds_its_training_music() -> 
     A clip of another seed is none.
     """
     pytest.importorskip("faiss")
-    from musicldm.evaluation.metrics.reconstruction import Codec
+    from musicldm.evaluation.codec import Codec
     from musicldm.novelty.check import check
     from musicldm.novelty.index import open_index
 

@@ -15,11 +15,12 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "musicldm"
 
 ALLOWED = {
     "errors": set(),
+    "declaration": {"errors"},
     "files": {"errors"},
     "events": set(),
     "audio": {"errors", "files"},
     "machine": {"errors", "files", "events", "audio"},
-    "model": {"errors", "files", "events", "audio", "machine"},
+    "model": {"errors", "declaration", "files", "events", "audio", "machine"},
     "sampling": {"errors", "files", "events", "audio", "machine", "model"},
     "pipeline": {"errors", "files", "events", "audio", "machine", "model", "sampling"},
     "corpus": {"errors", "files", "events", "audio", "machine"},
@@ -29,6 +30,7 @@ ALLOWED = {
     "novelty": {"errors", "files", "events", "audio", "machine", "model", "data", "listeners"},
     "generation": {
         "errors",
+        "declaration",
         "files",
         "events",
         "audio",

@@ -38,8 +38,8 @@ from musicldm.beats.network import DEFAULT, DEFAULT_FOLDER
 from musicldm.beats.picking import pick_peaks
 from musicldm.beats.spectrum import FRAMES_PER_SECOND
 from musicldm.beats.tracker import Beats, BeatTracker
-from musicldm.evaluation.metrics.shares import estimate
-from musicldm.listeners.tempo import tempo_met
+from musicldm.evaluation.metrics.estimate import estimate
+from musicldm.evaluation.metrics.tempo import tempo_met
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "beats.json"
 TRAINING_FONT = Path("/usr/share/sounds/sf3/FluidR3Mono_GM.sf3")

@@ -21,7 +21,7 @@ import torch
 
 from benchmarks.quality.model_card import circumstances, fingerprint, plain
 from musicldm.errors import unknown_choice
-from musicldm.evaluation.metrics.shares import difference, estimate
+from musicldm.evaluation.metrics.estimate import difference, estimate
 from musicldm.listeners.judges import Judges, judges_folder
 from musicldm.pipeline import MusicLDMPipeline
 

@@ -35,9 +35,10 @@ from musicldm.evaluation.metrics.divergence import divergence
 from musicldm.evaluation.metrics.frechet import Gaussian, frechet_distance
 from musicldm.evaluation.metrics.inception import inception_score
 from musicldm.evaluation.metrics.similarity import nearest
+from musicldm.evaluation.metrics.tempo import tempo_met
 from musicldm.listeners.embedders import Embedder, open_embedder
 from musicldm.listeners.judges import Judges, judges_folder
-from musicldm.listeners.tempo import tempo_met, tempo_of
+from musicldm.listeners.tempo import tempo_of
 from musicldm.machine.devices import choose_device, dtypes_of_parts, fast_dtype
 from musicldm.model.folder import parts_folder
 from musicldm.pipeline import MusicLDMPipeline

@@ -37,10 +37,12 @@ from musicldm.beats.network import DEFAULT_FOLDER
 from musicldm.beats.tracker import BeatTracker
 from musicldm.corpus.captions import EvaluationPrompt, evaluation_prompts
 from musicldm.data.store import ClipRow, ClipStore
-from musicldm.evaluation.metrics.reconstruction import Codec, stft_distance
-from musicldm.evaluation.metrics.shares import Estimate, difference, estimate
+from musicldm.evaluation.codec import Codec
+from musicldm.evaluation.metrics.estimate import Estimate, difference, estimate
+from musicldm.evaluation.metrics.stft_distance import stft_distance
+from musicldm.evaluation.metrics.tempo import tempo_met
 from musicldm.listeners.judges import DRUMS, Judges, JudgeVerdict, judges_folder
-from musicldm.listeners.tempo import tempo_met, tempo_of
+from musicldm.listeners.tempo import tempo_of
 from musicldm.machine.devices import fast_dtype
 from musicldm.pipeline import MusicLDMPipeline
 from musicldm.training.tasks.judges import accuracies

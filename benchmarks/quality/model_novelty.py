@@ -23,8 +23,8 @@ from benchmarks.quality.model_card import circumstances, fingerprint, plain, sun
 from musicldm.audio import Wave
 from musicldm.audio.mel import MelSpec, log_mel
 from musicldm.audio.reading import read
-from musicldm.evaluation.metrics.reconstruction import Codec
-from musicldm.evaluation.metrics.shares import estimate
+from musicldm.evaluation.codec import Codec
+from musicldm.evaluation.metrics.estimate import estimate
 from musicldm.model.folder import parts_folder
 from musicldm.novelty.calibration import VERDICTS
 from musicldm.novelty.check import Report, check

@@ -30,7 +30,7 @@ from musicldm.audio.reading import read
 from musicldm.corpus.composing.arrangement import compose
 from musicldm.corpus.sound.rendering import render
 from musicldm.corpus.sound.soundfont import SoundFont
-from musicldm.evaluation.metrics.shares import estimate
+from musicldm.evaluation.metrics.estimate import estimate
 from musicldm.listeners.embedders import Embedder
 from musicldm.model.folder import parts_folder
 from musicldm.novelty.agreement import best_agreement

@@ -23,7 +23,7 @@ from benchmarks.quality.model_card import circumstances, fingerprint, plain
 from musicldm.data.conditions import stored_latents
 from musicldm.data.encoders import embed_texts
 from musicldm.data.store import ClipRow, ClipStore
-from musicldm.evaluation.metrics.shares import difference, estimate
+from musicldm.evaluation.metrics.estimate import difference, estimate
 from musicldm.model.folder import parts_folder
 from musicldm.model.parts import load_part
 from musicldm.training.tasks.ldm import LdmRecipe, build_scheduler

@@ -32,8 +32,8 @@ from musicldm.audio.mel import log_mel
 from musicldm.beats.tracker import BeatTracker
 from musicldm.corpus.captions import evaluation_prompts
 from musicldm.data.store import ClipStore
+from musicldm.evaluation.metrics.estimate import difference, estimate
 from musicldm.evaluation.metrics.frechet import Gaussian, frechet_distance
-from musicldm.evaluation.metrics.shares import difference, estimate
 from musicldm.listeners.embedders import open_embedder
 from musicldm.listeners.judges import Judges, judges_folder
 from musicldm.machine.devices import dtypes_of_parts

@@ -27,7 +27,7 @@ import torch
 
 from benchmarks.quality.model_card import circumstances, plain
 from musicldm.data.store import ClipStore
-from musicldm.evaluation.metrics.shares import estimate
+from musicldm.evaluation.metrics.estimate import estimate
 from musicldm.listeners.embedders import open_embedder
 from musicldm.novelty import vectors
 from musicldm.novelty.calibration import Calibration

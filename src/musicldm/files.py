@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -221,6 +222,40 @@ def check_readable(path: str | os.PathLike[str]) -> None:
     with named(path), Path(path).open("rb") as file:
         while file.read(1 << 20):
             pass
+
+
+def read_text(path: Path, what: str) -> str:
+    """A text of the user's in UTF-8, without a byte order mark; standard input where the path is "-".
+
+    Args:
+        path: of the file.
+        what: it is a file of, in the user's words: "prompts".
+
+    Raises:
+        DataError: no such file, or no text.
+        OSError: the machine refuses to read it.
+    """
+    try:
+        content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        return content.decode("utf-8-sig")
+    except OSError:
+        if path.is_file():
+            raise
+        raise DataError(f"{path}: no such file of {what}") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: not a text file in UTF-8") from None
+
+
+def read_lines(path: Path, what: str) -> list[str]:
+    """The lines of a text of the user's (see `read_text`) without spaces around them, but for empty ones.
+
+    Raises:
+        DataError: no such file, no text, or no line in it.
+    """
+    lines = [line.strip() for line in read_text(path, f"{what}s").splitlines() if line.strip()]
+    if not lines:
+        raise DataError(f"{path}: no {what} in it; one a line is expected")
+    return lines
 
 
 def claim_folder(folder: Path, kind: str, is_ours: Callable[[Path], bool] = lambda _: False) -> None:

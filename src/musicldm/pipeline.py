@@ -28,14 +28,17 @@ from transformers import (
 
 from musicldm import files
 from musicldm.errors import InvalidInputError, MissingDependencyError
+from musicldm.events import warn_of_notes
 from musicldm.machine.devices import choose_device, dtypes_of_parts, fast_dtype
 from musicldm.machine.memory import give_back, layer_by_layer, narrow, stored_in_float32
 from musicldm.model import folder as resolve
 from musicldm.model import integrity, loading, lora, parts
-from musicldm.model.clap import EmptyPromptCache, encode_each
+from musicldm.model.clap import Clap, EmptyPromptCache
+from musicldm.model.decoding import VaeAndVocoder
 from musicldm.model.geometry import AudioGeometry
 from musicldm.model.settings import FILE_NAME, GenerationDefaults
-from musicldm.model.vocoder import decode
+from musicldm.model.vae import Vae
+from musicldm.model.vocoder import HifiGan
 from musicldm.sampling import inputs
 from musicldm.sampling import ranking as scoring
 from musicldm.sampling.callbacks import StepCallbacks
@@ -498,8 +501,9 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionL
         self._guidance_scale, self._interrupt = request.guidance_scale, False
 
         # 2. Prompts to embeddings
+        clap = Clap(self.text_encoder, self.tokenizer, self.feature_extractor, device)
         with layer_by_layer(self.text_encoder):
-            conditions = self._encode(request, device)
+            conditions = self._encode(request, clap, device)
         give_back(self.text_encoder)
         asked = conditions.positive
 
@@ -541,17 +545,17 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionL
         # 4. Latents to waves
         give_back(self.unet)
         samples = geometry.samples(request.seconds)
-        audio = decode(parts.vae, parts.vocoder, latents, geometry, samples)
+        audio = VaeAndVocoder(
+            Vae(parts.vae) if parts is self else parts.vae, HifiGan(parts.vocoder), geometry.vae_scale
+        )(latents, samples)
         give_back(self.vocoder)
 
         # 5. Best first within each prompt
         scores = None
         order = list(range(len(audio)))
-        if scoring.can_score(self.text_encoder, self.feature_extractor):
+        if clap.embeds_waves:
             with layer_by_layer(self.text_encoder):
-                made = scoring.audio_embeddings(
-                    self.text_encoder, self.feature_extractor, audio, geometry.sample_rate, device
-                )
+                made = clap.embed_waves(audio.numpy(), geometry.sample_rate)
             give_back(self.text_encoder)
             unsorted = scoring.cosines(made, asked)
             order = scoring.order_within_prompts(unsorted, request.per_prompt)
@@ -563,9 +567,9 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionL
             MusicLDMOutput(audio.numpy() if request.output_type == "np" else audio, scores, seeds), return_dict
         )
 
-    def _encode(self, request: Request, device: torch.device) -> Conditions:
+    def _encode(self, request: Request, clap: Clap, device: torch.device) -> Conditions:
         """The embeddings of a request, each repeated for all the waves of its prompt."""
-        encode = partial(encode_each, self.text_encoder, self.tokenizer, device=device)
+        encode = partial(clap.embed_each_text, listen=warn_of_notes)
         positive = encode(request.prompts) if request.prompt_embeds is None else request.prompt_embeds
         negative = None
         if request.guidance_scale > 1:
@@ -573,7 +577,7 @@ class MusicLDMPipeline(DiffusionPipeline, StableDiffusionMixin, StableDiffusionL
             if request.negative_prompts is not None:
                 negative = encode(request.negative_prompts)
             elif negative is None:
-                empty = self._empty_prompt.get(self.text_encoder, self.tokenizer, device)
+                empty = self._empty_prompt.get(clap)
                 negative = empty.expand(request.prompt_count, -1)
         return Conditions(
             positive=_repeat(positive, request.per_prompt, device),

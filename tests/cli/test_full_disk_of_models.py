@@ -16,7 +16,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from musicldm.audio.reading import read
-from musicldm.cli.generate import load_pipeline
+from musicldm.generation.maker import load_pipeline
 from musicldm.novelty.index import open_index
 from musicldm.training.loop.checkpoint import CHECKPOINT
 from tests.full_disk import SimulatedDisk, mounted
@@ -43,7 +43,7 @@ def generate(out: Path) -> list[object]:
 
 def loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The model is in memory from the first command on: it is read from another disk anyway."""
-    monkeypatch.setattr("musicldm.cli.generate.load_pipeline", functools.cache(load_pipeline))
+    monkeypatch.setattr("musicldm.generation.maker.load_pipeline", functools.cache(load_pipeline))
 
 
 WRITERS = [

@@ -15,12 +15,14 @@ import torch
 from musicldm import MusicLDMPipeline, __version__
 from musicldm.audio.levels import PEAK, loudness
 from musicldm.audio.reading import read
-from musicldm.audio.writing import read_settings
+from musicldm.audio.writing import read_settings, write
 from musicldm.errors import InvalidInputError
 from musicldm.generation.naming import Target, slug
-from musicldm.generation.settings import Choices, Row, in_batches, make_rows, model_hash
+from musicldm.generation.settings import Settings
+from musicldm.generation.tags import StoredTake, model_hash
+from musicldm.generation.takes import Row, in_batches, make_rows
 from musicldm.machine.devices import fast_dtype
-from musicldm.model import vocoder as decoding
+from musicldm.model.decoding import VaeAndVocoder
 from musicldm.model.folder import resolve
 from musicldm.training.networks.lora import add_lora, save_lora
 from tests.tiny_model import build_tiny_model
@@ -105,7 +107,7 @@ def test_an_option_beside_from_file_overrides_the_file(command, tiny_model_dir: 
 
 def test_another_model_under_the_same_name_is_a_warning(command, tiny_model_dir: Path, monkeypatch) -> None:
     command("generate", "techno", "--model", tiny_model_dir, "-o", "a.wav")
-    monkeypatch.setattr("musicldm.generation.settings.model_hash", lambda folder, lora: "sha256:other")
+    monkeypatch.setattr("musicldm.generation.maker.model_hash", lambda folder, lora: "sha256:other")
     outcome = command("generate", "--from-file", "a.wav", "-o", "b.wav")
     assert outcome.code == 0
     assert outcome.err == "musicldm: the model is not the one that made the file: the music will differ\n"
@@ -195,9 +197,7 @@ def test_a_full_disk_leaves_no_file(command, tiny_model_dir: Path, monkeypatch: 
 
 
 def test_sound_that_is_not_finite_is_refused(command, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "musicldm.pipeline.decode", lambda vae, vocoder, latents, geometry, samples: np_nan(len(latents), samples)
-    )
+    monkeypatch.setattr(VaeAndVocoder, "__call__", lambda decoder, latents, samples: np_nan(len(latents), samples))
     outcome = command("generate", "jazz", "--model", tiny_model_dir, "-o", "a.wav", "--dtype", "bfloat16")
     assert outcome.code == 2
     assert "dtype bfloat16: this model gives no finite sound in it; choose float32" in outcome.err
@@ -210,14 +210,13 @@ def test_sound_that_is_not_finite_is_refused(command, tiny_model_dir: Path, monk
 def test_a_precision_that_nobody_chose_and_that_fails_becomes_float32(
     command, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("musicldm.cli.generate.fast_dtype", lambda device: torch.bfloat16)
-    whole = decoding.decode
+    monkeypatch.setattr("musicldm.generation.maker.fast_dtype", lambda device: torch.bfloat16)
+    whole = VaeAndVocoder.__call__
 
-    def fails_in_half(vae: Any, vocoder: Any, latents: torch.Tensor, geometry: Any, samples: int) -> torch.Tensor:
-        fits = vae.dtype == torch.float32
-        return whole(vae, vocoder, latents, geometry, samples) if fits else np_nan(len(latents), samples)
+    def fails_in_half(decoder: VaeAndVocoder, latents: torch.Tensor, samples: int) -> torch.Tensor:
+        return whole(decoder, latents, samples) if decoder.vae.dtype == torch.float32 else np_nan(len(latents), samples)
 
-    monkeypatch.setattr("musicldm.pipeline.decode", fails_in_half)
+    monkeypatch.setattr(VaeAndVocoder, "__call__", fails_in_half)
     options = ("--model", tiny_model_dir, "--seed", 3)
     outcome = command("generate", "jazz", "rock", *options, "-o", "auto/")
     assert outcome.code == 0
@@ -318,8 +317,8 @@ def np_nan(count: int, samples: int):
     return torch.full((count, samples), float("nan"))
 
 
-def resolve_only(choices: Choices) -> None:
-    resolve(choices.model)
+def resolve_only(settings: Settings) -> None:
+    resolve(settings.model)
     pytest.fail("the model is loaded")
 
 
@@ -333,20 +332,20 @@ def resolve_only(choices: Choices) -> None:
         (["x", "--engine", "openvino", "--device", "cuda"], "engine openvino with cuda and auto: valid are"),
         (["x", "--engine", "openvino", "--dtype", "float16"], "valid are cpu, and float32, bfloat16 or int8"),
         (["x", "--dtype", "int8"], "dtype int8 with engine torch: only engine openvino computes with int8"),
-        (["x", "--preset", "draft", "--steps", "0"], "steps 0: it must be at least 1"),
-        (["x", "--cache-interval", "0"], "cache interval 0: it must be at least 1"),
+        (["x", "--preset", "draft", "--steps", "0"], "steps 0: it must be an integer of at least 1"),
+        (["x", "--cache-interval", "0"], "cache interval 0: it must be an integer of at least 1"),
         (["x", "--dtype", "int4"], "unknown dtype 'int4': choose one of auto, float32"),
         (["x", "--format", "aac"], "unknown audio format 'aac': choose one of wav"),
         (["x", "-o", "a.aac"], "unknown audio format 'aac': choose one of wav"),
         (["x", "-o", "a.mp3", "--format", "wav"], "-o a.mp3 ends in mp3, but --format is wav"),
-        (["x", "--duration", "nan"], "duration nan: it must be a number of seconds above 0"),
+        (["x", "--duration", "nan"], "duration nan: it must be a finite number above 0"),
         (["x", "--duration", "0"], "duration 0: it must"),
-        (["x", "--steps", "0"], "steps 0: it must be at least 1"),
+        (["x", "--steps", "0"], "steps 0: it must be an integer of at least 1"),
         (["x", "--guidance", "inf"], "guidance inf: it must be a finite number"),
         (["x", "--guidance-interval", "0.5"], "guidance interval '0.5': it must be two numbers from 0 (clean) to 1"),
         (["x", "--guidance-interval", "0.9,0.2"], "guidance interval '0.9,0.2': it must be two numbers"),
-        (["x", "-n", "0"], "n 0: it must be at least 1"),
-        (["x", "--seed", "-2"], "seed -2: valid is -1 (random) or 0 to"),
+        (["x", "-n", "0"], "n 0: it must be an integer of at least 1"),
+        (["x", "--seed", "-2"], "seed -2: it must be -1 (random) or 0 to"),
         (["x", "--loudness", "loud"], "loudness 'loud': valid is 'peak' or LUFS"),
         (["--prompts-file", "gone.txt"], "gone.txt: no such file of prompts"),
         (["--from-file", "gone.wav"], "gone.wav: no such file"),
@@ -355,7 +354,7 @@ def resolve_only(choices: Choices) -> None:
 def test_a_meaningless_argument_is_refused_before_the_model_is_loaded(
     command, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
 ) -> None:
-    monkeypatch.setattr("musicldm.cli.generate.load_pipeline", resolve_only)
+    monkeypatch.setattr("musicldm.generation.maker.load_pipeline", resolve_only)
     outcome = command("generate", *arguments)
     assert outcome.code == 2
     assert outcome.err.count("\n") == 1
@@ -424,14 +423,14 @@ def test_out_and_format_decide_folder_name_and_format(
 
 
 def test_seeds_of_each_prompt_count_up_within_what_torch_takes() -> None:
-    rows = make_rows(["x", "y"], 20, 100, {})
+    rows = make_rows(["x", "y"], 20, 100)
     assert [row.seed for row in rows] == 2 * list(range(100, 120))
-    with pytest.raises(InvalidInputError, match="valid is -1"):
-        make_rows(["x"], 2, 2**63 - 1, {})
+    with pytest.raises(InvalidInputError, match="it must be -1"):
+        make_rows(["x"], 2, 2**63 - 2)
 
 
 def test_batches_hold_several_prompts_within_the_limit_and_in_order() -> None:
-    rows = make_rows(["x", "y", "x"], 3, 5, {})
+    rows = make_rows(["x", "y", "x"], 3, 5)
     batches = in_batches(rows, 4)
     assert [len(batch) for batch in batches] == [4, 4, 1]
     assert [row for batch in batches for row in batch] == rows
@@ -439,18 +438,20 @@ def test_batches_hold_several_prompts_within_the_limit_and_in_order() -> None:
 
 
 def test_a_repeated_wave_keeps_its_batch_and_its_place() -> None:
-    stored = {"prompt": "x", "seed": 7, "batch": [6, 7, 7], "place": 2}
-    assert make_rows([], None, None, stored) == [Row(0, "x", 6, False), Row(0, "x", 7, False), Row(0, "x", 7)]
-    both = make_rows(["y", "z"], None, None, stored)
+    stored = StoredTake("x", 7, (6, 7, 7), 2, None, {})
+    rows = make_rows([], stored=stored)
+    assert rows == [Row(0, "x", 6, False), Row(0, "x", 7, False), Row(0, "x", 7)]
+    both = make_rows(["y", "z"], stored=stored)
     assert [len(batch) for batch in in_batches(both, 2)] == [3, 3]
-    del stored["place"]  # as files of earlier versions
-    assert [row.kept for row in make_rows([], None, None, stored)] == [False, True, False]
 
 
-def test_a_file_of_an_older_version_can_be_repeated() -> None:
-    choices = Choices.of({"steps": None}, {"steps": 9, "unknown": 1})
-    assert choices.steps == 9
-    assert choices.model == "default"
+def test_a_file_of_an_older_version_can_be_repeated(tmp_path: Path) -> None:
+    tags = {"prompt": "x", "seed": 7, "batch": [6, 7, 7], "steps": 9, "unknown": 1}
+    write(tmp_path / "old.wav", np.zeros(100, np.float32), 16000, settings=tags)
+    stored = StoredTake.read(tmp_path / "old.wav")
+    assert (stored.seed, stored.batch, stored.place, stored.model_hash) == (7, (6, 7, 7), 1, None)
+    settings = Settings.of({"steps": None}, stored.settings)
+    assert (settings.steps, settings.model) == (9, "default")
 
 
 def test_a_changed_model_has_another_hash(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_an_error_is_one_line_with_its_code(
     def fail(path: object) -> None:
         raise error
 
-    monkeypatch.setattr("musicldm.generation.settings.load_settings", fail)
+    monkeypatch.setattr("musicldm.generation.tags.read_tags", fail)
     outcome = command("info", "x.wav")
     assert outcome.code == code
     assert outcome.err.startswith(line)
@@ -87,6 +87,6 @@ def test_a_fault_of_ours_is_raised_and_not_blamed_on_the_user(command, monkeypat
     def fail(path: object) -> None:
         raise RuntimeError("shapes do not match")
 
-    monkeypatch.setattr("musicldm.generation.settings.load_settings", fail)
+    monkeypatch.setattr("musicldm.generation.tags.read_tags", fail)
     with pytest.raises(RuntimeError, match="shapes do not match"):
         command("info", "x.wav")

@@ -12,7 +12,8 @@ import pytest
 from musicldm.audio.reading import read
 from musicldm.audio.writing import read_settings, write
 from musicldm.errors import InvalidInputError
-from musicldm.generation.rerolls import Checker, Limit, derived_seed
+from musicldm.generation.rerolls import Checker, derived_seed
+from musicldm.generation.settings import Settings
 from tests.tiny_music import RATE, melody, save, tiny_embedder
 
 SHORT = ("--segment", 2, "--hop", 1)
@@ -133,15 +134,15 @@ def test_only_those_that_are_too_close_are_made_again(command, own_music: tuple[
 @pytest.mark.parametrize("given", ["0", "1.2", "high", "120%", "-3%", "nan"])
 def test_a_limit_without_meaning_is_refused(given: str) -> None:
     with pytest.raises(InvalidInputError, match="valid is a cosine above 0 and up to 1"):
-        Limit(given)
+        Settings(max_similarity=given)
 
 
 def test_tries_without_a_limit_are_refused(command) -> None:
     found = command("generate", "jazz", "--tries", 3)
     assert found.code == 2
     assert "have a meaning only with --max-similarity" in found.err
-    with pytest.raises(InvalidInputError, match="tries 0: it must be at least 1"):
-        Limit("0.9", 0)
+    with pytest.raises(InvalidInputError, match="tries 0: it must be an integer of at least 1"):
+        Settings(max_similarity="0.9", tries=0)
 
 
 def test_derived_seeds_are_all_different() -> None:

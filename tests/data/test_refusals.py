@@ -21,8 +21,8 @@ from musicldm.data.prepare import Prepared, prepare
 from musicldm.data.sounds import decode
 from musicldm.data.store import ClipStore
 from musicldm.errors import DataError
-from musicldm.evaluation import music
-from musicldm.evaluation.hearing import Listening, hear_unit
+from musicldm.evaluation.clips import find_music
+from musicldm.evaluation.features import FeatureOptions, extract_group
 from musicldm.novelty import build as novelty
 from musicldm.novelty.clips import read_clips
 
@@ -294,7 +294,7 @@ def test_listening_and_indexing_do_not_blame_files_either(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     src = tones(tmp_path / "src", 2, seconds=2.0)
-    pieces = music.find_music(src)
+    pieces = find_music(src)
 
     def refuse(*_: object, **__: object) -> Any:
         raise OSError(number, os.strerror(number))
@@ -306,11 +306,11 @@ def test_listening_and_indexing_do_not_blame_files_either(
     def fail(*_: object, **__: object) -> Any:
         raise RuntimeError("System error")
 
-    monkeypatch.setattr(music.soundfile, "SoundFile", fail)
-    assert [one.reason for one in hear_unit(pieces, Listening())] == ["unreadable", "unreadable"]
+    monkeypatch.setattr(soundfile, "SoundFile", fail)
+    assert [one.reason for one in extract_group(pieces, FeatureOptions())] == ["unreadable", "unreadable"]
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(OSError, match=os.strerror(number)) as caught:
-        hear_unit(pieces, Listening())
+        extract_group(pieces, FeatureOptions())
     assert caught.value.filename == str(src / "00.wav")
 
 

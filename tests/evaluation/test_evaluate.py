@@ -15,16 +15,16 @@ from musicldm.beats.tracker import Beats, BeatTracker
 from musicldm.data.manifest import PrepareSettings
 from musicldm.data.prepare import prepare
 from musicldm.errors import DataError, InvalidInputError
-from musicldm.evaluation.compare import _percentile_figures, pairs_by_name
+from musicldm.evaluation.clips import Piece
+from musicldm.evaluation.collection import Collection, pairs_by_name
 from musicldm.evaluation.evaluate import Options, evaluate
-from musicldm.evaluation.hearing import Heard, Listening
+from musicldm.evaluation.features import ClipFeatures, FeatureOptions
+from musicldm.evaluation.figures.novelty import percentile_figures
 from musicldm.evaluation.metrics.frechet import Gaussian, frechet_distance
 from musicldm.evaluation.metrics.similarity import Nearest
-from musicldm.evaluation.music import Piece
-from musicldm.evaluation.report.figures import Collection
+from musicldm.evaluation.report.content import EvaluationReport
 from musicldm.evaluation.report.page import page, training_of_judges
 from musicldm.evaluation.report.plots import Histogram, histogram
-from musicldm.evaluation.report.report import Report
 from musicldm.listeners.embedders import open_embedder
 from musicldm.listeners.judges import DEFAULT_FOLDER
 from musicldm.machine.parallel import Engine
@@ -56,17 +56,17 @@ def options(folders: Path, tiny_model_dir: Path, judges_dir: Path, **changed: ob
 
 
 def test_default_judges_are_an_embedder_beside_the_default_one(folders: Path) -> None:
-    listening = Options(folders / "gen", judges=Path("default"), beats="none").listening
-    assert listening.judges == str(DEFAULT_FOLDER)
-    assert listening.embedders == ("default", str(DEFAULT_FOLDER))
+    chosen = Options(folders / "gen", judges=Path("default"), beats="none").features
+    assert chosen.judges == str(DEFAULT_FOLDER)
+    assert chosen.embedders == ("default", str(DEFAULT_FOLDER))
 
 
 @pytest.fixture(scope="module")
-def report(folders: Path, tiny_model_dir: Path, judges_dir: Path) -> Report:
+def report(folders: Path, tiny_model_dir: Path, judges_dir: Path) -> EvaluationReport:
     return evaluate(options(folders, tiny_model_dir, judges_dir))
 
 
-def value(report: Report, metric: str, by: str = "") -> float:
+def value(report: EvaluationReport, metric: str, by: str = "") -> float:
     return next(one.estimate.mean for one in report.figures if one.metric == metric and by in one.by)
 
 
@@ -152,7 +152,7 @@ def test_similarities_are_measured_by_those_of_the_training_set():
     usual = Calibration(steps, steps, steps, clips=50, fingerprinted=50, doubles=0.0)
     near = Nearest(np.array([0.5, 0.94, 0.96, 0.995]), np.zeros(4, np.int64), 50)
     nobody = Nearest(np.zeros(0), np.zeros(0, np.int64), 50)
-    percentile, share = _percentile_figures(near, nobody, usual, "CLAP")
+    percentile, share = percentile_figures(near, nobody, usual, "CLAP")
     assert percentile.estimate.mean == pytest.approx(84.875)
     assert share.estimate.mean == 0.5
     assert percentile.beside is share.beside is None
@@ -294,7 +294,7 @@ def test_the_beats_of_the_tracker_are_measured(tmp_path, monkeypatch):
 
 def test_pairs_are_found_by_path_or_by_a_unique_name():
     def clips(*names: str) -> Collection:
-        return Collection(Path(), tuple(Heard(Piece(name, Path()), 1.0) for name in names))
+        return Collection(Path(), tuple(ClipFeatures(Piece(name, Path()), 1.0) for name in names))
 
     assert pairs_by_name(clips("a.wav", "x/b.flac", "c.wav"), clips("y/b.mp3", "a.ogg")) == [(0, 1), (1, 0)]
     twice = clips("x/a.wav", "y/a.wav")
@@ -310,7 +310,7 @@ def test_a_folder_without_a_usable_clip_is_refused(tmp_path):
 
 def test_a_length_below_a_second_is_refused():
     with pytest.raises(InvalidInputError, match=r"seconds 0\.5: at least 1"):
-        Listening(seconds=0.5)
+        FeatureOptions(seconds=0.5)
 
 
 def test_a_histogram_draws_its_shares():

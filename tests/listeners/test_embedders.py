@@ -8,11 +8,12 @@ from safetensors.torch import save_file
 from transformers import ClapModel
 
 from musicldm.audio.resampling import resample
-from musicldm.data.encoders import Encoders, module_hash, sounds_name
+from musicldm.data.encoders import Encoders
 from musicldm.errors import CheckpointError, InvalidInputError
 from musicldm.listeners import panns, vggish
 from musicldm.listeners.embedders import RESAMPLER, captions_cosine, open_embedder
 from musicldm.listeners.judges import Judges
+from musicldm.model.identity import module_hash, sounds_name
 from musicldm.pipeline import MusicLDMPipeline
 from tests.evaluation.conftest import RATE, tone
 from tests.tolerances import embeddings, layers, scores, sums

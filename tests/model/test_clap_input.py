@@ -6,7 +6,7 @@ import soxr
 import torch
 from transformers import ClapFeatureExtractor
 
-from musicldm.model.clap_input import clap_input
+from musicldm.model.clap import clap_input
 
 pytestmark = pytest.mark.numeric
 

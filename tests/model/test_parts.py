@@ -16,7 +16,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from musicldm import CheckpointError, MusicLDMPipeline
-from musicldm.evaluation.metrics.reconstruction import Codec
+from musicldm.evaluation.codec import Codec
 from musicldm.listeners.embedders import open_embedder
 from musicldm.model.lora import read_lora
 from musicldm.model.parts import fill, load_model, load_part

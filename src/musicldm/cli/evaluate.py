@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from musicldm.cli.display import progress_bar, show_table, silence_libraries
+from musicldm.cli.display import listening, say, show_table, silence_libraries
 
 if TYPE_CHECKING:
-    from musicldm.evaluation.report.report import Report
+    from musicldm.evaluation.report.content import EvaluationReport
 
 _WHAT, _HOW = "What to compare with", "How to listen"
 _Reference = Annotated[Path | None, typer.Option(help="Real music: gives distances.", rich_help_panel=_WHAT)]
@@ -88,8 +87,8 @@ def evaluate(
         seconds,
         Engine(cast(Any, engine), workers, address),
     )
-    with progress_bar("Listening") as advance:
-        report = evaluate_folder(options, lambda what, done, total: advance(done, total, what))
+    with listening("Listening") as listen:
+        report = evaluate_folder(options, listen)
     written = _write(report, out, training) if out is not None else []
     if as_json:
         print(report.to_json())
@@ -98,7 +97,7 @@ def evaluate(
     _say(report, written)
 
 
-def _write(report: Report, out: Path, training: Path | None) -> list[Path]:
+def _write(report: EvaluationReport, out: Path, training: Path | None) -> list[Path]:
     """report.json and report.html in a folder, both with the first number that neither has yet."""
     from itertools import count
 
@@ -117,40 +116,22 @@ def _write(report: Report, out: Path, training: Path | None) -> list[Path]:
         raise
 
 
-def _show(report: Report) -> None:
-    from musicldm.evaluation.report.page import interval, number
+def _show(report: EvaluationReport) -> None:
+    from musicldm.evaluation.report.table import EMBEDDER_COLUMNS, FIGURE_COLUMNS, embedder_row, figure_row
 
-    arrows = {"lower": "↓", "higher": "↑", "": ""}
-    rows = [
-        (
-            figure.metric,
-            number(figure.estimate.mean, figure.unit),
-            interval(figure),
-            str(figure.estimate.n),
-            arrows[figure.better],
-            "" if figure.beside is None else f"{number(figure.beside)} {figure.beside_what}",
-            figure.by,
-        )
-        for figure in report.figures
-    ]
-    heads = ("metric", "value", "95 % interval", "n", "better", "to compare with", "by")
-    show_table(heads, rows, numbers=("value", "95 % interval", "n"))
-    show_table(
-        ("embedder", "weights", "Hz", "resampler", "numbers"),
-        [(one.name, one.weights, str(one.sample_rate), one.resampler, str(one.width)) for one in report.embedders],
-        numbers=("Hz", "numbers"),
-    )
+    show_table(FIGURE_COLUMNS, list(map(figure_row, report.figures)), numbers=("value", "95 % interval", "n"))
+    show_table(EMBEDDER_COLUMNS, list(map(embedder_row, report.embedders)), numbers=("Hz", "numbers"))
 
 
-def _say(report: Report, written: list[Path]) -> None:
+def _say(report: EvaluationReport, written: list[Path]) -> None:
     """What else is to be known, on standard error."""
     for warning in report.warnings:
-        print(f"musicldm: {warning}", file=sys.stderr)
+        say(warning)
     shown = report.left_out[:5]
     for problem in shown:
-        print(f"musicldm: left out: {problem.file}: {problem.reason}: {problem.detail}", file=sys.stderr)
+        say(f"left out: {problem.file}: {problem.reason}: {problem.detail}")
     if len(report.left_out) > len(shown):
         reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(Counter(p.reason for p in report.left_out).items()))
-        print(f"musicldm: left out: {reasons} in all", file=sys.stderr)
+        say(f"left out: {reasons} in all")
     if written:
-        print(f"musicldm: written: {', '.join(map(str, written))}", file=sys.stderr)
+        say(f"written: {', '.join(map(str, written))}")

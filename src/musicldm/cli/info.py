@@ -18,9 +18,9 @@ def info(
     ] = False,
 ) -> None:
     """Show the settings inside a file of music."""
-    from musicldm.generation.settings import load_settings
+    from musicldm.generation.tags import read_tags
 
-    found = [{"file": str(file), **load_settings(file)} for file in files]
+    found = [{"file": str(file), **read_tags(file)} for file in files]
     if as_json:
         print(json.dumps(found[0] if len(found) == 1 else found, indent=2, ensure_ascii=False))
         return

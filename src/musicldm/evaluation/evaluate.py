@@ -1,10 +1,8 @@
-"""A folder of generated music to a `Report`: how good, how true to its prompts, how steady, and how new."""
+"""A folder of generated music to a report: how good, how true to its prompts, how steady, and how new."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -13,23 +11,27 @@ from pathlib import Path
 from musicldm import __version__
 from musicldm.data.sources import Problem
 from musicldm.errors import DataError
-from musicldm.evaluation.compare import distance_figures, divergence_figures, novelty
-from musicldm.evaluation.describe import sound_figures, stability_figures, variety_figures
-from musicldm.evaluation.follow import judge_figures, tempo_figures, text_figures
-from musicldm.evaluation.hearing import Heard, Listening, hear_all, opened, opened_judges
-from musicldm.evaluation.metrics.similarity import nearest
-from musicldm.evaluation.music import Piece, find_music, read_prompts
-from musicldm.evaluation.report.figures import SECTIONS, Collection, Figure
-from musicldm.evaluation.report.report import Closest, Report, about, clip_lines, versions
+from musicldm.evaluation.clips import Piece, find_music
+from musicldm.evaluation.collection import Collection
+from musicldm.evaluation.features import ClipFeatures, FeatureOptions, embedder_of, extract_all, judges_of
+from musicldm.evaluation.figures.figure import SECTIONS, Figure
+from musicldm.evaluation.figures.novelty import nearest_of_both, percentile_figures, similarity_figures
+from musicldm.evaluation.figures.prompts import judge_figures, text_figures
+from musicldm.evaluation.figures.quality import clean_figure, embedder_figures
+from musicldm.evaluation.figures.rhythm import stability_figures, tempo_figures
+from musicldm.evaluation.figures.sound import sound_figures
+from musicldm.evaluation.metrics.similarity import Nearest, nearest
+from musicldm.evaluation.prompts import read_clip_prompts
+from musicldm.evaluation.report.content import Closest, EvaluationReport, clip_lines, summary_of, versions
 from musicldm.evaluation.training_set import nearest_in_index, open_training, training_blocks
-from musicldm.listeners.embedders import Embedder
-from musicldm.listeners.judges import judges_folder
+from musicldm.events import Event, Listener, Note, ignore
+from musicldm.listeners.embedders import Embedder, Floats
+from musicldm.listeners.judges import Judges, judges_folder
 from musicldm.machine.parallel import Engine
 from musicldm.model.folder import DEFAULT
 from musicldm.novelty.index import NoveltyIndex
 
 AUTO, NONE = "auto", "none"
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,8 @@ class Options:
         embedders: names for `open_embedder`.
         beats: beat tracker's name; "auto" is the one that ships, where it is there; "none" is none.
         device: for the networks.
-        seconds: of a longer clip its middle is heard.
-        engine: who listens.
+        seconds: of a longer clip only the middle is used.
+        engine: where the work is done.
     """
 
     generated: Path
@@ -62,182 +64,212 @@ class Options:
     engine: Engine = field(default_factory=lambda: Engine(workers=1))
 
     @property
-    def listening(self) -> Listening:
-        """What is heard in each clip."""
+    def features(self) -> FeatureOptions:
+        """What is extracted from each clip."""
         judges = None if self.judges is None else str(judges_folder(self.judges))
         names = dict.fromkeys([*self.embedders, *([judges] if judges else [])])
-        return Listening(tuple(names), judges, _tracker(self.beats), True, self.seconds, self.device)
+        return FeatureOptions(tuple(names), judges, _beat_tracker(self.beats), True, self.seconds, self.device)
 
 
-def evaluate(options: Options, progress: Progress | None = None) -> Report:
+@dataclass(frozen=True)
+class _Sources:
+    """All that an evaluation needs, opened: what cannot be used is an error before hours of work."""
+
+    pieces: Sequence[Piece]
+    reference: Sequence[Piece]
+    index: NoveltyIndex | None
+    judges: Judges | None
+    embedders: dict[str, Embedder]
+
+
+@dataclass(frozen=True)
+class _Results:
+    """Figures and notes in order, and what is known of single clips."""
+
+    figures: tuple[Figure | Note, ...]
+    scores: dict[str, float] = field(default_factory=dict)
+    closest: tuple[Closest, ...] = ()
+
+
+def evaluate(options: Options, listen: Listener = ignore) -> EvaluationReport:
     """Everything that can be said with what is given.
 
     Args:
         options: what is evaluated.
-        progress: called with what is done, how much of it, and of how much.
+        listen: gets progress. What makes a figure weak is part of the report.
 
     Raises:
-        DataError: a folder without music, prompts that do not fit it, no clip that can be heard, or a novelty index
+        DataError: a folder without music, prompts that do not fit it, no clip that can be used, or a novelty index
             that none of the embedders made.
         CheckpointError: an embedder, judges or tracker that cannot be loaded.
         MissingDependencyError: something needs a package that is not installed.
     """
-    pieces = find_music(options.generated, None if options.prompts is None else read_prompts(options.prompts))
-    others = None if options.reference is None else find_music(options.reference)
-    # What cannot be used is said before hours of listening.
+    sources = _open(options)
+    generated = _collect(options.generated, sources.pieces, options, listen, "Listening")
+    reference = None
+    if options.reference is not None:
+        reference = _collect(options.reference, sources.reference, options, listen, "Reference")
+    texts = _text_results(generated, sources.embedders)
+    near = _novelty_results(generated, reference, sources, options, listen)
+    results = [
+        *embedder_figures(generated, reference, sources.embedders),
+        *texts.figures,
+        *near.figures,
+        *_other_figures(generated, reference, options, sources.judges),
+    ]
+    return _report(options, sources, (generated, reference), results, texts.scores, near.closest)
+
+
+def _open(options: Options) -> _Sources:
+    """Raises what `evaluate` raises of things that cannot be used."""
+    prompts = None if options.prompts is None else read_clip_prompts(options.prompts)
+    pieces = find_music(options.generated, prompts)
+    reference = [] if options.reference is None else find_music(options.reference)
     index = None if options.training is None else open_training(options.training)
-    listening = options.listening
-    judges = None if options.judges is None else opened_judges(str(options.judges))
-    embedders = {name: opened(name, listening.device) for name in listening.embedders}
+    features = options.features
+    judges = None if options.judges is None else judges_of(str(options.judges))
+    embedders = {name: embedder_of(name, features.device) for name in features.embedders}
     if index is not None:
         _check_index(index, embedders)
-    with _noted() as notes:
-        generated = _listen(options.generated, pieces, listening, options.engine, progress, "Listening")
-        reference = None
-        if options.reference is not None and others is not None:
-            reference = _listen(options.reference, others, listening, options.engine, progress, "Reference")
-        figures = _by_embedder(generated, reference, embedders)
-        texts, scores = _by_text(generated, embedders)
-        near, closest = _near(generated, reference, embedders, options, index, progress)
-        figures += [*texts, *near, *_by_ear(generated, reference, options, listening)]
-    return Report(
-        created=datetime.now().astimezone().isoformat(timespec="seconds"),
-        musicldm=__version__,
-        generated=about(generated),
-        reference=None if reference is None else about(reference),
-        training=None if options.training is None else str(options.training),
-        embedders=tuple(embedder.identity for embedder in embedders.values()),
-        judges=None if judges is None else judges.card,
-        beats=listening.beats,
-        seconds=options.seconds,
-        figures=tuple(sorted(figures, key=lambda figure: SECTIONS.index(figure.section))),
-        warnings=tuple(notes),
-        left_out=generated.problems + (() if reference is None else reference.problems),
-        clips=clip_lines(generated, scores, closest),
-        reference_sounds=() if reference is None else tuple(one.signal for one in reference.heard if one.signal),
-        versions=versions(),
-    )
-
-
-@contextmanager
-def _noted() -> Iterator[list[str]]:
-    """Collects the warnings of this package, each once."""
-    notes: list[str] = []
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.filterwarnings("always", category=UserWarning)
-        yield notes
-    ours = [str(one.message) for one in caught if "musicldm" in Path(one.filename).parts]
-    notes += dict.fromkeys(ours)
-
-
-def _listen(
-    folder: Path, pieces: Sequence[Piece], listening: Listening, engine: Engine, progress: Progress | None, what: str
-) -> Collection:
-    """The clips of a folder that can be heard.
-
-    Raises:
-        DataError: none of them can.
-    """
-    found = list(hear_all(pieces, listening, engine, None if progress is None else partial(progress, what)))
-    heard = tuple(one for one in found if isinstance(one, Heard))
-    problems = tuple(one for one in found if isinstance(one, Problem))
-    if not heard:
-        first = problems[0]
-        raise DataError(
-            f"{folder}: none of {len(found)} clips can be heard; {first.file} is {first.reason}: {first.detail}"
-        )
-    return Collection(folder, heard, problems)
+    return _Sources(pieces, reference, index, judges, embedders)
 
 
 def _check_index(index: NoveltyIndex, embedders: dict[str, Embedder]) -> None:
     """Raises DataError where none of the embedders made the index."""
     if not any(index.made_with(embedder) for embedder in embedders.values()):
         made = index.manifest["embedder"]
-        given = ", ".join(f"{one.identity.name} ({one.identity.weights})" for one in embedders.values())
+        given = ", ".join(f"{each.identity.name} ({each.identity.weights})" for each in embedders.values())
         raise DataError(
             f"the novelty index {index.folder} was made with {made['name']} ({made['weights']}), and the embedders are "
             f"{given}: give --embedder {made['opened_as']}, or build the index again"
         )
 
 
-def _by_embedder(generated: Collection, reference: Collection | None, embedders: dict[str, Embedder]) -> list[Figure]:
-    figures: list[Figure] = []
-    for name, embedder in embedders.items():
-        by = embedder.identity.name
-        if reference is not None:
-            figures += distance_figures(generated, reference, name, by)
-        if embedder.classes is not None:
-            if reference is not None:
-                figures += divergence_figures(generated, reference, name, by)
-            figures += variety_figures(generated, name, by)
-    return figures
+def _collect(folder: Path, pieces: Sequence[Piece], options: Options, listen: Listener, what: str) -> Collection:
+    """The clips of a folder that can be used.
+
+    Raises:
+        DataError: none of them can.
+    """
+    results = list(extract_all(pieces, options.features, options.engine, listen, what))
+    clips = tuple(result for result in results if isinstance(result, ClipFeatures))
+    problems = tuple(result for result in results if isinstance(result, Problem))
+    if not clips:
+        first = problems[0]
+        raise DataError(
+            f"{folder}: none of {len(results)} clips can be heard; {first.file} is {first.reason}: {first.detail}"
+        )
+    return Collection(folder, clips, problems)
 
 
-def _by_text(generated: Collection, embedders: dict[str, Embedder]) -> tuple[list[Figure], dict[str, float]]:
+def _text_results(generated: Collection, embedders: dict[str, Embedder]) -> _Results:
     """Figures of all embedders that read text, and the scores of the clips by the first of them."""
-    figures: list[Figure] = []
-    first: dict[str, float] = {}
+    figures: list[Figure | Note] = []
+    scores: dict[str, float] = {}
     for name, embedder in embedders.items():
         if embedder.text is not None:
-            found, scores = text_figures(generated, name, embedder.identity.name, embedder.text)
-            figures, first = figures + found, first or scores
-    if not generated.with_prompt().heard:
-        warnings.warn("no clip has a known prompt: give --prompts", UserWarning, stacklevel=2)
-    return figures, first
+            notes: list[Note] = []
+            read = partial(embedder.text, listen=partial(_keep_notes, notes))
+            result = text_figures(generated, name, embedder.identity.name, read)
+            figures += [*notes, *result.figures]
+            scores = scores or dict(result.scores)
+    if not generated.with_prompt().clips:
+        figures.append(Note("no clip has a known prompt: give --prompts"))
+    return _Results(tuple(figures), scores)
 
 
-def _near(
-    generated: Collection,
-    reference: Collection | None,
-    embedders: dict[str, Embedder],
-    options: Options,
-    index: NoveltyIndex | None,
-    progress: Progress | None,
-) -> tuple[list[Figure], tuple[Closest, ...]]:
+def _keep_notes(notes: list[Note], event: Event) -> None:
+    if isinstance(event, Note):
+        notes.append(event)
+
+
+def _novelty_results(
+    generated: Collection, reference: Collection | None, sources: _Sources, options: Options, listen: Listener
+) -> _Results:
     """Novelty in all embedders with a text tower (CLAPs), and the nearest training clips by the first of them.
 
     With an index, in the embedder that it was made with.
     """
     figures: list[Figure] = []
-    first: tuple[Closest, ...] = ()
-    usual = None if index is None else index.calibration
-    for name, embedder in embedders.items():
+    closest: tuple[Closest, ...] = ()
+    index = sources.index
+    for name, embedder in sources.embedders.items():
         if options.training is None or embedder.text is None or not (index is None or index.made_with(embedder)):
             continue
         names: list[str] = []
+        search = _search(options, index, name, embedder, names, listen)
+        near, real = nearest_of_both(generated, reference, search, name)
+        figures += similarity_figures(near, real, embedder.identity.name)
         if index is not None:
-            find = partial(nearest_in_index, index)
-            names += [clip.name for clip in index.clips]
-        else:
-            heard = None if progress is None else partial(progress, "Training set")
-            listening = Listening((name,), sound=False, seconds=options.seconds, device=options.device)
-            blocks = training_blocks(options.training, embedder, listening, options.engine, names, heard)
-            find = partial(nearest, training=blocks)
-        found, near = novelty(generated, reference, find, name, embedder.identity.name, usual)
-        figures += found
-        pairs = zip(generated.heard, near.index, near.similarity, strict=True)
-        first = first or tuple(Closest(one.piece.name, names[index], float(cosine)) for one, index, cosine in pairs)
-    return figures, first
+            figures += percentile_figures(near, real, index.calibration, embedder.identity.name)
+        pairs = zip(generated.clips, near.index, near.similarity, strict=True)
+        closest = closest or tuple(Closest(clip.piece.name, names[at], float(cosine)) for clip, at, cosine in pairs)
+    return _Results(tuple(figures), closest=closest)
 
 
-def _by_ear(
-    generated: Collection, reference: Collection | None, options: Options, listening: Listening
-) -> Iterator[Figure]:
+def _search(
+    options: Options, index: NoveltyIndex | None, name: str, embedder: Embedder, names: list[str], listen: Listener
+) -> Callable[[Floats], Nearest]:
+    """From unit embeddings to the nearest training clips; `names` gets those of the training clips by their number."""
+    if index is not None:
+        names += [clip.name for clip in index.clips]
+        return partial(nearest_in_index, index)
+    assert options.training is not None
+    features = FeatureOptions((name,), sound=False, seconds=options.seconds, device=options.device)
+    blocks = training_blocks(options.training, embedder, features, options.engine, names, listen)
+    return partial(nearest, training=blocks)
+
+
+def _other_figures(
+    generated: Collection, reference: Collection | None, options: Options, judges: Judges | None
+) -> Iterator[Figure | Note]:
     """What needs no embedder: judges' verdicts, tempo, beats and signal measures."""
     tempo_by = "librosa"
-    if options.judges is not None:
-        judges = opened_judges(str(options.judges))
-        yield from judge_figures(generated, reference, judges, f"judges {options.judges.name}")
+    if judges is not None and options.judges is not None:
+        by = f"judges {options.judges.name}"
+        yield from judge_figures(generated, judges, by)
+        yield from clean_figure(generated, reference, by)
         tempo_by += ", genre by judges" if judges.card.get("tempi") else ""
     yield from tempo_figures(generated, reference, "tempo", tempo_by)
-    if listening.beats is not None:
-        by = f"beat tracker {listening.beats}"
+    beats = options.features.beats
+    if beats is not None:
+        by = f"beat tracker {beats}"
         yield from tempo_figures(generated, reference, "tracked", by)
         yield from stability_figures(generated, reference, by)
     yield from sound_figures(generated, reference)
 
 
-def _tracker(name: str) -> str | None:
+def _report(
+    options: Options,
+    sources: _Sources,
+    collections: tuple[Collection, Collection | None],
+    results: Sequence[Figure | Note],
+    scores: dict[str, float],
+    closest: tuple[Closest, ...],
+) -> EvaluationReport:
+    generated, reference = collections
+    figures = [result for result in results if isinstance(result, Figure)]
+    notes = dict.fromkeys(result.text for result in results if isinstance(result, Note))
+    return EvaluationReport(
+        created=datetime.now().astimezone().isoformat(timespec="seconds"),
+        musicldm=__version__,
+        generated=summary_of(generated),
+        reference=None if reference is None else summary_of(reference),
+        training=None if options.training is None else str(options.training),
+        embedders=tuple(embedder.identity for embedder in sources.embedders.values()),
+        judges=None if sources.judges is None else sources.judges.card,
+        beats=options.features.beats,
+        seconds=options.seconds,
+        figures=tuple(sorted(figures, key=lambda figure: SECTIONS.index(figure.section))),
+        warnings=tuple(notes),
+        left_out=generated.problems + (() if reference is None else reference.problems),
+        clips=clip_lines(generated, scores, closest),
+        reference_sounds=() if reference is None else tuple(clip.signal for clip in reference.clips if clip.signal),
+        versions=versions(),
+    )
+
+
+def _beat_tracker(name: str) -> str | None:
     """The beat tracker that is used: none by "auto" where its packages are not installed."""
     if name == NONE:
         return None

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from musicldm.data.manifest import MANIFEST
-from musicldm.evaluation.hearing import Heard, Listening, hear_all
+from musicldm.evaluation.clips import find_music, open_store
+from musicldm.evaluation.features import ClipFeatures, FeatureOptions, extract_all
 from musicldm.evaluation.metrics.similarity import Nearest
-from musicldm.evaluation.music import find_music, open_store
+from musicldm.events import Listener, ignore
 from musicldm.listeners.embedders import Embedder, Floats
 from musicldm.machine.parallel import Engine
 from musicldm.novelty.index import NoveltyIndex, index_folder, is_index, open_index, read_manifest
@@ -45,20 +46,20 @@ def nearest_in_index(index: NoveltyIndex, embeddings: Floats) -> Nearest:
 def training_blocks(
     folder: Path,
     embedder: Embedder,
-    listening: Listening,
+    options: FeatureOptions,
     engine: Engine,
     names: list[str],
-    progress: Callable[[int, int], None] | None = None,
+    listen: Listener = ignore,
 ) -> Iterator[Floats]:
     """Embeddings (m, D) of a training set's clips; those that `musicldm prepare --model` stored are taken as they are.
 
     Args:
         folder: prepared data, a corpus, or a folder of audio.
         embedder: whose embeddings.
-        listening: with that embedder's name alone.
-        engine: who listens.
+        options: with that embedder's name alone.
+        engine: where the work is done.
         names: gets the name of each clip that is given, in order.
-        progress: called with how many clips are done, and of how many.
+        listen: gets progress, in clips.
     """
     if (folder / MANIFEST).is_file() and embedder.stored is not None and open_store(folder).has(embedder.stored):
         store, pieces = open_store(folder), find_music(folder)
@@ -67,12 +68,12 @@ def training_blocks(
             names += [piece.name for piece in pieces[start : start + _BLOCK]]
             yield np.asarray(stored[start : start + _BLOCK], dtype=np.float32)
         return
-    name, block = listening.embedders[0], list[Floats]()
-    for one in hear_all(find_music(folder), listening, engine, progress):
-        if not isinstance(one, Heard):
-            continue  # what cannot be heard cannot be copied
-        names.append(one.piece.name)
-        block.append(one.embeddings[name])
+    name, block = options.embedders[0], list[Floats]()
+    for clip in extract_all(find_music(folder), options, engine, listen, "Training set"):
+        if not isinstance(clip, ClipFeatures):
+            continue  # what cannot be read cannot be copied
+        names.append(clip.piece.name)
+        block.append(clip.embeddings[name])
         if len(block) == _BLOCK:
             yield np.stack(block)
             block.clear()

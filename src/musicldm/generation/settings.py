@@ -1,41 +1,76 @@
-"""What decides a piece of music: the choices of a run, the seeds of its batches, and how a file remembers both."""
+"""The settings of music to make: each is declared here once.
+
+From a field come its option on the command line, its check, its tag in a file, its argument of the pipeline, and what a
+page or an API shows of it. Ranges of what a model's folder may decide stand with the model's own settings.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import math
-import secrets
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
-from datetime import datetime
-from importlib.metadata import version
-from itertools import groupby
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
-from musicldm import __version__
-from musicldm.audio.levels import check_loudness
-from musicldm.audio.writing import read_settings
+from musicldm.declaration import as_words, check, check_all, declared, describe, left_to, setting
 from musicldm.errors import DataError, InvalidInputError, unknown_choice
-from musicldm.files import sha256
-from musicldm.model.settings import check_interval
+from musicldm.model.settings import GenerationDefaults
+
+if TYPE_CHECKING:
+    from musicldm.pipeline import MusicLDMPipeline
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 ENGINES = ("torch", "openvino")
 DTYPES = ("auto", "float32", "bfloat16", "float16", "int8")
-BATCH = 8
-"""Waves that are made at once where nothing was measured."""
 SEED_LIMIT = 2**63
-_FRESH_SEED_LIMIT = 2**32
+TRIES = 4
+"""How often a piece is made at most where nobody says it, the first time included."""
+MUSIC, MACHINE, FILES, NOVELTY = "Music", "Model and machine", "Files", "Novelty"
+PANELS = (MUSIC, MACHINE, FILES, NOVELTY)
+"""Groups of settings, in the order in which they are shown."""
 
 
-_PRESET_DECIDES = ("duration", "steps", "guidance", "guidance_interval", "cache_interval", "scheduler")
+def seeds_for(n: int) -> str:
+    """Which seeds are valid for so many variations, in words."""
+    return f"-1 (random) or 0 to {SEED_LIMIT - n - 1}"
+
+
+def _take_loudness(value: Any) -> str | float:
+    from musicldm.audio.levels import check_loudness
+
+    if isinstance(value, bool):
+        raise TypeError
+    return check_loudness(value)
+
+
+def _take_similarity(value: Any) -> str:
+    from musicldm.generation.rerolls import Limit
+
+    Limit.of(str(value))
+    return str(value)
+
+
+def _audio_formats() -> Sequence[str]:
+    from musicldm.audio.writing import ENCODINGS
+
+    return tuple(ENCODINGS)
+
+
+def _take_audio_format(value: Any) -> str:
+    if value not in _audio_formats():
+        raise unknown_choice("audio format", value, _audio_formats())
+    return str(value)
+
+
+def _schedulers() -> Sequence[str]:
+    from musicldm.sampling.schedulers import SCHEDULERS
+
+    return tuple(SCHEDULERS)
 
 
 @dataclass(frozen=True)
-class Choices:
-    """The arguments of a run but for prompts and seeds; None leaves a value to the model.
+class Settings:
+    """What somebody wants but for the prompts; None leaves a value to the model, or open.
 
     Args:
         model: "default", a folder, or a hub id.
@@ -45,180 +80,215 @@ class Choices:
         negative_prompt: what it should not sound like.
         duration: seconds.
         preset: which of the model's own settings fill in what is None.
+        n: variations of each prompt; 1 where None.
+        seed: of the first of them, -1 for a random one; so where None.
         steps: denoising steps.
         guidance: weight of the prompt.
         guidance_interval: levels of noise between which it is on: "0.2,0.8", or two numbers.
         cache_interval: steps from one whole evaluation of the UNet to the next.
         scheduler: short name.
+        audio_format: ending of the files; wav where None and nothing else says it.
         loudness: "peak" or LUFS.
         lora: file or folder of a LoRA for the model's UNet.
         lora_scale: how much of it.
+        max_similarity: how near to a training clip music may come: cosine, "0.9", or how unusual, "99%": nearer than
+            99 in 100 training clips are to another. What is nearer is made again.
+        tries: how often a piece is made at most, the first time included; `TRIES` where None.
+        novelty_index: "default", or the folder of an index; the default one where None.
 
     Raises:
         InvalidInputError: a value outside its range, as far as that can be said without the model.
     """
 
-    model: str = "default"
-    device: str = "auto"
-    engine: str = "torch"
-    dtype: str = "auto"
-    negative_prompt: str | None = None
-    duration: float | None = None
-    preset: str = "default"
-    steps: int | None = None
-    guidance: float | None = None
-    guidance_interval: str | tuple[float, float] | None = None
-    cache_interval: int | None = None
-    scheduler: str | None = None
-    loudness: str | float = "peak"
-    lora: str | None = None
-    lora_scale: float = 1.0
+    model: str = setting("default", help="A folder, or a hub id: ucsd-reach/musicldm.", panel=MACHINE, loads=True)
+    device: str = setting("auto", choices=DEVICES, help="Where to compute.", panel=MACHINE, loads=True)
+    engine: str = setting("torch", choices=ENGINES, help="What computes.", panel=MACHINE, loads=True)
+    dtype: str = setting(
+        "auto", choices=DTYPES, help="auto: bfloat16 if in hardware.", panel=MACHINE, shown="", loads=True
+    )
+    negative_prompt: str | None = setting(
+        None, help='What it should not sound like, as in "low quality".', panel=MUSIC, argument="negative_prompt"
+    )
+    duration: float | None = left_to(GenerationDefaults, "audio_length_in_s", help="Seconds.", panel=MUSIC)
+    preset: str = setting(
+        "default",
+        help="The model's own settings by name.",
+        panel=MUSIC,
+        metavar="draft|default|best",
+        shown="",
+        argument="preset",
+    )
+    n: int | None = setting(
+        None,
+        at_least=1,
+        help="Variations; all are written, best first.",
+        panel=MUSIC,
+        flags=("-n",),
+        shown="1",
+        stored=False,
+    )
+    seed: int | None = setting(
+        None,
+        at_least=-1,
+        at_most=SEED_LIMIT - 2,
+        words=seeds_for(1),
+        help="Same seed, same music; -1 is random.",
+        panel=MUSIC,
+        shown="-1",
+        stored=False,
+    )
+    steps: int | None = left_to(GenerationDefaults, "num_inference_steps", help="Denoising steps.", panel=MUSIC)
+    guidance: float | None = left_to(
+        GenerationDefaults, "guidance_scale", help="How strictly to follow the prompt; 1 is off.", panel=MUSIC
+    )
+    guidance_interval: tuple[float, float] | str | None = left_to(
+        GenerationDefaults,
+        "guidance_interval",
+        help="Follow it between these levels of noise only; faster.",
+        panel=MUSIC,
+        metavar="LOW,HIGH",
+    )
+    cache_interval: int | None = left_to(
+        GenerationDefaults, "cache_interval", help="Compute inner layers every so many steps only; faster.", panel=MUSIC
+    )
+    scheduler: str | None = left_to(
+        GenerationDefaults, "scheduler", help="ddim, dpmsolver++, euler, unipc, …", panel=MUSIC, names=_schedulers
+    )
+    audio_format: str | None = setting(
+        None,
+        take=_take_audio_format,
+        names=_audio_formats,
+        help="Kind of file.",
+        panel=FILES,
+        flags=("--format",),
+        metavar="wav|flac|ogg|mp3",
+        shown="FILE's, or wav",
+        stored=False,
+    )
+    loudness: str | float = setting(
+        "peak",
+        take=_take_loudness,
+        words="'peak' or LUFS",
+        help="peak: loudest sample at -1 dB; or LUFS, such as -14.",
+        panel=FILES,
+        metavar="peak|LUFS",
+    )
+    lora: str | None = setting(
+        None, help="A LoRA: .safetensors file, or its folder.", panel=MACHINE, metavar="FILE", loads=True
+    )
+    lora_scale: float = setting(1.0, help="How much of it; 0 is none.", panel=MACHINE, loads=True)
+    max_similarity: str | None = setting(
+        None,
+        take=_take_similarity,
+        help="Make again what is nearer to a training clip: cosine, or share of clips.",
+        panel=NOVELTY,
+        metavar="0.9|99%",
+        stored=False,
+    )
+    tries: int | None = setting(
+        None, at_least=1, help="How often a piece is made at most.", panel=NOVELTY, shown=str(TRIES), stored=False
+    )
+    novelty_index: str | None = setting(
+        None,
+        help="Folder of musicldm novelty index.",
+        panel=NOVELTY,
+        metavar="INDEX",
+        shown="default",
+        stored=False,
+    )
 
     def __post_init__(self) -> None:
-        if self.device not in DEVICES:
-            raise unknown_choice("device", self.device, DEVICES)
-        if self.engine not in ENGINES:
-            raise unknown_choice("engine", self.engine, ENGINES)
+        check_all(self, as_words)
         if self.engine == "openvino" and (self.device not in ("auto", "cpu") or self.dtype == "float16"):
             raise InvalidInputError(
                 f"engine openvino with {self.device} and {self.dtype}: valid are cpu, and float32, bfloat16 or int8"
             )
         if self.engine != "openvino" and self.dtype == "int8":
             raise InvalidInputError(f"dtype int8 with engine {self.engine}: only engine openvino computes with int8")
-        if self.dtype not in DTYPES:
-            raise unknown_choice("dtype", self.dtype, DTYPES)
-        if self.duration is not None and not (math.isfinite(self.duration) and self.duration > 0):
-            raise InvalidInputError(f"duration {self.duration:g}: it must be a number of seconds above 0")
-        if self.steps is not None and self.steps < 1:
-            raise InvalidInputError(f"steps {self.steps}: it must be at least 1")
-        if self.guidance is not None and not math.isfinite(self.guidance):
-            raise InvalidInputError(f"guidance {self.guidance:g}: it must be a finite number")
-        if self.guidance_interval is not None:
-            object.__setattr__(self, "guidance_interval", _interval(self.guidance_interval))
-        if self.cache_interval is not None and self.cache_interval < 1:
-            raise InvalidInputError(f"cache interval {self.cache_interval}: it must be at least 1")
-        if not math.isfinite(self.lora_scale):
-            raise InvalidInputError(f"lora scale {self.lora_scale:g}: it must be a finite number")
-        object.__setattr__(self, "loudness", check_loudness(self.loudness))
+        if self.max_similarity is None and (self.tries is not None or self.novelty_index is not None):
+            raise InvalidInputError(
+                "--tries and --novelty-index have a meaning only with --max-similarity, such as 0.9"
+            )
 
     @classmethod
-    def of(cls, given: Mapping[str, Any], stored: Mapping[str, Any]) -> Choices:
-        """From what the user gave (None where nothing), else from a file's settings, else the defaults.
+    def of(cls, given: Mapping[str, Any], stored: Mapping[str, Any] | None = None) -> Self:
+        """From what somebody gave (None where nothing), else from a file's settings, else the defaults.
 
         A preset takes the place of what the file says of the same settings.
+
+        Raises:
+            InvalidInputError: no such setting, or a value outside its range.
         """
-        names = [field.name for field in fields(cls)]
+        known = {one.name: one.setting for one in declared(cls)}
+        for name in given:
+            if name not in known:
+                raise unknown_choice("setting", name, known)
+        kept = dict(stored or {})
         if given.get("preset") is not None:
-            stored = {name: value for name, value in stored.items() if name not in _PRESET_DECIDES}
-        chosen = {name: given[name] if given.get(name) is not None else stored.get(name) for name in names}
+            kept = {name: value for name, value in kept.items() if not known[name].of_model}
+        chosen = kept | {name: value for name, value in given.items() if value is not None}
         return cls(**{name: value for name, value in chosen.items() if value is not None})
 
-    def settled(self, pipeline: Any) -> Choices:
-        """With the values that the model decides filled in."""
-        from musicldm.sampling.schedulers import short_name
+    @classmethod
+    def remembered(cls, tags: Mapping[str, Any]) -> dict[str, object]:
+        """The settings among the tags of a file, checked; other tags and those that say nothing are left out.
+
+        Raises:
+            InvalidInputError: a value of another type or outside its range.
+        """
+        found = {one: tags[one.name] for one in declared(cls) if one.setting.stored and tags.get(one.name) is not None}
+        return {one.name: check(one, value, as_words) for one, value in found.items()}
+
+    def tags(self) -> dict[str, Any]:
+        """What a file remembers of them."""
+        values = asdict(self)
+        return {one.name: values[one.name] for one in declared(type(self)) if one.setting.stored}
+
+    def arguments(self) -> dict[str, Any]:
+        """What the pipeline is called with; None leaves an argument to the model."""
+        named = [(one.setting.argument, one.name) for one in declared(type(self))]
+        return {argument: getattr(self, name) for argument, name in named if argument is not None}
+
+    def loaded_like(self, other: Settings) -> bool:
+        """Whether a model that was loaded for the others serves for these."""
+        return all(
+            getattr(self, one.name) == getattr(other, one.name) for one in declared(Settings) if one.setting.loads
+        )
+
+    def settled(self, pipeline: MusicLDMPipeline) -> Self:
+        """With the values that the model and the machine decide filled in, as a file remembers them.
+
+        Raises:
+            InvalidInputError: an unknown preset or scheduler.
+        """
+        from musicldm.sampling.schedulers import make_scheduler, short_name
 
         defaults = pipeline.generation_defaults.preset(self.preset)
+        filled = {
+            one.name: getattr(defaults, one.setting.of_model)
+            for one in declared(type(self))
+            if one.setting.of_model and getattr(self, one.name) is None
+        }
+        scheduler = self.scheduler or defaults.scheduler
+        active = pipeline.scheduler if scheduler is None else make_scheduler(scheduler, pipeline.scheduler.config)
+        filled["scheduler"] = self.scheduler or short_name(active)
+        filled["duration"] = self.duration or defaults.audio_length_in_s or pipeline.geometry.trained_seconds
         folder = Path(self.model)
         return replace(
             self,
+            **filled,
             model=str(folder.resolve()) if self.model != "default" and folder.is_dir() else self.model,
             device=pipeline.device.type,
             dtype=str(pipeline.compute_dtype).removeprefix("torch."),
-            duration=self.duration or defaults.audio_length_in_s or pipeline.geometry.trained_seconds,
-            steps=self.steps or defaults.num_inference_steps,
-            guidance=defaults.guidance_scale if self.guidance is None else self.guidance,
-            guidance_interval=self.guidance_interval or defaults.guidance_interval,
-            cache_interval=self.cache_interval or defaults.cache_interval,
-            scheduler=self.scheduler or short_name(pipeline.scheduler),
             lora=None if self.lora is None else str(Path(self.lora).resolve()),
         )
 
 
-def _interval(value: object) -> tuple[float, float]:
-    """Two levels of noise, as words of the command line or as a file's settings have them."""
-    if isinstance(value, str):
-        try:
-            return check_interval([float(part) for part in value.split(",")])
-        except ValueError:  # no numbers, or none that are an interval
-            raise InvalidInputError(
-                f"guidance interval {value!r}: it must be two numbers from 0 (clean) to 1 (noise), as in 0.2,0.9"
-            ) from None
-    return check_interval(value)
-
-
-@dataclass(frozen=True)
-class Row:
-    """One wave to make.
-
-    Args:
-        piece: which of the prompts it is for, counted from 0; the same text twice makes two pieces.
-        prompt: the text.
-        seed: of the wave.
-        kept: whether it is written; one that is not only fills a batch that is computed again.
-    """
-
-    piece: int
-    prompt: str
-    seed: int
-    kept: bool = True
-
-
-Batch = tuple[Row, ...]
-"""Waves that are computed together. A wave is the same to the sample only at the same place of a batch as large."""
-
-
-def make_rows(prompts: Sequence[str], n: int | None, seed: int | None, stored: Mapping[str, Any]) -> list[Row]:
-    """The waves to make for prompts, each from the same seeds, in the order of the prompts.
-
-    Those of a file's batch where neither n nor seed is given.
-
-    Args:
-        prompts: texts; none takes the stored one.
-        n: waves for each prompt; 1 where None.
-        seed: the first one; -1 draws it.
-        stored: a file's settings, or empty.
-
-    Raises:
-        InvalidInputError: no prompt, or n or seed outside its range.
-    """
-    prompts = list(prompts) or ([stored["prompt"]] if stored else [])
-    if not prompts:
-        raise InvalidInputError('no prompt: give at least one, as in musicldm generate "calm piano", or --prompts-file')
-    if stored and n is None and seed is None:
-        place = stored.get("place", stored["batch"].index(stored["seed"]))
-        return [
-            Row(piece, prompt, one, index == place)
-            for piece, prompt in enumerate(prompts)
-            for index, one in enumerate(stored["batch"])
-        ]
-    n = 1 if n is None else n
-    if n < 1:
-        raise InvalidInputError(f"n {n}: it must be at least 1")
-    seed = stored.get("seed", -1) if seed is None else seed
-    if not -1 <= seed < SEED_LIMIT - n:
-        raise InvalidInputError(f"seed {seed}: valid is -1 (random) or 0 to {SEED_LIMIT - n - 1}")
-    first = secrets.randbelow(_FRESH_SEED_LIMIT - n) if seed == -1 else seed
-    return [Row(piece, prompt, one) for piece, prompt in enumerate(prompts) for one in range(first, first + n)]
-
-
-def in_batches(rows: Sequence[Row], size: int) -> list[Batch]:
-    """Rows in batches of at most `size`; those of a file that is repeated stay in the batch it was computed in."""
-    if any(not row.kept for row in rows):
-        return [tuple(group) for _, group in groupby(rows, key=lambda row: row.piece)]
-    return [tuple(rows[start : start + size]) for start in range(0, len(rows), size)]
-
-
-def load_settings(path: Path) -> dict[str, Any]:
-    """The settings in a file that `musicldm generate` wrote.
-
-    Raises:
-        DataError: no such file, or none of musicldm's settings in it.
-    """
-    settings = read_settings(path)
-    prompt, seed, batch = (settings.get(key) for key in ("prompt", "seed", "batch"))
-    if not (isinstance(prompt, str) and isinstance(seed, int) and isinstance(batch, list) and seed in batch):
-        raise DataError(f"{path}: no musicldm settings in this file")
-    return settings
+def describe_settings(
+    model: GenerationDefaults | None = None, kind: type[Settings] = Settings
+) -> list[dict[str, object]]:
+    """All settings as plain data, with the defaults of a model: see `musicldm.declaration.describe`."""
+    return describe(kind, model)
 
 
 def read_prompts(path: Path) -> list[str]:
@@ -240,37 +310,3 @@ def read_prompts(path: Path) -> list[str]:
     if not prompts:
         raise DataError(f"{path}: no prompt in it; one a line is expected")
     return prompts
-
-
-def model_hash(folder: Path, lora: str | None = None) -> str:
-    """What tells a model's files, and those of its LoRA, from any others.
-
-    SHA-256 of the model's list of hashes, as SHA256SUMS or made here, and of the LoRA's file.
-    """
-    from musicldm.model import integrity
-    from musicldm.model.lora import lora_file
-
-    if lora is not None:
-        return f"{model_hash(folder)}+lora:{sha256(lora_file(Path(lora)))}"
-    listed = folder / integrity.FILE_NAME
-    if listed.is_file():
-        return f"sha256:{sha256(listed)}"
-    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    kept = [name for name in names if not name.startswith(".")]
-    text = "".join(f"{sha256(folder / name)}  {name}\n" for name in kept)
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
-
-
-def describe_run(choices: Choices, prompt: str, hash_of_model: str, sample_rate: int) -> dict[str, Any]:
-    """What every file of a prompt says about itself; JSON can hold it."""
-    return {
-        "musicldm": __version__,
-        "ai_generated": True,
-        "notice": "AI-generated music, made by musicldm",
-        "created": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "prompt": prompt,
-        **asdict(choices),
-        "model_hash": hash_of_model,
-        "sample_rate": sample_rate,
-        "versions": {name: version(name) for name in ("torch", "diffusers", "transformers")},
-    }

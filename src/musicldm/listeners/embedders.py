@@ -12,20 +12,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from musicldm.data.encoders import module_hash, sounds_name
 from musicldm.errors import CheckpointError, InvalidInputError
+from musicldm.events import Listener, ignore, warn_of_notes
 from musicldm.machine.devices import choose_device
-from musicldm.model.clap import encode_texts
+from musicldm.model.clap import Clap, unit_vectors
 from musicldm.model.folder import DEFAULT, INDEX, is_hub_id, resolve
+from musicldm.model.identity import module_hash, sounds_name
 from musicldm.model.loading import checkpoint_errors
 from musicldm.model.parts import load_model
-from musicldm.sampling.ranking import audio_embeddings
 
 Floats = npt.NDArray[np.float32]
 RESAMPLER = f"soxr {version('soxr')} HQ"
@@ -68,6 +68,13 @@ class Identity:
     width: int
 
 
+class TextEmbedding(Protocol):
+    """What embeds texts."""
+
+    def __call__(self, texts: Sequence[str], listen: Listener = warn_of_notes) -> Floats:
+        """Texts to embeddings (B, D); `listen` gets a note where a text is too long."""
+
+
 @dataclass(frozen=True)
 class Embedder:
     """A network as functions over arrays; what it cannot do is None.
@@ -83,7 +90,7 @@ class Embedder:
 
     identity: Identity
     audio: Callable[[Floats], Floats]
-    text: Callable[[Sequence[str]], Floats] | None = None
+    text: TextEmbedding | None = None
     classes: Callable[[Floats], Floats] | None = None
     frames: Callable[[Floats], Floats] | None = None
     stored: str | None = None
@@ -161,24 +168,24 @@ def _of_judges(folder: Path) -> Embedder:
 def _of_clap(name: str, device: torch.device) -> Embedder:
     clap, tokenizer, extractor = _clap_parts(name)
     clap.to(device).eval()
+    towers = Clap(clap, tokenizer, extractor)
     rate, width = int(extractor.sampling_rate), int(clap.config.projection_dim)
 
     @torch.inference_mode()
     def audio(waves: Floats) -> Floats:
-        sound = torch.from_numpy(checked_waves(waves, int(extractor.fft_window_size)))
-        return _unit(audio_embeddings(clap, extractor, sound, rate, device))
+        return unit_vectors(towers.embed_waves(checked_waves(waves, int(extractor.fft_window_size)), rate))
 
     @torch.inference_mode()
-    def text(texts: Sequence[str]) -> Floats:
+    def text(texts: Sequence[str], listen: Listener = warn_of_notes) -> Floats:
         parts = [
-            _unit(encode_texts(clap, tokenizer, texts[at : at + _TEXTS], device)) for at in range(0, len(texts), _TEXTS)
+            unit_vectors(towers.embed_texts(texts[at : at + _TEXTS], listen)) for at in range(0, len(texts), _TEXTS)
         ]
         return np.concatenate(parts) if parts else np.zeros((0, width), np.float32)
 
-    heard = captions_cosine(text(CAPTIONS))
-    if heard > COLLAPSED:
+    cosine = captions_cosine(text(CAPTIONS, ignore))
+    if cosine > COLLAPSED:
         raise CheckpointError(
-            f"the text tower of {name} has collapsed: unrelated captions have a mean cosine of {heard:.3f}, "
+            f"the text tower of {name} has collapsed: unrelated captions have a mean cosine of {cosine:.3f}, "
             f"above {COLLAPSED}; choose another CLAP"
         )
     return Embedder(identity_of(f"CLAP of {name}", clap, rate, width), audio, text, stored=sounds_name(clap))
@@ -218,7 +225,3 @@ def _is_whole_model(source: str) -> bool:
         except EntryNotFoundError:
             return False
     return True
-
-
-def _unit(embeddings: torch.Tensor) -> Floats:
-    return np.asarray(torch.nn.functional.normalize(embeddings.float(), dim=-1).cpu().numpy())

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from musicldm.declaration import as_argument, check_all, finite, setting
 from musicldm.errors import CheckpointError, InvalidInputError, unknown_choice
 from musicldm.files import write_whole
 
@@ -18,6 +18,22 @@ _PUBLISHED_PRESETS: Mapping[str, Mapping[str, Any]] = {
     "draft": {"scheduler": "dpmsolver++", "num_inference_steps": 20},
     "best": {},
 }
+
+
+def take_interval(value: Any) -> tuple[float, float]:
+    """An interval of noise levels, 0 ≤ low < high ≤ 1, from two numbers or a text such as "0.2,0.9".
+
+    Raises:
+        ValueError, TypeError: anything else.
+    """
+    if isinstance(value, str):
+        value = [float(part) for part in value.split(",")]
+    if not isinstance(value, list | tuple):
+        raise TypeError
+    low, high = (float(finite(level)) for level in value)
+    if not 0 <= low < high <= 1:
+        raise ValueError
+    return low, high
 
 
 @dataclass(frozen=True)
@@ -38,28 +54,18 @@ class GenerationDefaults:
         InvalidInputError: a value outside its range.
     """
 
-    num_inference_steps: int = 200
-    guidance_scale: float = 2.0
-    audio_length_in_s: float | None = None
-    scheduler: str | None = None
-    guidance_interval: tuple[float, float] | None = None
-    cache_interval: int = 1
+    num_inference_steps: int = setting(200, at_least=1)
+    guidance_scale: float = setting(2.0)
+    audio_length_in_s: float | None = setting(None, above=0, unit="s")
+    scheduler: str | None = setting(None, words="a short name")
+    guidance_interval: tuple[float, float] | None = setting(
+        None, take=take_interval, words="two numbers from 0 (clean) to 1 (noise), the lower one first, as in 0.2,0.9"
+    )
+    cache_interval: int = setting(1, at_least=1)
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("num_inference_steps", "cache_interval"):
-            count = getattr(self, name)
-            if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-                raise InvalidInputError(f"{name} is {count!r}: it must be an integer of at least 1")
-        if not _is_finite(self.guidance_scale):
-            raise InvalidInputError(f"guidance_scale is {self.guidance_scale!r}: it must be a finite number")
-        if self.guidance_interval is not None:
-            object.__setattr__(self, "guidance_interval", check_interval(self.guidance_interval))
-        length = self.audio_length_in_s
-        if length is not None and not (_is_finite(length) and length > 0):
-            raise InvalidInputError(f"audio_length_in_s is {length!r}: it must be a finite number above 0")
-        if self.scheduler is not None and not isinstance(self.scheduler, str):
-            raise InvalidInputError(f"scheduler is {self.scheduler!r}: it must be a short name")
+        check_all(self, as_argument)
         self._check_presets()
 
     def _check_presets(self) -> None:
@@ -120,19 +126,11 @@ class GenerationDefaults:
 
 
 def check_interval(value: object) -> tuple[float, float]:
-    """An interval of noise levels: two numbers, 0 ≤ low < high ≤ 1.
+    """An interval of noise levels for guidance, see `GenerationDefaults`.
 
     Raises:
-        InvalidInputError: anything else.
+        InvalidInputError: anything but two numbers, 0 ≤ low < high ≤ 1.
     """
-    if isinstance(value, (list, tuple)) and len(value) == 2 and all(map(_is_finite, value)):
-        low, high = map(float, value)
-        if 0 <= low < high <= 1:
-            return low, high
-    raise InvalidInputError(
-        f"guidance_interval is {value!r}: it must be two numbers from 0 (clean) to 1 (noise), the lower one first"
-    )
-
-
-def _is_finite(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    interval = GenerationDefaults(guidance_interval=value).guidance_interval  # type: ignore[arg-type]
+    assert interval is not None
+    return interval

@@ -1,17 +1,17 @@
-"""Latents to waves: VAE decoder and vocoder, a bounded piece of the batch and of a long clip at a time."""
+"""Vocoders: log-mels to waves. HiFi-GAN, a bounded piece of a long clip at a time."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 
+from musicldm.errors import unknown_choice
 from musicldm.machine.flat_convolutions import FlatConvolutions
-from musicldm.model.geometry import AudioGeometry
 
-_CHUNK_SECONDS = 40.0
-"""Audio decoded at once by a GPU: bounds the memory of large batches, which the decoder's first layers would fill."""
 _VOCODER_FRAMES = 1024
 """Frames vocoded at once: bounds the memory of long clips. Shorter pieces would repeat more of each other's margins."""
 _MARGINS_A_PIECE = 20
@@ -22,38 +22,118 @@ _VOCODER_VALUES = 3 << 20
 """Of a layer, for all pieces of a clip that are computed at once."""
 
 
-def decode(vae: Any, vocoder: Any, latents: torch.Tensor, geometry: AudioGeometry, samples: int) -> torch.Tensor:
-    """Latents (n, channels, frames, bins) to waves (n, samples), float32 on the CPU."""
-    seconds = latents.shape[2] * geometry.vae_scale * geometry.hop_length / geometry.sample_rate
-    parts = torch.split(latents, _clips_at_once(latents.device, seconds))
-    return torch.cat([_decode_chunk(vae, vocoder, part, samples) for part in parts])
+class Vocoder(Protocol):
+    """What turns log-mels into waves."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples a second of the waves."""
+
+    @property
+    def hop_length(self) -> int:
+        """Samples a frame."""
+
+    @property
+    def bins(self) -> int:
+        """Mel bins a frame."""
+
+    @property
+    def channels(self) -> int:
+        """Of the waves: 1 for mono."""
+
+    def __call__(self, mels: torch.Tensor) -> torch.Tensor:
+        """Log-mels (n, frames, bins) to waves (n, samples), or (n, channels, samples) where those are more than one.
+
+        Waves are in the precision of the vocoder, on its device, full scale ±1, `hop_length` samples a frame.
+        """
 
 
-def _clips_at_once(device: torch.device, seconds: float) -> int:
-    """How many clips of a length are decoded together: on a CPU one, whose layers then stay in its caches."""
-    return 1 if device.type == "cpu" else max(1, int(_CHUNK_SECONDS / seconds))
+class HifiGanNetwork(Protocol):
+    """A `SpeechT5HifiGan` of transformers, or what computes the same: log-mels (n, frames, bins) to (n, samples)."""
+
+    config: Any
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of what it takes."""
+
+    def __call__(self, spectrogram: torch.Tensor) -> torch.Tensor:
+        """The waves of the whole clip at once."""
 
 
-def vocode(vocoder: Any, mel: torch.Tensor) -> torch.Tensor:
+@dataclass(frozen=True)
+class HifiGan:
+    """The vocoder of MusicLDM (Kong et al., arXiv 2010.05646): mono, of any rate that its configuration says.
+
+    Gradients are kept where the caller keeps them.
+
+    Args:
+        network: `SpeechT5HifiGan`, or the same by OpenVINO.
+    """
+
+    network: HifiGanNetwork
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples a second."""
+        return int(self.network.config.sampling_rate)
+
+    @property
+    def hop_length(self) -> int:
+        """Samples a frame, the product of the upsampling rates."""
+        return math.prod(self.network.config.upsample_rates)
+
+    @property
+    def bins(self) -> int:
+        """Mel bins a frame."""
+        return int(self.network.config.model_in_dim)
+
+    @property
+    def channels(self) -> int:
+        """Mono."""
+        return 1
+
+    def __call__(self, mels: torch.Tensor) -> torch.Tensor:
+        """Log-mels (n, frames, bins) on the network's device to waves (n, frames · hop_length); see `vocode`."""
+        return vocode(self.network, mels.to(self.network.dtype))
+
+
+VOCODERS: Mapping[str, Callable[[Any], Vocoder]] = {"SpeechT5HifiGan": HifiGan}
+"""Classes that a model's `vocoder/` may be of, by name. Another one is another row."""
+
+
+def vocoder_of(module: torch.nn.Module) -> Vocoder:
+    """The vocoder that a module is.
+
+    Raises:
+        InvalidInputError: its class is none of `VOCODERS`.
+    """
+    kind = next((cls.__name__ for cls in type(module).__mro__ if cls.__name__ in VOCODERS), None)
+    if kind is None:
+        raise unknown_choice("class of vocoder", type(module).__name__, VOCODERS)
+    return VOCODERS[kind](module)
+
+
+def vocode(network: HifiGanNetwork, mel: torch.Tensor) -> torch.Tensor:
     """Log-mels (n, frames, bins) to waves (n, samples).
 
     A vocoder repeats itself every frame where its input stays the same, and hums at the frame rate. One trained on
     dithered input has `mel_dither` in its configuration: the deviation in nats of the noise, the same in every call,
     that it makes breath and cymbals of.
     """
-    amount = getattr(vocoder.config, "mel_dither", 0.0)
+    amount = getattr(network.config, "mel_dither", 0.0)
     if amount:
         noise = torch.randn(mel.shape[1:], generator=torch.Generator().manual_seed(0))
         mel = mel + amount * noise.to(mel)
-    return _vocode_in_pieces(vocoder, mel)
+    return _vocode_in_pieces(network, mel)
 
 
-def _vocode_in_pieces(vocoder: Any, mel: torch.Tensor) -> torch.Tensor:
+def _vocode_in_pieces(network: HifiGanNetwork, mel: torch.Tensor) -> torch.Tensor:
     """Each piece is vocoded with what is heard of its neighbours, so that the seams are those of the whole.
 
     All are of one length, so that a layer is prepared for it once.
     """
-    config, frames = vocoder.config, mel.shape[1]
+    config, frames = network.config, mel.shape[1]
     hop, margin = math.prod(config.upsample_rates), receptive_frames(config)
     slow_to_prepare = mel.device.type == "cpu" and mel.dtype == torch.bfloat16
     longest = _MARGINS_A_PIECE * margin if slow_to_prepare else _VOCODER_FRAMES
@@ -66,7 +146,7 @@ def _vocode_in_pieces(vocoder: Any, mel: torch.Tensor) -> torch.Tensor:
     for start in range(0, len(begins), at_once):
         some = firsts[start : start + at_once]
         with FlatConvolutions():
-            waves = vocoder(torch.cat([mel[:, first : first + width] for first in some]))
+            waves = network(torch.cat([mel[:, first : first + width] for first in some]))
         for begin, first, wave in zip(begins[start:], some, waves.chunk(len(some)), strict=False):
             end = min(begin + length, frames)
             pieces.append(wave[:, (begin - first) * hop : None if end == frames else (end - first) * hop])
@@ -89,8 +169,3 @@ def receptive_frames(config: Any) -> int:
         padding = (kernel - rate) // 2
         reach = math.ceil((reach + widest + max(padding, kernel - 1 - padding)) / rate)
     return reach + 3  # of the first
-
-
-def _decode_chunk(vae: Any, vocoder: Any, latents: torch.Tensor, samples: int) -> torch.Tensor:
-    mel = vae.decode(latents.to(vae.dtype) / vae.config.scaling_factor, return_dict=False)[0]
-    return vocode(vocoder, mel.squeeze(1).to(vocoder.dtype))[:, :samples].float().cpu()

@@ -2,32 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-
-from musicldm.model.clap import wake
-from musicldm.model.clap_input import clap_input
-
-_CHUNK = 4
-
-
-def can_score(text_encoder: Any, feature_extractor: Any) -> bool:
-    """Whether a checkpoint has what it takes to embed audio."""
-    return feature_extractor is not None and hasattr(text_encoder, "get_audio_features")
-
-
-def audio_embeddings(
-    text_encoder: Any, feature_extractor: Any, audio: torch.Tensor, sample_rate: int, device: torch.device
-) -> torch.Tensor:
-    """Waves (n, samples) at a rate in Hz to unit embeddings (n, projection) by CLAP's audio tower."""
-    wake(text_encoder)
-    parts = []
-    for chunk in torch.split(audio, _CHUNK):
-        inputs = clap_input(feature_extractor, chunk.cpu().numpy(), sample_rate)
-        features = inputs["input_features"].to(device, text_encoder.dtype)
-        parts.append(text_encoder.get_audio_features(features, inputs["is_longer"].to(device)).pooler_output)
-    return torch.cat(parts)
 
 
 def cosines(embeddings: torch.Tensor, conditions: torch.Tensor) -> list[float]:

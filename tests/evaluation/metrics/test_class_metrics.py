@@ -73,9 +73,10 @@ def test_the_inception_interval_holds_the_score_and_stays_in_range():
     assert found.score.n == 120
 
 
-def test_few_clips_for_many_classes_are_warned_of():
-    with pytest.warns(UserWarning, match=r"20 clips for 5 classes in 2 split\(s\): some 100 are needed"):
-        inception(probabilities(0), splits=2)
+def test_few_clips_for_many_classes_are_noted():
+    (note,) = inception(probabilities(0), splits=2).notes
+    assert "20 clips for 5 classes in 2 split(s): some 100 are needed" in note
+    assert inception(np.repeat(probabilities(0), 5, axis=0), splits=2).notes == ()
 
 
 def test_more_splits_than_clips_are_refused():

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from musicldm.errors import InvalidInputError
-from musicldm.evaluation.metrics.shares import Estimate, estimate
+from musicldm.evaluation.metrics.estimate import Estimate, estimate
 
 _UNIT = 1e-2
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from musicldm.errors import InvalidInputError
-from musicldm.evaluation.metrics.shares import Estimate, estimate
+from musicldm.evaluation.metrics.estimate import Estimate, estimate
 
 EPSILON = 1e-6
 

@@ -10,7 +10,6 @@ The interval resamples generated clips; the reference stays as it is.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from musicldm.errors import InvalidInputError
-from musicldm.evaluation.metrics.shares import Estimate, spread_around
+from musicldm.evaluation.metrics.estimate import Estimate, spread_around
 
 Table = npt.NDArray[np.floating]
 _Doubles = npt.NDArray[np.float64]
@@ -62,13 +61,15 @@ class Frechet:
     """Distance of generated clips from a reference, with its extrapolation (None for fewer than eight clips).
 
     `fit` is the share (0 to 1) of the variance over sample sizes that the straight line in 1 / n explains: near 0 the
-    extrapolation says nothing.
+    extrapolation says nothing. `notes` say what makes the figures weak: fewer rows than the covariance has dimensions,
+    on either side.
     """
 
     distance: Estimate
     infinite: Estimate | None
     fit: float | None
     resamples: int
+    notes: tuple[str, ...] = ()
 
 
 def frechet_distance(one: Gaussian, other: Gaussian) -> float:
@@ -96,16 +97,12 @@ def frechet(generated: Table, reference: Gaussian, clips: npt.ArrayLike | None =
         clips: number of the clip that each row belongs to, (N,), ascending; by default every row is a clip.
         seed: of the resamples.
 
-    Warns:
-        UserWarning: fewer rows than the covariance has dimensions, on either side: says how many are needed.
-
     Raises:
         InvalidInputError: another shape, fewer than two rows, values that are not finite.
     """
     rows = _validated(generated)
     if rows.shape[1] != len(reference.mean):
         raise InvalidInputError(f"embeddings of {rows.shape[1]} and {len(reference.mean)} numbers cannot be compared")
-    _warn_of_few(len(rows), reference.n, rows.shape[1])
     near = _Near(rows, reference, np.arange(len(rows)) if clips is None else np.asarray(clips, dtype=np.int64))
     n, rng = near.clips, np.random.default_rng(seed)
     resamples = near.affordable()
@@ -113,7 +110,8 @@ def frechet(generated: Table, reference: Gaussian, clips: npt.ArrayLike | None =
     chosen = [rng.integers(0, n, n) for _ in range(resamples)]
     draws = np.array([near.distance(clips) for clips in chosen])
     infinite, fit = _extrapolated(near, rng, value, chosen, draws) if n >= FEWEST_CLIPS else (None, None)
-    return Frechet(spread_around(value, draws, n, (0, np.inf)), infinite, fit, resamples)
+    notes = _notes_on_few(len(rows), reference.n, rows.shape[1])
+    return Frechet(spread_around(value, draws, n, (0, np.inf)), infinite, fit, resamples, notes)
 
 
 class _Near:
@@ -186,12 +184,11 @@ def _validated(rows: Table) -> _Doubles:
     return table
 
 
-def _warn_of_few(generated: int, reference: int, width: int) -> None:
-    for what, count in (("generated", generated), ("reference", reference)):
-        if count <= width:
-            warnings.warn(
-                f"Fréchet distance: {count} {what} embeddings of {width} numbers leave their covariance singular: "
-                f"at least {width + 1} are needed, and some {10 * width} for a figure to compare",
-                UserWarning,
-                stacklevel=3,
-            )
+def _notes_on_few(generated: int, reference: int, width: int) -> tuple[str, ...]:
+    """How many rows are needed, for each side that has too few."""
+    return tuple(
+        f"Fréchet distance: {count} {side} embeddings of {width} numbers leave their covariance singular: "
+        f"at least {width + 1} are needed, and some {10 * width} for a figure to compare"
+        for side, count in (("generated", generated), ("reference", reference))
+        if count <= width
+    )

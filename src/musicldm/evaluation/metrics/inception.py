@@ -8,7 +8,6 @@ gives noise a high one. With fewer than some ten clips a class p(y) is not known
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +15,7 @@ import numpy.typing as npt
 
 from musicldm.errors import InvalidInputError
 from musicldm.evaluation.metrics.divergence import validated_classes
-from musicldm.evaluation.metrics.shares import Estimate, spread_around
+from musicldm.evaluation.metrics.estimate import Estimate, spread_around
 
 RESAMPLES = 500
 _CLIPS_A_CLASS = 10
@@ -24,10 +23,11 @@ _CLIPS_A_CLASS = 10
 
 @dataclass(frozen=True)
 class Inception:
-    """The score, and over how many splits it is the mean."""
+    """The score, over how many splits it is the mean, and what makes it weak: fewer than ten clips a class."""
 
     score: Estimate
     splits: int
+    notes: tuple[str, ...] = ()
 
 
 def inception_score(probabilities: npt.ArrayLike, splits: int = 1) -> float:
@@ -45,27 +45,25 @@ def inception_score(probabilities: npt.ArrayLike, splits: int = 1) -> float:
 def inception(probabilities: npt.ArrayLike, *, splits: int = 1, seed: int = 0) -> Inception:
     """The score with its interval; clips are dealt to the splits by `seed`.
 
-    Warns:
-        UserWarning: fewer than ten clips a class in each split: says how many are needed.
-
     Raises:
         InvalidInputError: see `inception_score`.
     """
     table = validated_classes(probabilities)
-    needed = _CLIPS_A_CLASS * table.shape[1] * splits
-    if len(table) < needed:
-        warnings.warn(
-            f"inception score: {len(table)} clips for {table.shape[1]} classes in {splits} split(s): "
-            f"some {needed} are needed",
-            UserWarning,
-            stacklevel=2,
-        )
     rng = np.random.default_rng(seed)
     dealt = table[rng.permutation(len(table))] if splits > 1 else table
     value = inception_score(dealt, splits)
     n = len(table)
     draws = [inception_score(dealt[rng.integers(0, n, n)], splits) for _ in range(RESAMPLES)]
-    return Inception(spread_around(value, draws, n, (1, table.shape[1])), splits)
+    return Inception(
+        spread_around(value, draws, n, (1, table.shape[1])), splits, _notes_on_few(n, table.shape[1], splits)
+    )
+
+
+def _notes_on_few(clips: int, classes: int, splits: int) -> tuple[str, ...]:
+    needed = _CLIPS_A_CLASS * classes * splits
+    if clips >= needed:
+        return ()
+    return (f"inception score: {clips} clips for {classes} classes in {splits} split(s): some {needed} are needed",)
 
 
 def _score(table: npt.NDArray[np.float64]) -> float:

@@ -8,7 +8,6 @@ pools of different sizes cannot be compared.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +16,7 @@ import numpy.typing as npt
 
 from musicldm.errors import InvalidInputError
 from musicldm.evaluation.metrics.clap_score import validated_units
-from musicldm.evaluation.metrics.shares import Estimate, estimate, spread_around
+from musicldm.evaluation.metrics.estimate import Estimate, estimate, spread_around
 
 DEPTHS = (1, 5, 10)
 FEWEST_PROMPTS = 50
@@ -26,11 +25,15 @@ _BLOCK, _RESAMPLES = 256, 1000
 
 @dataclass(frozen=True)
 class Retrieval:
-    """Recall at each of `DEPTHS` below the number of `prompts`, and the median rank."""
+    """Recall at each of `DEPTHS` below the number of `prompts`, and the median rank.
+
+    `notes` say what makes them weak: fewer prompts than `FEWEST_PROMPTS`.
+    """
 
     recall: Mapping[int, Estimate]
     median_rank: Estimate
     prompts: int
+    notes: tuple[str, ...] = ()
 
 
 def ranks(sounds: npt.ArrayLike, prompts: npt.ArrayLike, right: Sequence[int]) -> npt.NDArray[np.int64]:
@@ -58,23 +61,22 @@ def ranks(sounds: npt.ArrayLike, prompts: npt.ArrayLike, right: Sequence[int]) -
 def retrieval(sounds: npt.ArrayLike, prompts: npt.ArrayLike, right: Sequence[int], *, seed: int = 0) -> Retrieval:
     """Recalls and median rank with their intervals over clips.
 
-    Warns:
-        UserWarning: fewer prompts than `FEWEST_PROMPTS`: says how many are needed.
-
     Raises:
         InvalidInputError: fewer than two prompts, and see `ranks`.
     """
     found, pool = ranks(sounds, prompts, right), len(np.asarray(prompts))
     if pool < 2 or not len(found):
         raise InvalidInputError(f"{len(found)} clips and {pool} different prompts: retrieval needs two prompts")
-    if pool < FEWEST_PROMPTS:
-        warnings.warn(
-            f"retrieval: {pool} different prompts to choose from: {FEWEST_PROMPTS} are needed for a figure to compare",
-            UserWarning,
-            stacklevel=2,
-        )
     recall = {k: estimate((found <= k).tolist(), seed) for k in DEPTHS if k < pool}
     rng = np.random.default_rng(seed)
     draws = [np.median(found[rng.integers(0, len(found), len(found))]) for _ in range(_RESAMPLES)]
     median = spread_around(float(np.median(found)), draws, len(found), (1, pool))
-    return Retrieval({k: value for k, value in recall.items() if value is not None}, median, pool)
+    return Retrieval({k: value for k, value in recall.items() if value is not None}, median, pool, _notes_on_few(pool))
+
+
+def _notes_on_few(prompts: int) -> tuple[str, ...]:
+    if prompts >= FEWEST_PROMPTS:
+        return ()
+    return (
+        f"retrieval: {prompts} different prompts to choose from: {FEWEST_PROMPTS} are needed for a figure to compare",
+    )

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from musicldm.errors import InvalidInputError
 from musicldm.evaluation.metrics.clap_score import validated_units
-from musicldm.evaluation.metrics.shares import Estimate, estimate
+from musicldm.evaluation.metrics.estimate import Estimate, estimate
 
 THRESHOLDS = (0.90, 0.95)
 _BLOCK = 1024

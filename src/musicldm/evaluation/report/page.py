@@ -10,12 +10,14 @@ from pathlib import Path
 from musicldm.audio.levels import normalise
 from musicldm.audio.writing import encode
 from musicldm.errors import DataError, InvalidInputError
+from musicldm.evaluation.clips import Piece, find_music, load_piece
+from musicldm.evaluation.figures.figure import Figure
 from musicldm.evaluation.metrics.similarity import THRESHOLDS
-from musicldm.evaluation.music import Piece, find_music, load_piece
-from musicldm.evaluation.report.figures import Figure
+from musicldm.evaluation.report.content import ClipLine, EvaluationReport
 from musicldm.evaluation.report.plots import MINE, THEIRS, Histogram, histogram
-from musicldm.evaluation.report.report import ClipLine, Report
+from musicldm.evaluation.report.table import ARROWS, EMBEDDER_COLUMNS, embedder_row, interval, number
 from musicldm.evaluation.training_set import music_of
+from musicldm.listeners.embedders import Identity
 
 PLAYERS = 5
 """Clips with a player at either end."""
@@ -27,7 +29,6 @@ _SECTIONS = {
     "rhythm": "How steady",
     "sound": "The sound itself",
 }
-_ARROWS = {"lower": "↓", "higher": "↑", "": ""}
 _SOUNDS = (
     ("loudness", "Loudness", "LUFS"),
     ("bandwidth", "Bandwidth", "Hz"),
@@ -48,7 +49,7 @@ h2 { margin-top: 2rem; }
 """
 
 
-def page(report: Report, training: Path | None = None) -> str:
+def page(report: EvaluationReport, training: Path | None = None) -> str:
     """The page of a report; sound is read from the folders again, for the few clips that can be played."""
     parts = [
         f"<h1>Evaluation of {_e(Path(report.generated.folder).name)}</h1>",
@@ -80,22 +81,11 @@ def _table(heads: Sequence[str], rows: Iterator[Sequence[str]] | Sequence[Sequen
         + "</tr>"
         for row in rows
     )
-    head = "".join(f"<th>{_e(one)}</th>" for one in heads)
+    head = "".join(f"<th>{_e(title)}</th>" for title in heads)
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def number(value: float, unit: str = "") -> str:
-    """A value for people: four digits that count, and its unit."""
-    text = f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-    return f"{text} {unit}".rstrip()
-
-
-def interval(figure: Figure) -> str:
-    """The 95 % interval of a figure for people."""
-    return f"{number(figure.estimate.low)} to {number(figure.estimate.high)}"
-
-
-def _summary(report: Report) -> Iterator[str]:
+def _summary(report: EvaluationReport) -> Iterator[str]:
     made = report.generated
     text = f"{made.clips} clips, {made.hours:.2f} h, {made.prompts} with a known prompt"
     if report.reference is not None:
@@ -121,7 +111,7 @@ def _figure_row(figure: Figure) -> list[str]:
     note = f'<br><small class="note">{_e(figure.note)}</small>' if figure.note else ""
     return [
         _e(figure.metric) + note,
-        _ARROWS[figure.better],
+        ARROWS[figure.better],
         "#" + _e(number(figure.estimate.mean, figure.unit)),
         "#" + _e(interval(figure)),
         f"#{figure.estimate.n}",
@@ -130,16 +120,17 @@ def _figure_row(figure: Figure) -> list[str]:
     ]
 
 
-def _plots(report: Report) -> Iterator[str]:
-    scores = [one.clap_score for one in report.clips if one.clap_score is not None]
-    near = [one.similarity for one in report.clips if one.similarity is not None]
+def _plots(report: EvaluationReport) -> Iterator[str]:
+    scores = [clip.clap_score for clip in report.clips if clip.clap_score is not None]
+    near = [clip.similarity for clip in report.clips if clip.similarity is not None]
     plots = [
         Histogram("CLAP score", "cosine of prompt and sound", scores),
         Histogram("Similarity to the nearest training clip", "cosine", near, marks=THRESHOLDS if near else ()),
     ]
     for attribute, title, unit in _SOUNDS:
-        mine = [getattr(one.signal, attribute) for one in report.clips if one.signal is not None]
-        plots.append(Histogram(title, unit, mine, [getattr(one, attribute) for one in report.reference_sounds]))
+        mine = [getattr(clip.signal, attribute) for clip in report.clips if clip.signal is not None]
+        theirs = [getattr(sound, attribute) for sound in report.reference_sounds]
+        plots.append(Histogram(title, unit, mine, theirs))
     drawn = [svg for plot in plots if (svg := histogram(plot))]
     if drawn:
         legend = f'<span style="color:{MINE}">■</span> generated'
@@ -147,34 +138,40 @@ def _plots(report: Report) -> Iterator[str]:
         yield f'<h2>Distributions</h2><p>{legend}</p><div class="plots">{"".join(drawn)}</div>'
 
 
-def _players(report: Report, training: Path | None) -> Iterator[str]:
+def _players(report: EvaluationReport, training: Path | None) -> Iterator[str]:
     folder = Path(report.generated.folder)
-    ranked = sorted((one for one in report.clips if one.clap_score is not None), key=lambda one: -(one.clap_score or 0))
-    if len(ranked) > 2 * PLAYERS:
-        groups = {"Best CLAP scores": ranked[:PLAYERS], "Worst CLAP scores": ranked[: -PLAYERS - 1 : -1]}
-    else:
-        groups = {"Clips": ranked or list(report.clips[: 2 * PLAYERS])}
-    for title, clips in groups.items():
-        rows = [[*_clip_cells(one), _player(Piece(one.name, folder, one.row))] for one in clips]
+    for title, clips in _groups(report.clips).items():
+        rows = [[*_clip_cells(clip), _player(Piece(clip.name, folder, clip.row))] for clip in clips]
         yield f"<h2>{title}</h2>" + _table(("clip", "prompt", "score", ""), rows)
-    near = sorted((one for one in report.clips if one.similarity is not None), key=lambda one: -(one.similarity or 0))
+    near = sorted((clip for clip in report.clips if clip.similarity is not None), key=lambda clip: -_similarity(clip))
     if near and training is not None:
-        yield "<h2>Nearest to the training set</h2>" + _table(
-            ("clip", "similarity", "", "training clip", ""), _near_rows(near[:PLAYERS], folder, training)
-        )
+        rows = list(_near_rows(near[:PLAYERS], folder, training))
+        yield "<h2>Nearest to the training set</h2>" + _table(("clip", "similarity", "", "training clip", ""), rows)
 
 
-def _clip_cells(one: ClipLine) -> list[str]:
-    return [_e(one.name), _e(one.prompt or ""), "#" + ("" if one.clap_score is None else number(one.clap_score))]
+def _groups(clips: Sequence[ClipLine]) -> dict[str, Sequence[ClipLine]]:
+    """Which clips have a player, by title."""
+    ranked = sorted((clip for clip in clips if clip.clap_score is not None), key=lambda clip: -(clip.clap_score or 0))
+    if len(ranked) > 2 * PLAYERS:
+        return {"Best CLAP scores": ranked[:PLAYERS], "Worst CLAP scores": ranked[: -PLAYERS - 1 : -1]}
+    return {"Clips": ranked or clips[: 2 * PLAYERS]}
+
+
+def _similarity(clip: ClipLine) -> float:
+    return clip.similarity or 0.0
+
+
+def _clip_cells(clip: ClipLine) -> list[str]:
+    return [_e(clip.name), _e(clip.prompt or ""), "#" + ("" if clip.clap_score is None else number(clip.clap_score))]
 
 
 def _near_rows(near: Sequence[ClipLine], folder: Path, training: Path) -> Iterator[list[str]]:
     music = music_of(training)
     known = {} if music is None else {piece.name: piece for piece in find_music(music)}
-    for one in near:
-        theirs = _player(known[one.nearest]) if one.nearest in known else ""
-        mine = _player(Piece(one.name, folder, one.row))
-        yield [_e(one.name), f"#{one.similarity or 0:.3f}", mine, _e(one.nearest), theirs]
+    for clip in near:
+        theirs = _player(known[clip.nearest]) if clip.nearest in known else ""
+        mine = _player(Piece(clip.name, folder, clip.row))
+        yield [_e(clip.name), f"#{_similarity(clip):.3f}", mine, _e(clip.nearest), theirs]
 
 
 def _player(piece: Piece) -> str:
@@ -187,27 +184,29 @@ def _player(piece: Piece) -> str:
     return f'<audio controls preload="none" src="data:audio/ogg;base64,{base64.b64encode(sound).decode()}"></audio>'
 
 
-def _made_with(report: Report) -> Iterator[str]:
-    yield "<h2>Who heard it</h2>"
-    rows = [
-        (_e(one.name), f"<code>{_e(one.weights)}</code>", f"#{one.sample_rate}", _e(one.resampler), f"#{one.width}")
-        for one in report.embedders
-    ]
-    yield _table(("embedder", "weights", "Hz", "resampler", "numbers"), rows)
+def _made_with(report: EvaluationReport) -> Iterator[str]:
+    yield "<h2>Measured by</h2>"
+    rows = [_embedder_cells(identity) for identity in report.embedders]
+    yield _table(EMBEDDER_COLUMNS, rows)
     if report.judges is not None:
         yield from _judges_card(report)
     tracker = _e(report.beats or "none")
-    yield f"<p>Of clips longer than {report.seconds:g} s the middle is heard. Beat tracker: {tracker}.</p>"
+    yield f"<p>Of clips longer than {report.seconds:g} s only the middle is used. Beat tracker: {tracker}.</p>"
     named = ", ".join(f"{name} {version}" for name, version in report.versions.items())
     yield f"<p><small>{_e(named)}</small></p>"
 
 
-def _judges_card(report: Report) -> Iterator[str]:
+def _embedder_cells(identity: Identity) -> list[str]:
+    name, weights, rate, resampler, width = map(_e, embedder_row(identity))
+    return [name, f"<code>{weights}</code>", f"#{rate}", resampler, f"#{width}"]
+
+
+def _judges_card(report: EvaluationReport) -> Iterator[str]:
     card = report.judges or {}
     tests = [(name, card[name]) for name in ("held_out", "held_out_reconstructed", "test") if name in card]
     heads = [head for head, value in (tests[0][1] if tests else {}).items() if isinstance(value, float)]
     yield f"<p>The judges' card: {_e(training_of_judges(card))}.</p>"
-    rows = [[_e(name.replace("_", " ")), *(f"#{found[head]:.3f}" for head in heads)] for name, found in tests]
+    rows = [[_e(name.replace("_", " ")), *(f"#{shares[head]:.3f}" for head in heads)] for name, shares in tests]
     yield _table(("right on", *heads), rows)
 
 
@@ -219,7 +218,7 @@ def training_of_judges(card: object) -> str:
     return f"trained on {clips} clips, {'with' if coded else 'without'} a codec's reconstructions among them"
 
 
-def _left_out(report: Report) -> Iterator[str]:
+def _left_out(report: EvaluationReport) -> Iterator[str]:
     if report.left_out:
         yield "<h2>Left out</h2>"
         yield _table(("file", "reason", ""), [(_e(p.file), _e(p.reason), _e(p.detail)) for p in report.left_out])

@@ -177,9 +177,15 @@ class OpenVinoVae(_Part):
         super().__init__(vae)
         self._decode = store.network("vae", vae, _Decode(vae), (torch.randn(1, vae.config.latent_channels, 9, bins),))
 
-    def decode(self, latents: torch.Tensor, **_: Any) -> tuple[torch.Tensor]:
-        """Latents (n, channels, frames, bins) to log-mels (n, 1, frames, bins)."""
-        return (self._decode(latents)[0],)
+    @property
+    def scaling_factor(self) -> float:
+        """By which latents are multiplied for the denoiser."""
+        factor: float = self.config.scaling_factor
+        return factor
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """Unscaled latents (n, channels, T, F) to log-mels (n, frames, bins)."""
+        return self._decode(latents)[0].squeeze(1)
 
 
 class OpenVinoVocoder(_Part):
@@ -189,9 +195,9 @@ class OpenVinoVocoder(_Part):
         super().__init__(vocoder)
         self._wave = store.network("vocoder", vocoder, vocoder, (torch.randn(1, 9, vocoder.config.model_in_dim),))
 
-    def __call__(self, mel: torch.Tensor) -> torch.Tensor:
+    def __call__(self, spectrogram: torch.Tensor) -> torch.Tensor:
         """The waves."""
-        return self._wave(mel)[0]
+        return self._wave(spectrogram)[0]
 
 
 class _Plain(nn.Module):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from musicldm.errors import InvalidInputError
-from musicldm.evaluation.metrics.shares import RESAMPLES, difference, estimate, spread_around
+from musicldm.evaluation.metrics.estimate import RESAMPLES, difference, estimate, spread_around
 
 
 def test_the_interval_of_a_share_is_that_of_its_binomial_distribution():
@@ -33,11 +33,10 @@ def test_nothing_has_no_estimate_and_nonsense_is_refused():
         difference([1.0, 2.0], [1.0])
 
 
-def test_the_interval_does_not_depend_on_the_blocks_that_are_drawn(monkeypatch):
+def test_the_interval_does_not_depend_on_how_much_is_drawn_at_once():
     values = np.random.default_rng(0).normal(size=50).tolist()
     whole = estimate(values)
-    monkeypatch.setattr("musicldm.evaluation.metrics.shares._BLOCK", 50 * 7)
-    assert estimate(values) == whole
+    assert estimate(values, at_once=50 * 7) == whole
     drawn = np.random.default_rng(0).integers(0, 50, (RESAMPLES, 50))
     low, high = np.percentile(np.asarray(values)[drawn].mean(axis=1), (2.5, 97.5))
     assert (whole.low, whole.high) == (pytest.approx(low), pytest.approx(high))

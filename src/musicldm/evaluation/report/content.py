@@ -1,4 +1,4 @@
-"""What an evaluation found, as data that JSON can hold."""
+"""The results of an evaluation as data that JSON can hold."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from importlib.metadata import version
 from typing import Any
 
 from musicldm.data.sources import Problem
+from musicldm.evaluation.collection import Collection
+from musicldm.evaluation.features import ClipFeatures
+from musicldm.evaluation.figures.figure import Figure
 from musicldm.evaluation.metrics.signal import Signal
-from musicldm.evaluation.report.figures import Collection, Figure
 from musicldm.listeners.embedders import Identity
 
 _PACKAGES = ("torch", "transformers", "numpy", "scipy", "soundfile", "soxr", "pyloudnorm")
 
 
 @dataclass(frozen=True)
-class About:
-    """A folder: how many clips were heard and left out, hours of audio, and how many clips have a known prompt."""
+class FolderSummary:
+    """A folder: how many clips were used and left out, hours of audio, and how many clips have a known prompt."""
 
     folder: str
     clips: int
@@ -39,7 +41,7 @@ class Closest:
 
 @dataclass(frozen=True)
 class ClipLine:
-    """What was found of one clip; None where it was not looked for."""
+    """What is known of one clip; None where it was not measured."""
 
     name: str
     prompt: str | None
@@ -56,7 +58,7 @@ class ClipLine:
 
 
 @dataclass(frozen=True)
-class Report:
+class EvaluationReport:
     """See docs/evaluate.md for what the figures mean.
 
     Attributes:
@@ -68,19 +70,19 @@ class Report:
         embedders: identities of all embedders, without which their figures mean nothing.
         judges: the card of the judges.
         beats: the beat tracker's name.
-        seconds: of longer clips the middle of this length was heard.
+        seconds: of longer clips only the middle of this length was used.
         figures: one a line of the table.
         warnings: what makes a figure weak.
-        left_out: clips that could not be heard, and why.
-        clips: what was found of each clip, in order.
+        left_out: clips that could not be used, and why.
+        clips: what is known of each clip, in order.
         reference_sounds: signal measures of the reference's clips; not in the JSON.
         versions: of the libraries.
     """
 
     created: str
     musicldm: str
-    generated: About
-    reference: About | None
+    generated: FolderSummary
+    reference: FolderSummary | None
     training: str | None
     embedders: tuple[Identity, ...]
     judges: Mapping[str, Any] | None
@@ -104,14 +106,14 @@ class Report:
 
 def _flat(figure: Figure) -> dict[str, Any]:
     content = asdict(figure)
-    found = content.pop("estimate")
+    estimate = content.pop("estimate")
     return {
         "section": content.pop("section"),
         "metric": content.pop("metric"),
-        "value": found["mean"],
-        "low": found["low"],
-        "high": found["high"],
-        "n": found["n"],
+        "value": estimate["mean"],
+        "low": estimate["low"],
+        "high": estimate["high"],
+        "n": estimate["n"],
         **content,
     }
 
@@ -120,38 +122,39 @@ def _finite(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {key: _finite(one) for key, one in value.items()}
-    return [_finite(one) for one in value] if isinstance(value, list | tuple) else value
+        return {key: _finite(inner) for key, inner in value.items()}
+    return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
-def about(collection: Collection) -> About:
+def summary_of(collection: Collection) -> FolderSummary:
     """Counts of a folder."""
-    hours = sum(one.seconds for one in collection.heard) / 3600
-    prompts = len(collection.with_prompt().heard)
-    return About(str(collection.folder), len(collection.heard), len(collection.problems), hours, prompts)
+    hours = sum(clip.seconds for clip in collection.clips) / 3600
+    prompts = len(collection.with_prompt().clips)
+    return FolderSummary(str(collection.folder), len(collection.clips), len(collection.problems), hours, prompts)
 
 
 def clip_lines(
     generated: Collection, scores: Mapping[str, float], closest: tuple[Closest, ...]
 ) -> tuple[ClipLine, ...]:
-    """A line for each clip that was heard."""
-    near = {one.clip: one for one in closest}
-    return tuple(
-        ClipLine(
-            name=one.piece.name,
-            prompt=one.piece.prompt,
-            seconds=one.seconds,
-            clap_score=scores.get(one.piece.name),
-            nearest=near[one.piece.name].training_clip if one.piece.name in near else None,
-            similarity=near[one.piece.name].similarity if one.piece.name in near else None,
-            bpm_asked=one.bpm,
-            bpm_heard=one.tempo,
-            bpm_tracked=one.tracked,
-            verdict=one.verdict,
-            signal=one.signal,
-            row=one.piece.row,
-        )
-        for one in generated.heard
+    """A line for each clip that was used."""
+    near = {pair.clip: pair for pair in closest}
+    return tuple(_line(clip, scores.get(clip.piece.name), near.get(clip.piece.name)) for clip in generated.clips)
+
+
+def _line(clip: ClipFeatures, score: float | None, closest: Closest | None) -> ClipLine:
+    return ClipLine(
+        name=clip.piece.name,
+        prompt=clip.piece.prompt,
+        seconds=clip.seconds,
+        clap_score=score,
+        nearest=None if closest is None else closest.training_clip,
+        similarity=None if closest is None else closest.similarity,
+        bpm_asked=clip.bpm,
+        bpm_heard=clip.tempo,
+        bpm_tracked=clip.tracked,
+        verdict=clip.verdict,
+        signal=clip.signal,
+        row=clip.piece.row,
     )
 
 

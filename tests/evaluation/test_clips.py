@@ -9,7 +9,8 @@ from musicldm.audio.writing import write
 from musicldm.data.manifest import PrepareSettings
 from musicldm.data.prepare import prepare
 from musicldm.errors import DataError
-from musicldm.evaluation.music import Piece, find_music, load_piece, prompt_inside, read_prompts
+from musicldm.evaluation.clips import Piece, find_music, load_piece, prompt_inside
+from musicldm.evaluation.prompts import named_tempo, read_clip_prompts
 from musicldm.machine.parallel import Engine
 
 from .conftest import PROMPTS, RATE, tone, write_music
@@ -49,23 +50,23 @@ def test_the_lead_is_that_of_the_leading_instrument(tmp_path):
 def test_lines_of_prompts_go_to_the_files_in_order(tmp_path):
     music = write_music(tmp_path / "music", 3, prompts=False)
     (tmp_path / "p.txt").write_text("\ufeffone\n\n two \nthree\n", encoding="utf-8")
-    pieces = find_music(music, read_prompts(tmp_path / "p.txt"))
+    pieces = find_music(music, read_clip_prompts(tmp_path / "p.txt"))
     assert [(piece.name, piece.prompt) for piece in pieces] == [("0.wav", "one"), ("1.wav", "two"), ("2.wav", "three")]
     (tmp_path / "p.txt").write_text("one\n")
     with pytest.raises(DataError, match=r"has 1 prompts and .* 3 clips"):
-        find_music(music, read_prompts(tmp_path / "p.txt"))
+        find_music(music, read_clip_prompts(tmp_path / "p.txt"))
 
 
 def test_prompts_by_name_keep_their_fields_and_those_of_the_folder(tmp_path):
     music = write_music(tmp_path / "music", 2)
     rows = [{"file_name": "1.wav", "text": "mine", "bpm": 100}]
     (tmp_path / "p.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    zero, one = find_music(music, read_prompts(tmp_path / "p.jsonl"))
+    zero, one = find_music(music, read_clip_prompts(tmp_path / "p.jsonl"))
     assert (zero.prompt, one.prompt) == (PROMPTS[0], "mine")
     assert one.fields == {"genre": "ambient", "drums": False, "bpm": 100}
     (tmp_path / "p.jsonl").write_text(json.dumps({"file_name": "9.wav", "text": "x"}))
     with pytest.raises(DataError, match=r"names 9\.wav, which is not in"):
-        find_music(music, read_prompts(tmp_path / "p.jsonl"))
+        find_music(music, read_clip_prompts(tmp_path / "p.jsonl"))
 
 
 def test_what_is_said_of_a_prompt_reaches_the_files_made_from_it(tmp_path):
@@ -75,7 +76,7 @@ def test_what_is_said_of_a_prompt_reaches_the_files_made_from_it(tmp_path):
     (tmp_path / "p.jsonl").write_text(
         '{"text": "calm  piano", "genre": "classical"}\n{"text": "rock", "genre": "rock"}'
     )
-    pieces = find_music(tmp_path / "music", read_prompts(tmp_path / "p.jsonl"))
+    pieces = find_music(tmp_path / "music", read_clip_prompts(tmp_path / "p.jsonl"))
     assert [(piece.prompt, piece.fields.get("genre")) for piece in pieces] == [
         ("calm piano", "classical"),
         ("jazz", None),
@@ -83,7 +84,7 @@ def test_what_is_said_of_a_prompt_reaches_the_files_made_from_it(tmp_path):
     ]
     (tmp_path / "p.jsonl").write_text('{"text": "rock"}')
     with pytest.raises(DataError, match=r"none of the prompts in .* add file_name"):
-        find_music(tmp_path / "music", read_prompts(tmp_path / "p.jsonl"))
+        find_music(tmp_path / "music", read_clip_prompts(tmp_path / "p.jsonl"))
 
 
 @pytest.mark.parametrize(
@@ -100,7 +101,7 @@ def test_files_without_prompts_are_refused(tmp_path, name, content, words):
     if content is not None:
         (tmp_path / name).write_text(content)
     with pytest.raises(DataError, match=words):
-        read_prompts(tmp_path / name)
+        read_clip_prompts(tmp_path / name)
 
 
 def test_folders_without_music_are_refused(tmp_path):
@@ -147,3 +148,21 @@ def test_the_prompt_inside_a_file_is_found(tmp_path, ending):
     assert prompt_inside(Piece(f"a.{ending}", tmp_path)) == "calm piano"
     write(tmp_path / f"b.{ending}", tone(300), RATE)
     assert prompt_inside(Piece(f"b.{ending}", tmp_path)) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "bpm"),
+    [
+        ("techno at 132 BPM", 132.0),
+        ("a 97.5bpm groove", 97.5),
+        ("85-bpm reggae", 85.0),
+        ("slow, tempo: 72, piano", 72.0),
+        ("bpm 115 - sunny", 115.0),
+        ("a song from 1975 with 12 strings", None),
+        ("between 120 BPM and 140 BPM", None),
+        ("at 120 BPM, tempo 120", 120.0),
+        ("music at 999 BPM", None),
+    ],
+)
+def test_a_named_tempo_is_found_and_none_is_made_up(text, bpm):
+    assert named_tempo(text) == bpm

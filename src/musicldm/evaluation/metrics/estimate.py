@@ -1,4 +1,7 @@
-"""Shares of yes/no outcomes and differences of paired ones, with bootstrap confidence intervals."""
+"""A mean, a share or another statistic of clips, with its confidence interval.
+
+Source: the percentile bootstrap (Efron 1979). Conventions: 95 % intervals over clips; yes/no outcomes count 1 and 0.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,11 @@ from musicldm.errors import InvalidInputError
 
 RESAMPLES = 4000
 _TAILS = (2.5, 97.5)
-_BLOCK = 1 << 20
-"""Numbers that are drawn at once, so that memory does not grow with n."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean (or another statistic) of n values and its 95 % confidence interval (bootstrap, Efron 1979)."""
+    """A mean (or another statistic) of n values and its 95 % confidence interval."""
 
     mean: float
     low: float
@@ -26,8 +27,13 @@ class Estimate:
     n: int
 
 
-def estimate(values: Sequence[float] | Sequence[bool], seed: int = 0) -> Estimate | None:
+def estimate(values: Sequence[float] | Sequence[bool], seed: int = 0, *, at_once: int = 1 << 20) -> Estimate | None:
     """Mean of values (yes/no outcomes count 1 and 0) with its interval; None where there are none.
+
+    Args:
+        values: of the clips.
+        seed: of the resamples.
+        at_once: numbers that are drawn at once, so that memory does not grow with n; does not change the result.
 
     Raises:
         InvalidInputError: values that are not finite.
@@ -38,7 +44,7 @@ def estimate(values: Sequence[float] | Sequence[bool], seed: int = 0) -> Estimat
     if table.ndim != 1 or not np.isfinite(table).all():
         raise InvalidInputError(f"values of shape {table.shape}: an estimate needs a list of finite numbers")
     rng = np.random.default_rng(seed)
-    size = max(1, _BLOCK // len(table))
+    size = max(1, at_once // len(table))
     counts = [min(size, RESAMPLES - start) for start in range(0, RESAMPLES, size)]
     means = [table[rng.integers(0, len(table), (count, len(table)))].mean(axis=1) for count in counts]
     low, high = np.percentile(np.concatenate(means), _TAILS)

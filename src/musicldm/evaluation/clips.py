@@ -1,4 +1,4 @@
-"""Which clips there are to hear (a folder of audio, a corpus with metadata, or a prepared folder), and their prompts.
+"""Which clips there are (a folder of audio, a corpus with metadata, or a prepared folder), and their prompts.
 
 A prompt comes from, in this order: `--prompts`, the folder's metadata.jsonl, the first line of `clip.txt` beside
 `clip.wav`, the settings inside a file that `musicldm generate` wrote. Names are paths below the folder; files are in
@@ -7,7 +7,6 @@ natural order (2 before 10).
 
 from __future__ import annotations
 
-import json
 import os
 import posixpath
 import re
@@ -23,27 +22,26 @@ import soundfile
 from musicldm.audio import Wave
 from musicldm.audio.writing import read_settings
 from musicldm.data.manifest import MANIFEST
-from musicldm.data.sources import AUDIO, PYAV, said_in, why_unreadable
+from musicldm.data.sources import AUDIO, PYAV, why_unreadable
 from musicldm.data.store import ClipRow, ClipStore
 from musicldm.errors import DataError
+from musicldm.evaluation.prompts import Prompts, kept_fields, prompt_rows
 from musicldm.files import check_readable
 from musicldm.novelty.index import is_index
 
-FIELDS = ("genre", "drums", "lead_family", "quality", "bpm")
-"""What is kept of a clip's metadata; the rest (captions, beats, …) would outweigh all that is heard of it."""
 _METADATA = "metadata.jsonl"
 
 
 @dataclass(frozen=True)
 class Piece:
-    """One clip to hear.
+    """One clip to evaluate.
 
     Attributes:
         name: path below its folder, with `/`; of a prepared clip its source, with the second it begins at.
         folder: where it is.
         row: number of the clip in a prepared folder; None for a file.
         prompt: what it should sound like; None where unknown, or where the file itself may say it.
-        fields: what else is known about it, as far as it is used: see `FIELDS`.
+        fields: what else is known about it, as far as it is used: see `prompts.FIELDS`.
     """
 
     name: str
@@ -56,83 +54,6 @@ class Piece:
     def stem(self) -> str:
         """The name without its ending, by which clips of two folders are paired."""
         return posixpath.splitext(self.name)[0]
-
-
-@dataclass(frozen=True)
-class Prompts:
-    """What a file of prompts says.
-
-    Attributes:
-        path: the file.
-        lines: prompts for the files in their order.
-        by_name: prompt and fields of a file, by its name.
-        by_text: fields of a prompt that names no file.
-    """
-
-    path: Path
-    lines: tuple[str, ...] = ()
-    by_name: Mapping[str, tuple[str, dict[str, Any]]] = field(default_factory=dict, hash=False)
-    by_text: Mapping[str, dict[str, Any]] = field(default_factory=dict, hash=False)
-
-
-def read_prompts(path: Path) -> Prompts:
-    """A text with a prompt a line, or JSON lines with `text` (or another caption field), with or without `file_name`.
-
-    Raises:
-        DataError: no such file, no prompt in it, or a line that is not what it should be.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError:
-        if path.is_file():
-            raise
-        raise DataError(f"{path}: no such file of prompts") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: not a text file in UTF-8") from None
-    if path.suffix != ".jsonl":
-        lines = tuple(line.strip() for line in text.splitlines() if line.strip())
-        if not lines:
-            raise DataError(f"{path}: no prompt in it; one a line is expected")
-        return Prompts(path, lines)
-    by_name, by_text = {}, {}
-    for name, said, fields in _rows(path, text):
-        if said is None:
-            raise DataError(f'{path}: a line without text: {{"text": …}} is expected, with or without file_name')
-        if name is None:
-            by_text[said] = fields
-        else:
-            by_name[name] = (said, fields)
-    if not by_name and not by_text:
-        raise DataError(f"{path}: no prompt in it; JSON lines with text are expected")
-    return Prompts(path, (), by_name, by_text)
-
-
-def _rows(path: Path, text: str) -> Iterator[tuple[str | None, str | None, dict[str, Any]]]:
-    """File name, first caption and other fields of each line of JSON."""
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except ValueError:
-            record = None
-        if not isinstance(record, dict):
-            raise DataError(f"{path}: line {number} is no JSON object")
-        captions, fields = said_in(record)
-        name = record.get("file_name")
-        yield (
-            posixpath.normpath(name) if isinstance(name, str) else None,
-            " ".join(captions[0].split()) if captions else None,
-            _used(fields),
-        )
-
-
-def _used(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """`FIELDS` of a clip's metadata; the lead's family is that of the leading instrument, where these are listed."""
-    kept = {name: fields[name] for name in FIELDS if fields.get(name) is not None}
-    if "instruments" in fields:
-        kept.setdefault("lead_family", ClipRow("", (), dict(fields)).lead_family)
-    return kept
 
 
 def find_music(folder: Path, prompts: Prompts | None = None) -> list[Piece]:
@@ -152,7 +73,7 @@ def find_music(folder: Path, prompts: Prompts | None = None) -> list[Piece]:
 def _prepared(folder: Path) -> list[Piece]:
     rows = open_store(folder).rows
     return [
-        Piece(_clip_name(row), folder, number, row.captions[0] if row.captions else None, _used(row.fields))
+        Piece(_clip_name(row), folder, number, row.captions[0] if row.captions else None, kept_fields(row.fields))
         for number, row in enumerate(rows)
     ]
 
@@ -169,7 +90,7 @@ def _files(folder: Path) -> list[Piece]:
     known: dict[str, tuple[str | None, dict[str, Any]]] = {}
     for table in folder.rglob(_METADATA):
         below = table.parent.relative_to(folder).as_posix()
-        for name, said, fields in _rows(table, table.read_text(encoding="utf-8-sig")):
+        for name, said, fields in prompt_rows(table, table.read_text(encoding="utf-8-sig")):
             if name is not None:
                 known[posixpath.normpath(posixpath.join(below, name))] = (said, fields)
     return [Piece(name, folder, None, *(known.get(name) or (_beside(folder / name), {}))) for name in names]

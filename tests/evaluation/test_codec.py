@@ -4,8 +4,8 @@ import torch
 from diffusers import AutoencoderKL
 from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
 
-from musicldm.errors import CheckpointError, InvalidInputError
-from musicldm.evaluation.metrics.reconstruction import Codec, stft_distance
+from musicldm.errors import CheckpointError
+from musicldm.evaluation.codec import Codec
 from tests.tolerances import layers
 
 pytestmark = pytest.mark.numeric
@@ -48,28 +48,9 @@ def test_the_codec_turns_mels_into_waves_of_hop_samples_a_frame_in_any_batches()
 
 def test_a_saved_codec_loads_and_a_missing_one_is_named(tmp_path):
     codec = tiny_codec()
-    codec.vae.save_pretrained(tmp_path / "vae")
-    codec.vocoder.save_pretrained(tmp_path / "vocoder")
+    codec.vae.model.save_pretrained(tmp_path / "vae")
+    codec.vocoder.network.save_pretrained(tmp_path / "vocoder")
     mels = np.random.default_rng(0).normal(-4, 1, (1, 32, 16)).astype(np.float32)
     np.testing.assert_allclose(Codec.load(tmp_path)(mels), codec(mels), rtol=0, atol=ROUNDING)
     with pytest.raises(CheckpointError, match="has no vae/"):
         Codec.load(tmp_path / "vae")
-
-
-def test_equal_waves_have_no_distance_and_half_the_level_a_known_one():
-    wave = np.random.default_rng(0).standard_normal((2, 8192)).astype(np.float32)
-    same, half = stft_distance(wave, wave), stft_distance(0.5 * wave, wave)
-    assert (same.convergence, same.log_magnitude) == (0.0, 0.0)
-    assert half.convergence == pytest.approx(0.5, abs=1e-5)
-    assert half.log_magnitude == pytest.approx(np.log(2), abs=1e-3)
-
-
-def test_a_sign_flip_has_no_spectral_distance():
-    wave = np.random.default_rng(0).standard_normal((1, 8192)).astype(np.float32)
-    assert stft_distance(-wave, wave).convergence == pytest.approx(0.0, abs=1e-6)
-
-
-@pytest.mark.parametrize("shapes", [((1, 8192), (1, 8191)), ((8192,), (8192,)), ((1, 100), (1, 100))])
-def test_waves_that_cannot_be_compared_are_named(shapes):
-    with pytest.raises(InvalidInputError, match="both must be"):
-        stft_distance(*(np.zeros(shape, dtype=np.float32) for shape in shapes))

@@ -1,13 +1,13 @@
 """Clips to features: every clip is read once, and only small arrays of it are kept.
 
-Conventions: a clip longer than `Listening.seconds` is heard in its middle; signal measures and tempo at the file's own
-rate, embeddings at each embedder's, brought there by `musicldm.audio.resampling.resample`.
+Conventions: of a clip longer than `FeatureOptions.seconds` only the middle is used; signal measures and tempo are taken
+at the file's own rate, embeddings at each embedder's, resampled by `musicldm.audio.resampling.resample`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
@@ -19,11 +19,14 @@ from musicldm.audio.resampling import resample
 from musicldm.data.sounds import SILENCE
 from musicldm.data.sources import Problem
 from musicldm.errors import DataError, InvalidInputError
+from musicldm.evaluation.clips import Piece, load_piece, prompt_inside
+from musicldm.evaluation.metrics.beat_stability import BeatStability, beat_stability
 from musicldm.evaluation.metrics.signal import Signal, measure
-from musicldm.evaluation.music import Piece, load_piece, prompt_inside
+from musicldm.evaluation.prompts import named_tempo
+from musicldm.events import Listener, Progress, ignore
 from musicldm.listeners.embedders import Embedder, Floats, open_embedder
 from musicldm.listeners.judges import Judges
-from musicldm.listeners.tempo import ANY_MUSIC, BeatStability, TempoRange, beat_stability, named_tempo, tempo_of
+from musicldm.listeners.tempo import ANY_MUSIC, TempoRange, tempo_of
 from musicldm.machine.parallel import Engine
 
 if TYPE_CHECKING:
@@ -31,20 +34,20 @@ if TYPE_CHECKING:
 
 SHORTEST = 1.0
 """Seconds that a clip must have: a VGGish piece is 0.975 s."""
-_UNIT = 16
+_GROUP = 16
 _TEMPO_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
-class Listening:
-    """What is heard in each clip.
+class FeatureOptions:
+    """What is extracted from each clip.
 
     Args:
         embedders: names for `open_embedder`.
         judges: folder of judges; None for none.
         beats: name of a beat tracker; None for none.
         sound: whether signal measures, tempo and beats are taken at all.
-        seconds: of which a longer clip's middle is heard.
+        seconds: of a longer clip only the middle of this length is used.
         device: for the networks.
 
     Raises:
@@ -64,7 +67,7 @@ class Listening:
 
 
 @dataclass(frozen=True)
-class Heard:
+class ClipFeatures:
     """What is kept of a clip.
 
     Attributes:
@@ -75,7 +78,7 @@ class Heard:
         tracked: by the beat tracker in BPM, nan with fewer than two beats; None without a tracker.
         stability: of its beats; None without a tracker or with too few beats.
         embeddings: (D,) by embedder.
-        frames: (T, D) by embedder, of those that hear pieces.
+        frames: (T, D) by embedder, of those that embed short pieces.
         classes: probabilities (K,) by embedder, of those that have classes.
         verdict: the judges' likeliest class by head.
     """
@@ -94,10 +97,10 @@ class Heard:
     @property
     def bpm(self) -> float | None:
         """The tempo that was asked for: that of the prompt where it names one, else the metadata's."""
-        return wanted_tempo(self.piece)
+        return asked_tempo(self.piece)
 
 
-def wanted_tempo(piece: Piece) -> float | None:
+def asked_tempo(piece: Piece) -> float | None:
     """The tempo in BPM that a clip's prompt or its metadata name."""
     named = named_tempo(piece.prompt) if piece.prompt else None
     stored = piece.fields.get("bpm")
@@ -105,89 +108,101 @@ def wanted_tempo(piece: Piece) -> float | None:
 
 
 @lru_cache(maxsize=16)
-def opened(name: str, device: str) -> Embedder:
+def embedder_of(name: str, device: str) -> Embedder:
     """An embedder, opened once in a process."""
     return open_embedder(name, device=device)
 
 
 @lru_cache(maxsize=2)
-def opened_judges(folder: str) -> Judges:
+def judges_of(folder: str) -> Judges:
     """Judges, loaded once in a process."""
     return Judges.load(folder)
 
 
 @lru_cache(maxsize=2)
-def _tracker(name: str, device: str) -> BeatTracker:
+def _beat_tracker_of(name: str, device: str) -> BeatTracker:
     from musicldm.beats.tracker import BeatTracker
     from musicldm.machine.devices import choose_device
 
     return BeatTracker.from_pretrained(name, device=choose_device(device))
 
 
-def hear_all(
+def extract_all(
     pieces: Sequence[Piece],
-    listening: Listening,
+    options: FeatureOptions,
     engine: Engine,
-    progress: Callable[[int, int], None] | None = None,
-) -> Iterator[Heard | Problem]:
-    """What is heard in each clip, in their order; why a clip is left out.
+    listen: Listener = ignore,
+    what: str = "Listening",
+) -> Iterator[ClipFeatures | Problem]:
+    """The features of each clip, in their order, or why a clip is left out.
+
+    Args:
+        pieces: the clips.
+        options: what is extracted.
+        engine: where the work is done.
+        listen: gets progress, in clips.
+        what: these clips are, for progress.
 
     Raises:
         CheckpointError: an embedder, judges or tracker that cannot be loaded.
         MissingDependencyError: a tempo is asked for and librosa is not installed.
     """
-    units = [pieces[start : start + _UNIT] for start in range(0, len(pieces), _UNIT)]
-    early: dict[int, list[Heard | Problem]] = {}
+    groups = [pieces[start : start + _GROUP] for start in range(0, len(pieces), _GROUP)]
+    early: dict[int, list[ClipFeatures | Problem]] = {}
     following, done = 0, 0
-    for number, found in engine(partial(hear_unit, listening=listening), units):
-        early[number], done = found, done + len(found)
-        if progress is not None:
-            progress(done, len(pieces))
+    for number, results in engine(partial(extract_group, options=options), groups):
+        early[number], done = results, done + len(results)
+        listen(Progress(done, len(pieces), what))
         while following in early:
             yield from early.pop(following)
             following += 1
 
 
-def hear_unit(pieces: Sequence[Piece], listening: Listening) -> list[Heard | Problem]:
-    """What is heard in a few clips, which share the networks' batches where they are equally long."""
-    found: list[Heard | Problem] = []
+def extract_group(pieces: Sequence[Piece], options: FeatureOptions) -> list[ClipFeatures | Problem]:
+    """As `extract_all` for a few clips, which share the networks' batches where they are equally long."""
+    results: dict[int, ClipFeatures | Problem] = {}
+    features: dict[int, ClipFeatures] = {}
     waves: dict[int, tuple[Wave, int]] = {}
     for number, piece in enumerate(pieces):
-        try:
-            wave, rate, seconds = load_piece(piece, listening.seconds)
-            _check_audible(wave, rate)
-        except _Unfit as error:
-            found.append(Problem(piece.name, *error.args))
+        loaded = _load(piece, options.seconds)
+        if isinstance(loaded, Problem):
+            results[number] = loaded
             continue
-        except DataError as error:
-            found.append(Problem(piece.name, "unreadable", str(error)))
-            continue
+        wave, rate, seconds = loaded
         piece = replace(piece, prompt=prompt_inside(piece)) if piece.prompt is None else piece
         waves[number] = wave, rate
-        found.append(Heard(piece, seconds, measure(wave, rate) if listening.sound else None))
-    for name in listening.embedders:
-        _embed(name, opened(name, listening.device), waves, found)
-    if listening.judges is not None:
-        _judge(opened_judges(listening.judges), waves, found)
-    if listening.sound:
+        features[number] = ClipFeatures(piece, seconds, measure(wave, rate) if options.sound else None)
+    for name in options.embedders:
+        _add_embeddings(name, embedder_of(name, options.device), waves, features)
+    if options.judges is not None:
+        _add_verdicts(judges_of(options.judges), waves, features)
+    if options.sound:
         for number, (wave, rate) in waves.items():
-            found[number] = _with_rhythm(found[number], wave, rate, listening)
-    return found
+            features[number] = _with_rhythm(features[number], wave, rate, options)
+    return [results[number] if number in results else features[number] for number in range(len(pieces))]
 
 
-class _Unfit(Exception):
-    """Reason and detail of a clip that is left out."""
+def _load(piece: Piece, seconds: float) -> tuple[Wave, int, float] | Problem:
+    """Wave, rate and length of a clip, or why it is left out."""
+    try:
+        wave, rate, length = load_piece(piece, seconds)
+    except DataError as error:
+        return Problem(piece.name, "unreadable", str(error))
+    fault = _fault(wave, rate)
+    return (wave, rate, length) if fault is None else Problem(piece.name, *fault)
 
 
-def _check_audible(wave: Wave, rate: int) -> None:
+def _fault(wave: Wave, rate: int) -> tuple[str, str] | None:
+    """Reason and detail why a wave is left out; None where it is not."""
     if not np.isfinite(wave).all():
-        raise _Unfit("not finite", "it holds samples that are not finite")
+        return "not finite", "it holds samples that are not finite"
     if len(wave) < SHORTEST * rate:
-        raise _Unfit("too short", f"{len(wave) / rate:.2f} s: at least {SHORTEST:g} s")
+        return "too short", f"{len(wave) / rate:.2f} s: at least {SHORTEST:g} s"
     peak = float(np.abs(wave).max())
     if peak < SILENCE:
         level = f"{20 * math.log10(peak):.0f} dB" if peak else "0"
-        raise _Unfit("silent", f"peak {level} of full scale: above {20 * math.log10(SILENCE):.0f} dB")
+        return "silent", f"peak {level} of full scale: above {20 * math.log10(SILENCE):.0f} dB"
+    return None
 
 
 def _batches(waves: Mapping[int, tuple[Wave, int]], rate: int) -> Iterator[tuple[list[int], Floats]]:
@@ -200,45 +215,44 @@ def _batches(waves: Mapping[int, tuple[Wave, int]], rate: int) -> Iterator[tuple
         yield [number for number, _ in group], np.stack([sound for _, sound in group])
 
 
-def _embed(name: str, embedder: Embedder, waves: Mapping[int, tuple[Wave, int]], found: list[Heard | Problem]) -> None:
+def _add_embeddings(
+    name: str, embedder: Embedder, waves: Mapping[int, tuple[Wave, int]], features: dict[int, ClipFeatures]
+) -> None:
     for numbers, batch in _batches(waves, embedder.identity.sample_rate):
         frames = None if embedder.frames is None else embedder.frames(batch)
         vectors = embedder.audio(batch) if frames is None else frames.mean(axis=1)
         classes = None if embedder.classes is None else embedder.classes(batch)
-        for place, number in enumerate(numbers):
-            one = found[number]
-            assert isinstance(one, Heard)
-            found[number] = replace(
-                one,
-                embeddings={**one.embeddings, name: vectors[place]},
-                frames=one.frames if frames is None else {**one.frames, name: frames[place]},
-                classes=one.classes if classes is None else {**one.classes, name: classes[place]},
+        for row, number in enumerate(numbers):
+            clip = features[number]
+            features[number] = replace(
+                clip,
+                embeddings={**clip.embeddings, name: vectors[row]},
+                frames=clip.frames if frames is None else {**clip.frames, name: frames[row]},
+                classes=clip.classes if classes is None else {**clip.classes, name: classes[row]},
             )
 
 
-def _judge(judges: Judges, waves: Mapping[int, tuple[Wave, int]], found: list[Heard | Problem]) -> None:
+def _add_verdicts(judges: Judges, waves: Mapping[int, tuple[Wave, int]], features: dict[int, ClipFeatures]) -> None:
     for numbers, batch in _batches(waves, judges.spec.sample_rate):
         verdict = judges(batch)
         best = {head: verdict.best(head) for head in verdict.classes}
-        for place, number in enumerate(numbers):
-            one = found[number]
-            assert isinstance(one, Heard)
-            tempo = one.tempo
-            if wanted_tempo(one.piece) is not None and judges.card.get("tempi"):
-                tempo = _tempo(*waves[number], judges.tempo_prior(verdict, place))
-            found[number] = replace(one, verdict={head: names[place] for head, names in best.items()}, tempo=tempo)
+        for row, number in enumerate(numbers):
+            clip = features[number]
+            tempo = clip.tempo
+            if clip.bpm is not None and judges.card.get("tempi"):
+                tempo = _tempo(*waves[number], judges.tempo_prior(verdict, row))
+            features[number] = replace(clip, verdict={head: names[row] for head, names in best.items()}, tempo=tempo)
 
 
-def _with_rhythm(one: Heard | Problem, wave: Wave, rate: int, listening: Listening) -> Heard:
-    """With tempo, unless the judges' genre helped to it already, and beats."""
-    assert isinstance(one, Heard)
-    tempo = one.tempo
-    if tempo is None and wanted_tempo(one.piece) is not None:
+def _with_rhythm(clip: ClipFeatures, wave: Wave, rate: int, options: FeatureOptions) -> ClipFeatures:
+    """With beats, and with tempo unless it was estimated already with the help of the judges' genre."""
+    tempo = clip.tempo
+    if tempo is None and clip.bpm is not None:
         tempo = _tempo(wave, rate)
-    if listening.beats is None:
-        return replace(one, tempo=tempo)
-    found = _tracker(listening.beats, listening.device)(wave, rate)
-    return replace(one, tempo=tempo, tracked=found.tempo or math.nan, stability=beat_stability(found.beats))
+    if options.beats is None:
+        return replace(clip, tempo=tempo)
+    beats = _beat_tracker_of(options.beats, options.device)(wave, rate)
+    return replace(clip, tempo=tempo, tracked=beats.tempo or math.nan, stability=beat_stability(beats.beats))
 
 
 def _tempo(wave: Wave, rate: int, prior: Sequence[TempoRange] = (ANY_MUSIC,)) -> float:

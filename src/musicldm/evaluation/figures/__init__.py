@@ -1,0 +1,1 @@
+"""Figures of a report, a file for each of its sections: metrics over the clips of folders."""
