@@ -19,8 +19,8 @@ from musicldm import files, machine
 from musicldm.cli.output import escape_what_does_not_fit, reader_is_gone
 from musicldm.corpus.sound import soundfonts
 from musicldm.errors import CheckpointError, DataError, InvalidInputError
+from musicldm.files import read_lines
 from musicldm.generation.naming import Target, check_name, slug
-from musicldm.generation.settings import read_prompts
 from musicldm.machine import freed_memory as memory
 from musicldm.machine import memory as mapped
 from musicldm.model import integrity
@@ -332,19 +332,19 @@ def test_a_path_of_windows_is_no_hub_id() -> None:
 def test_prompts_come_from_standard_input_as_utf_8_whatever_the_console_has(monkeypatch: pytest.MonkeyPatch) -> None:
     raw = io.BytesIO("\ufeffcalm piano\r\n\r\nmúsica\r\n".encode())
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(raw, encoding="cp1252"))
-    assert read_prompts(Path("-")) == ["calm piano", "música"]
+    assert read_lines(Path("-"), "prompt") == ["calm piano", "música"]
 
 
 def test_a_folder_is_no_file_of_prompts_on_any_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataError, match="no such file of prompts"):
-        read_prompts(tmp_path)
+        read_lines(tmp_path, "prompt")
 
     def refuse(path: Path) -> bytes:
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "read_bytes", refuse)  # what Windows says of a folder
     with pytest.raises(DataError, match="no such file of prompts"):
-        read_prompts(tmp_path)
+        read_lines(tmp_path, "prompt")
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii", "cp437", "utf-8"])

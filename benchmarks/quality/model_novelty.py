@@ -27,7 +27,7 @@ from musicldm.evaluation.codec import Codec
 from musicldm.evaluation.metrics.estimate import estimate
 from musicldm.model.folder import parts_folder
 from musicldm.novelty.calibration import VERDICTS
-from musicldm.novelty.check import Report, check
+from musicldm.novelty.check import NoveltyReport, check
 from musicldm.novelty.index import open_index
 from musicldm.pipeline import MusicLDMPipeline
 
@@ -85,7 +85,7 @@ def coded(model: Path, waves: Sequence[Wave], rate: int) -> list[Wave]:
     return out
 
 
-def figures(reports: Sequence[Report]) -> dict[str, Any]:
+def figures(reports: Sequence[NoveltyReport]) -> dict[str, Any]:
     """Shares of the verdicts, the mean percentile, and how similar and how copied they are at most."""
     strength = np.array([0.0 if one.copied is None else one.copied.strength for one in reports])
     return {

@@ -32,8 +32,8 @@ from musicldm.listeners.embedders import open_embedder
 from musicldm.novelty import vectors
 from musicldm.novelty.calibration import Calibration
 from musicldm.novelty.check import check_features
-from musicldm.novelty.clips import Clip
-from musicldm.novelty.features import Cutting, Features, listen
+from musicldm.novelty.clips import IndexedClip
+from musicldm.novelty.features import Cutting, Features, features_of
 from musicldm.novelty.fingerprint import BINS, Peaks
 from musicldm.novelty.index import (
     COMPACT,
@@ -67,7 +67,7 @@ def main() -> None:
     heard, listening = [], []
     for number in range(len(store)):
         begun = time.process_time()
-        heard.append(listen(store.wave(number), rate, embedder, Cutting()))
+        heard.append(features_of(store.wave(number), rate, embedder, Cutting()))
         listening.append(1000 * (time.process_time() - begun))
     real, queries = heard[: options.real], heard[options.real :]
     print(f"{len(heard)} clips heard: {time.perf_counter() - started:.0f} s", flush=True)
@@ -102,7 +102,7 @@ def _made_up(
     whole = _around(np.stack([one.whole for one in real]), count, rng)
     each = len(real[0].starts)
     segments = _around(np.concatenate([one.segments for one in real]), count * each, rng)
-    clips = [Clip(f"{number}.flac", 0.0, SECONDS) for number in range(count)]
+    clips = [IndexedClip(f"{number}.flac", 0.0, SECONDS) for number in range(count)]
     outlines = [_shuffled(real[number].outline, rng) for number in rng.integers(len(real), size=count)]
     write_features(folder, clips, (whole, segments), peaks, outlines, compact=False)
     usual = np.linspace(0, 1, 201)

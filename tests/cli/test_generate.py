@@ -15,12 +15,9 @@ import torch
 from musicldm import MusicLDMPipeline, __version__
 from musicldm.audio.levels import PEAK, loudness
 from musicldm.audio.reading import read
-from musicldm.audio.writing import read_settings, write
-from musicldm.errors import InvalidInputError
-from musicldm.generation.naming import Target, slug
+from musicldm.audio.writing import read_settings
 from musicldm.generation.settings import Settings
-from musicldm.generation.tags import StoredTake, model_hash
-from musicldm.generation.takes import Row, in_batches, make_rows
+from musicldm.generation.tags import model_hash
 from musicldm.machine.devices import fast_dtype
 from musicldm.model.decoding import VaeAndVocoder
 from musicldm.model.folder import resolve
@@ -379,90 +376,6 @@ def test_a_file_without_prompts_is_refused(command, tmp_path: Path, content: byt
     outcome = command("generate", "--prompts-file", "prompts.txt")
     assert outcome.code == 2
     assert outcome.err.startswith("musicldm: prompts.txt: ")
-
-
-# Parts
-
-
-@pytest.mark.parametrize(
-    ("text", "name"),
-    [
-        ("Melodic techno, with a FAST beat!", "melodic-techno-with-a-fast-beat"),
-        ("  ../../etc/passwd ", "etc-passwd"),
-        ("日本の音楽", "日本の音楽"),
-        ("", "music"),
-        ("?!", "music"),
-        ("a" * 60, "a" * 48),
-        ("one two three four five six seven eight nine ten eleven", "one-two-three-four-five-six-seven-eight-nine-ten"),
-    ],
-)
-def test_a_prompt_gives_its_file_name(text: str, name: str) -> None:
-    assert slug(text) == name
-
-
-@pytest.mark.parametrize(
-    ("out", "slash", "given", "expected"),
-    [
-        (None, False, None, (".", None, "wav")),
-        (None, False, "ogg", (".", None, "ogg")),
-        ("new", False, None, ("new", None, "wav")),
-        ("new.d", True, None, ("new.d", None, "wav")),
-        ("there.wav", False, "mp3", ("there.wav", None, "mp3")),
-        ("new/song.FLAC", False, None, ("new", "song", "flac")),
-        ("song.a.mp3", False, "mp3", (".", "song.a", "mp3")),
-    ],
-)
-def test_out_and_format_decide_folder_name_and_format(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str | None, slash: bool, given: str | None, expected: tuple
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("there.wav").mkdir()
-    target = Target.of(None if out is None else Path(out), slash, given)
-    assert (str(target.folder), target.stem, target.audio_format) == expected
-    assert target.folder.is_dir()
-
-
-def test_seeds_of_each_prompt_count_up_within_what_torch_takes() -> None:
-    rows = make_rows(["x", "y"], 20, 100)
-    assert [row.seed for row in rows] == 2 * list(range(100, 120))
-    with pytest.raises(InvalidInputError, match="it must be -1"):
-        make_rows(["x"], 2, 2**63 - 2)
-
-
-def test_batches_hold_several_prompts_within_the_limit_and_in_order() -> None:
-    rows = make_rows(["x", "y", "x"], 3, 5)
-    batches = in_batches(rows, 4)
-    assert [len(batch) for batch in batches] == [4, 4, 1]
-    assert [row for batch in batches for row in batch] == rows
-    assert [row.piece for row in rows] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
-
-
-def test_a_repeated_wave_keeps_its_batch_and_its_place() -> None:
-    stored = StoredTake("x", 7, (6, 7, 7), 2, None, {})
-    rows = make_rows([], stored=stored)
-    assert rows == [Row(0, "x", 6, False), Row(0, "x", 7, False), Row(0, "x", 7)]
-    both = make_rows(["y", "z"], stored=stored)
-    assert [len(batch) for batch in in_batches(both, 2)] == [3, 3]
-
-
-def test_a_file_of_an_older_version_can_be_repeated(tmp_path: Path) -> None:
-    tags = {"prompt": "x", "seed": 7, "batch": [6, 7, 7], "steps": 9, "unknown": 1}
-    write(tmp_path / "old.wav", np.zeros(100, np.float32), 16000, settings=tags)
-    stored = StoredTake.read(tmp_path / "old.wav")
-    assert (stored.seed, stored.batch, stored.place, stored.model_hash) == (7, (6, 7, 7), 1, None)
-    settings = Settings.of({"steps": None}, stored.settings)
-    assert (settings.steps, settings.model) == (9, "default")
-
-
-def test_a_changed_model_has_another_hash(tmp_path: Path) -> None:
-    (tmp_path / "unet").mkdir()
-    (tmp_path / "unet" / "config.json").write_text("{}")
-    first = model_hash(tmp_path)
-    assert first == model_hash(tmp_path)
-    (tmp_path / "unet" / "config.json").write_text("{ }")
-    second = model_hash(tmp_path)
-    (tmp_path / "SHA256SUMS").write_text("0")
-    assert len({first, second, model_hash(tmp_path)}) == 3
 
 
 def test_a_lora_is_applied_and_repeated_from_a_file(command, tiny_model_dir: Path) -> None:

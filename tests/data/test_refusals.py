@@ -6,7 +6,6 @@ import os
 import shutil
 import sys
 import tarfile
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,9 @@ from musicldm.data.store import ClipStore
 from musicldm.errors import DataError
 from musicldm.evaluation.clips import find_music
 from musicldm.evaluation.features import FeatureOptions, extract_group
-from musicldm.novelty import build as novelty
+from musicldm.novelty.build import build_index
 from musicldm.novelty.clips import read_clips
+from tests.tiny_music import tiny_embedder
 
 from .conftest import HERE, SETTINGS, contents, report, tones, write_tone
 
@@ -299,9 +299,11 @@ def test_listening_and_indexing_do_not_blame_files_either(
     def refuse(*_: object, **__: object) -> Any:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(novelty, "decode", refuse)
-    with pytest.raises(OSError, match=os.strerror(number)):
-        list(novelty._raw(src, novelty.BuildOptions(), 16000, Counter(), lambda *_: None))
+    with monkeypatch.context() as patched:
+        patched.setattr(soundfile, "SoundFile", refuse)
+        with pytest.raises(OSError, match=os.strerror(number)):
+            build_index(src, tmp_path / "index", tiny_embedder())
+        assert not (tmp_path / "index").exists()
 
     def fail(*_: object, **__: object) -> Any:
         raise RuntimeError("System error")

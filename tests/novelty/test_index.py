@@ -11,13 +11,14 @@ import pytest
 
 from musicldm.audio import Wave
 from musicldm.errors import CheckpointError, DataError, InvalidInputError
-from musicldm.novelty import index as module
+from musicldm.events import Event, Progress
+from musicldm.listeners.embedders import open_embedder
 from musicldm.novelty import vectors
 from musicldm.novelty.build import BuildOptions, build_index
 from musicldm.novelty.check import check
-from musicldm.novelty.clips import Clip, read_clips, write_beats, write_clips
+from musicldm.novelty.clips import IndexedClip, read_clips, write_beats, write_clips
 from musicldm.novelty.features import Cutting
-from musicldm.novelty.index import NoveltyIndex, open_index
+from musicldm.novelty.index import SEGMENTS, WHOLE, NoveltyIndex, open_index, write_features
 from tests.tiny_music import RATE, melody, save, tiny_embedder
 
 BEATS = [0.25 + 0.5 * beat for beat in range(11)]
@@ -52,7 +53,9 @@ def test_beats_come_back(tmp_path: Path) -> None:
     clips = []
     for number, count in enumerate((0, 1, 2, 40, 0, 7)):
         beats = np.round(np.sort(rng.uniform(0, 3000, count)), 3)
-        clips.append(Clip(f"{number}.wav", 1.5 * number, 10.0, tuple(beats.tolist()), tuple(beats[::3].tolist())))
+        clips.append(
+            IndexedClip(f"{number}.wav", 1.5 * number, 10.0, tuple(beats.tolist()), tuple(beats[::3].tolist()))
+        )
     write_clips(clips, tmp_path / "clips")
     write_beats(clips, tmp_path / "beats")
     assert read_clips(tmp_path / "clips", tmp_path / "beats") == clips
@@ -74,14 +77,14 @@ def test_a_compact_index_makes_its_inverted_file_once(
     folder, whole = tmp_path / "small", tmp_path / "whole"
     build_index(training, folder, tiny_embedder(), replace(OPTIONS, compact=True))
     build_index(training, whole, tiny_embedder(), OPTIONS)
-    expected = open_index(whole).landmarks
-    for at, refused in enumerate((None, "build_landmarks")):
-        if refused:
-            monkeypatch.setattr(module, refused, None)
-        found = open_index(folder).landmarks
-        assert isinstance(found.clips, np.memmap) == bool(at)
-        for name in ("starts", "clips", "frames"):
-            assert np.array_equal(getattr(found, name), getattr(expected, name))
+    expected, made = open_index(whole).landmarks, open_index(folder).landmarks
+    times = {path: path.stat().st_mtime_ns for path in (tmp_path / "caches").rglob("*.npy")}
+    kept = open_index(folder).landmarks
+    assert isinstance(kept.clips, np.memmap)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "caches").rglob("*.npy")} == times
+    for name in ("starts", "clips", "frames"):
+        assert np.array_equal(getattr(made, name), getattr(expected, name))
+        assert np.array_equal(getattr(kept, name), getattr(expected, name))
 
 
 def test_a_compact_index_is_calibrated_by_itself(
@@ -122,17 +125,15 @@ def test_a_compact_index_finds_as_much(index: NoveltyIndex, training: Path, tmp_
 
 
 @pytest.mark.parametrize("compact", [False, True])
-def test_a_compact_index_takes_fewer_bytes_a_clip(
-    compact: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(vectors, "_FEW", 300)
+def test_a_compact_index_takes_fewer_bytes_a_clip(compact: bool, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    points = rng.standard_normal((300, 32)).astype(np.float32)
+    count = vectors.FEW
+    points = rng.standard_normal((count, 32)).astype(np.float32)
     points /= np.linalg.norm(points, axis=1, keepdims=True)
-    clips = [Clip(f"{number}.wav", 0.0, 3.0) for number in range(300)]
-    nothing = [np.zeros((0, 2), np.int32)] * 300, [np.zeros(0, np.uint8)] * 300
-    module.write_features(tmp_path, clips, (points, points), *nothing, compact=compact)
-    sizes = [vectors.open_vectors(tmp_path / name).sa_code_size() for name in (module.WHOLE, module.SEGMENTS)]
+    clips = [IndexedClip(f"{number}.wav", 0.0, 3.0) for number in range(count)]
+    nothing = [np.zeros((0, 2), np.int32)] * count, [np.zeros(0, np.uint8)] * count
+    write_features(tmp_path, clips, (points, points), *nothing, compact=compact)
+    sizes = [vectors.open_vectors(tmp_path / name).sa_code_size() for name in (WHOLE, SEGMENTS)]
     assert sizes == ([24, 6] if compact else [32, 32])
 
 
@@ -217,12 +218,12 @@ def test_an_index_is_never_overwritten(index: NoveltyIndex, training: Path) -> N
 
 
 def test_a_stopped_run_leaves_nothing(training: Path, tmp_path: Path) -> None:
-    def stop(_done: int, _total: int, what: str) -> None:
-        if what != "Listening":
+    def stop(event: Event) -> None:
+        if isinstance(event, Progress) and event.what != "Listening":
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        build_index(training, tmp_path / "index", tiny_embedder(), OPTIONS, progress=stop)
+        build_index(training, tmp_path / "index", tiny_embedder(), OPTIONS, listen=stop)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -241,12 +242,13 @@ def test_a_damaged_index_is_refused(training: Path, tmp_path: Path) -> None:
         open_index(made.folder)
 
 
-def test_another_embedder_under_the_name_is_refused(index: NoveltyIndex, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "open_embedder", lambda name, device: tiny_embedder(weights="f" * 16))
+def test_another_embedder_under_the_name_is_refused(index: NoveltyIndex, tiny_model_dir: Path) -> None:
+    named = {**index.manifest["embedder"], "opened_as": str(tiny_model_dir)}
     with pytest.raises(CheckpointError, match="which is another one now"):
-        index.embedder()
-    monkeypatch.setattr(module, "open_embedder", lambda name, device: tiny_embedder())
-    assert index.embedder().identity.name == "tiny"
+        replace(index, manifest={**index.manifest, "embedder": named}).embedder("cpu")
+    weights = open_embedder(str(tiny_model_dir), device="cpu").identity.weights
+    same = replace(index, manifest={**index.manifest, "embedder": {**named, "weights": weights}})
+    assert same.embedder("cpu").identity.weights == weights
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from musicldm.errors import MissingDependencyError
 from musicldm.novelty import vectors
-from musicldm.novelty.vectors import Projection, build_vectors, nearest, open_vectors, write_vectors
+from musicldm.novelty.vectors import Cells, Projection, build_vectors, nearest, open_vectors, write_vectors
 
 
 def units(count: int, rank: int = 12, width: int = 64, seed: int = 0) -> np.ndarray:
@@ -21,13 +21,10 @@ def units(count: int, rank: int = 12, width: int = 64, seed: int = 0) -> np.ndar
 
 
 @pytest.mark.parametrize(("size", "error"), [(None, 0.004), (8, 0.03), (5, 0.09)])
-def test_the_nearest_are_those_of_brute_force(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int | None, error: float
-) -> None:
-    monkeypatch.setattr(vectors, "_FEW", 500)
+def test_the_nearest_are_those_of_brute_force(tmp_path: Path, size: int | None, error: float) -> None:
     embeddings, queries = units(1500), units(40, seed=1)
     projection = Projection.fit(embeddings)
-    write_vectors(build_vectors(projection(embeddings), size), tmp_path / "a.faiss")
+    write_vectors(build_vectors(projection(embeddings), size, few=500), tmp_path / "a.faiss")
     squared, numbers = nearest(open_vectors(tmp_path / "a.faiss"), projection(queries), 3)
     found = projection.cosines(queries, squared)
     truth = queries @ embeddings.T
@@ -35,10 +32,9 @@ def test_the_nearest_are_those_of_brute_force(
     assert np.abs(found[:, 0] - truth.max(axis=1)).max() < error
 
 
-def test_fewer_bytes_a_vector_take_less_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vectors, "_FEW", 500)
+def test_fewer_bytes_a_vector_take_less_room(tmp_path: Path) -> None:
     points = Projection.fit(units(1500))(units(1500))
-    made = [build_vectors(points, size) for size in (None, 8, 5)]
+    made = [build_vectors(points, size, few=500) for size in (None, 8, 5)]
     sizes = []
     for place, index in enumerate(made):
         write_vectors(index, tmp_path / f"{place}.faiss")
@@ -48,17 +44,15 @@ def test_fewer_bytes_a_vector_take_less_room(tmp_path: Path, monkeypatch: pytest
     wanted = [1500 * width, 1500 * 8 + 1024 * padded[1], 1500 * 5 + 1024 * padded[2]]
     assert all(0 <= size - want < 1000 for size, want in zip(sizes, wanted, strict=True)), (sizes, wanted)
     # too few for centres: a byte a number
-    assert build_vectors(points[:499], 8).sa_code_size() == width
+    assert build_vectors(points[:499], 8, few=500).sa_code_size() == width
 
 
-def test_cells_find_nearly_all_that_brute_force_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vectors, "LARGE", 1000)
-    monkeypatch.setattr(vectors, "_CELLS", 32)
-    monkeypatch.setattr(vectors, "_PROBED", 16)
+def test_cells_find_nearly_all_that_brute_force_finds(tmp_path: Path) -> None:
+    cells = Cells(large=1000, count=32, probed=16)
     embeddings, queries = units(1200), units(60, seed=1)
     projection = Projection.fit(embeddings)
-    write_vectors(build_vectors(projection(embeddings)), tmp_path / "a.faiss")
-    squared, _ = nearest(open_vectors(tmp_path / "a.faiss"), projection(queries), 1)
+    write_vectors(build_vectors(projection(embeddings), cells=cells), tmp_path / "a.faiss")
+    squared, _ = nearest(open_vectors(tmp_path / "a.faiss", cells), projection(queries), 1)
     truth = (queries @ embeddings.T).max(axis=1)
     assert (np.abs(projection.cosines(queries, squared)[:, 0] - truth) < 0.01).mean() > 0.95
 

@@ -89,13 +89,13 @@ def _generate(
     as_json: bool,
 ) -> None:
     with loading_for_good():
+        from musicldm.files import read_lines
         from musicldm.generation.generate import GenerationRequest
         from musicldm.generation.naming import Target
-        from musicldm.generation.settings import read_prompts
         from musicldm.generation.tags import StoredTake
 
     stored = StoredTake.read(from_file, kind) if from_file else None
-    texts = [*(prompts or ()), *(read_prompts(prompts_file) if prompts_file else ())]
+    texts = [*(prompts or ()), *(read_lines(prompts_file, "prompt") if prompts_file else ())]
     request = GenerationRequest.of(texts, given, stored, kind)
     fallback = from_file.suffix.lower().removeprefix(".") if from_file else "wav"
     is_folder = out is not None and out.endswith(("/", os.sep))

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from musicldm.cli.display import progress_bar, show_table, silence_libraries
+from musicldm.cli.display import listening, progress_bar, say, show_table, silence_libraries
 from musicldm.errors import InvalidInputError, MusicLDMError
 
 if TYPE_CHECKING:
     from musicldm.listeners.embedders import Embedder
-    from musicldm.novelty.check import Report
+    from musicldm.novelty.check import NoveltyReport
     from musicldm.novelty.index import NoveltyIndex
 
 novelty = typer.Typer(help="How new music is against a training set.", add_completion=False)
@@ -48,18 +47,18 @@ def make_index(
 ) -> None:
     """Hear every training clip once, so that music can be compared with them."""
     from musicldm.listeners.embedders import open_embedder
-    from musicldm.novelty.build import BuildOptions, build_index, check_place
+    from musicldm.novelty.build import BuildOptions, build_index, check_free
     from musicldm.novelty.features import Cutting
 
     silence_libraries()
     how: Any = {"beats": beats, "compact": compact, "calibrated": calibrated, "seed": seed}
     options = BuildOptions(Cutting(segment=segment, hop=hop), **how)
-    check_place(out)
+    check_free(out)
     # A folder is remembered as it can be found from anywhere.
     name = str(Path(embedder).resolve()) if Path(embedder).is_dir() else embedder
-    with progress_bar("Listening") as advance:
+    with listening("Listening") as listen:
         opened = open_embedder(name, device=device)
-        made = build_index(train, out, opened, options, opened_as=name, progress=advance)
+        made = build_index(train, out, opened, options, opened_as=name, listen=listen)
     _show_index(made)
 
 
@@ -100,14 +99,14 @@ def check_files(
     silence_libraries()
     opened = open_index(index)
     embedder = opened.embedder(device)
-    found: list[tuple[Path, Report]] = []
+    found: list[tuple[Path, NoveltyReport]] = []
     with progress_bar("Comparing") as advance:
         for number, file in enumerate(files):
             advance(number, len(files))
             try:
                 found.append((file, _check(opened, embedder, file, count, plot)))
             except MusicLDMError as error:
-                print(f"musicldm: {' '.join(str(error).split())}", file=sys.stderr)
+                say(str(error))
     if as_json:
         print(json.dumps([{"file": str(file), **asdict(report)} for file, report in found], indent=2))
     else:
@@ -117,7 +116,7 @@ def check_files(
         raise typer.Exit(2)
 
 
-def _check(index: NoveltyIndex, embedder: Embedder, file: Path, count: int, plot: Path | None) -> Report:
+def _check(index: NoveltyIndex, embedder: Embedder, file: Path, count: int, plot: Path | None) -> NoveltyReport:
     from musicldm.audio.reading import read
     from musicldm.files import write_new
     from musicldm.novelty.check import check
@@ -133,15 +132,15 @@ def _check(index: NoveltyIndex, embedder: Embedder, file: Path, count: int, plot
         content = picture(index, report, wave, sample_rate, file.name)
         plot.parent.mkdir(parents=True, exist_ok=True)
         written = write_new(plot.parent, plot.stem, "png", content)
-        print(f"musicldm: {written} written", file=sys.stderr)
+        say(f"{written} written")
     return report
 
 
-def _show(file: Path, report: Report) -> None:
-    from musicldm.novelty.check import spell
+def _show(file: Path, report: NoveltyReport) -> None:
+    from musicldm.novelty.check import in_words
 
     print(f"{file}: {report.sentence}")
-    rows = [(f"{one.similarity:.3f}", "whole clip", spell(one.place)) for one in report.nearest]
+    rows = [(f"{one.similarity:.3f}", "whole clip", in_words(one.place)) for one in report.nearest]
     closest = max(report.passages, key=lambda one: one.similarity)
     span = f"{closest.start:.1f} to {closest.end:.1f} s"
-    show_table(("similarity", "of", "to"), [*rows, (f"{closest.similarity:.3f}", span, spell(closest.place))])
+    show_table(("similarity", "of", "to"), [*rows, (f"{closest.similarity:.3f}", span, in_words(closest.place))])

@@ -16,7 +16,7 @@ from musicldm.generation.takes import BATCH, Batch, NoveltyCheck, Row, Take, bes
 if TYPE_CHECKING:
     from musicldm.audio import Wave
     from musicldm.listeners.embedders import Embedder
-    from musicldm.novelty.check import Report
+    from musicldm.novelty.check import NoveltyReport
     from musicldm.novelty.index import NoveltyIndex
 
 
@@ -82,15 +82,15 @@ class Checker:
         limit = Limit.of(settings.max_similarity)
         return cls(index, index.embedder(settings.device), limit.cosine(index), settings.tries or TRIES)
 
-    def __call__(self, wave: Wave, sample_rate: int) -> Report:
+    def __call__(self, wave: Wave, sample_rate: int) -> NoveltyReport:
         from musicldm.novelty.check import check
 
         return check(self.index, wave, sample_rate, self.embedder, 1)
 
-    def too_close(self, report: Report) -> bool:
+    def too_close(self, report: NoveltyReport) -> bool:
         return report.verdict == "copy" or report.similarity > self.highest
 
-    def checked(self, take: Take, report: Report, first_seed: int, attempt: int) -> Take:
+    def checked(self, take: Take, report: NoveltyReport, first_seed: int, attempt: int) -> Take:
         """The take with what is known of its novelty."""
         novelty = NoveltyCheck(
             similarity=report.similarity,
@@ -114,7 +114,7 @@ def derived_seed(seed: int, attempt: int) -> int:
 def remake(
     takes: Sequence[Take],
     make: Callable[[Batch], list[Take]],
-    compare: Callable[[Take], Report],
+    compare: Callable[[Take], NoveltyReport],
     checker: Checker,
     listen: Listener,
 ) -> list[Take]:

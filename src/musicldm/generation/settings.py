@@ -6,14 +6,13 @@ page or an API shows of it. Ranges of what a model's folder may decide stand wit
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from musicldm.declaration import as_words, check, check_all, declared, describe, left_to, setting
-from musicldm.errors import DataError, InvalidInputError, unknown_choice
+from musicldm.errors import InvalidInputError, unknown_choice
 from musicldm.model.settings import GenerationDefaults
 
 if TYPE_CHECKING:
@@ -289,24 +288,3 @@ def describe_settings(
 ) -> list[dict[str, object]]:
     """All settings as plain data, with the defaults of a model: see `musicldm.declaration.describe`."""
     return describe(kind, model)
-
-
-def read_prompts(path: Path) -> list[str]:
-    """The lines of a text file but for empty ones; of standard input where the path is "-".
-
-    Raises:
-        DataError: no such file, no text, or no line in it.
-    """
-    try:
-        content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-        text = content.decode("utf-8-sig")
-    except OSError:
-        if path.is_file():
-            raise
-        raise DataError(f"{path}: no such file of prompts") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: not a text file in UTF-8") from None
-    prompts = [line.strip() for line in text.splitlines() if line.strip()]
-    if not prompts:
-        raise DataError(f"{path}: no prompt in it; one a line is expected")
-    return prompts

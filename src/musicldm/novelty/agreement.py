@@ -1,4 +1,4 @@
-"""How strongly the peaks of a query agree with those of a clip at one place, beyond what chance and style give.
+"""How strongly the peaks of a query agree with those of a clip at one offset, beyond what chance and style give.
 
 A query's peak agrees if the clip has one within a frame and a bin. In the clip's row of pitch that happens at any
 other time with probability p, so a note that the clip repeats all the time is little evidence. If a share c of the
@@ -29,7 +29,7 @@ _MOST_COPIED = 0.95
 
 @dataclass(frozen=True)
 class Agreement:
-    """What a query and a clip have in common at their best place.
+    """What a query and a clip have in common at their best offset.
 
     Args:
         clip: its number.
@@ -82,23 +82,23 @@ def best_agreement(
     excluded: Sequence[int] = (),
     top: int = 20,
 ) -> Agreement | None:
-    """The clip and place with the most evidence; None where nothing agrees beyond chance.
+    """The clip and offset with the most evidence; None where nothing agrees beyond chance.
 
     Args:
         query: its peaks.
         landmarks: of the index.
         peaks_of_clip: number of a clip to its peaks.
         excluded: clips that do not count.
-        top: places to look at.
+        top: candidates to look at.
     """
     best: Agreement | None = None
     maps: dict[int, npt.NDArray[np.bool_]] = {}
-    for one in candidates(landmarks, query, excluded, top=top):
-        if one.clip not in maps:
-            maps[one.clip] = occupied(peaks_of_clip(one.clip))
-        found = _around(query, one, maps[one.clip])
-        if found.evidence > (best.evidence if best is not None else 0.0):
-            best = found
+    for candidate in candidates(landmarks, query, excluded, top=top):
+        if candidate.clip not in maps:
+            maps[candidate.clip] = occupied(peaks_of_clip(candidate.clip))
+        agreement = _around(query, candidate, maps[candidate.clip])
+        if agreement.evidence > (best.evidence if best is not None else 0.0):
+            best = agreement
     return best
 
 
@@ -106,6 +106,6 @@ def _around(query: Peaks, candidate: Candidate, there: npt.NDArray[np.bool_]) ->
     """The best of the candidate's offset and the two beside it."""
     frame, pitch = candidate.variant.undone(query)
     offsets = [candidate.offset + step for step in (-1, 0, 1)]
-    found = [evidence(frame + offset, pitch, there) for offset in offsets]
-    place = max(range(3), key=lambda one: found[one][0])
-    return Agreement(candidate.clip, candidate.variant, offsets[place], *found[place])
+    results = [evidence(frame + offset, pitch, there) for offset in offsets]
+    best = max(range(3), key=lambda number: results[number][0])
+    return Agreement(candidate.clip, candidate.variant, offsets[best], *results[best])

@@ -1,38 +1,29 @@
-"""A training set to a novelty index: every clip is heard once, and the training set is compared with itself.
+"""A training set to a novelty index: features of every clip, and what is usual within the training set.
 
-The index is made beside its place and moved there when it is whole, so that a run that was stopped leaves none.
+The index is made beside its path and moved there when it is whole, so that a run that was stopped leaves none.
 """
 
 from __future__ import annotations
 
 import json
-import tempfile
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from musicldm.audio.mel import MelSpec
-from musicldm.data.cutting import Tracker, load_tracker, with_beats
-from musicldm.data.manifest import MANIFEST as PREPARED
 from musicldm.data.manifest import PrepareSettings
-from musicldm.data.sounds import SILENCE, decode, peak
-from musicldm.data.sources import Problem, Source, look_through
-from musicldm.data.store import ClipStore
-from musicldm.errors import DataError, InvalidInputError, MissingDependencyError
+from musicldm.errors import DataError, InvalidInputError
+from musicldm.events import Listener, ignore
 from musicldm.files import flush_file, is_refusal, scratch, write_whole
-from musicldm.listeners.embedders import Embedder, Floats
+from musicldm.listeners.embedders import Embedder
 from musicldm.novelty import vectors
-from musicldm.novelty.agreement import best_agreement
 from musicldm.novelty.calibration import Calibration
-from musicldm.novelty.clips import Clip, Sound
-from musicldm.novelty.features import SHORTEST, Cutting, Features, listen
+from musicldm.novelty.clips import IndexedClip
+from musicldm.novelty.features import Cutting, Features, features_of
 from musicldm.novelty.fingerprint import RATE
 from musicldm.novelty.index import (
     FORMAT,
@@ -44,12 +35,12 @@ from musicldm.novelty.index import (
     open_index,
     write_features,
 )
-from musicldm.novelty.landmarks import Landmarks, build_landmarks
-from musicldm.novelty.outline import Outline, best_outlined
+from musicldm.novelty.landmarks import build_landmarks
+from musicldm.novelty.self_comparison import calibrate
+from musicldm.novelty.training_clips import Beats, open_training_clips
 
-Progress = Callable[[int, int, str], None]
-_BLOCK = 512
-_MOST_OF_A_SOURCE = 64
+_UNKNOWN = Calibration((0.0, 1.0), (0.0, 0.0), (0.0, 0.0), clips=0, fingerprinted=0, doubles=0.0)
+"""Of an index that is not whole yet."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +57,7 @@ class BuildOptions:
     """
 
     cutting: Cutting = field(default_factory=Cutting)
-    beats: Literal["auto", "model", "metadata", "none"] = "metadata"
+    beats: Beats = "metadata"
     compact: bool = False
     calibrated: int = 2000
     seed: int = 0
@@ -84,7 +75,7 @@ def build_index(
     options: BuildOptions | None = None,
     *,
     opened_as: str = "default",
-    progress: Progress | None = None,
+    listen: Listener = ignore,
 ) -> NoveltyIndex:
     """Makes the index of a training set.
 
@@ -94,7 +85,7 @@ def build_index(
         embedder: that of the model, or another.
         options: see there.
         opened_as: the name to open the embedder by again.
-        progress: called with how much is done, of how much, and of what.
+        listen: gets progress.
 
     Raises:
         InvalidInputError: `out` is there already.
@@ -102,63 +93,53 @@ def build_index(
         MissingDependencyError: faiss is not installed.
     """
     vectors.faiss()
-    options, tell = options or BuildOptions(), progress or (lambda *_: None)
-    out = Path(out)
-    check_place(out)
-    options, sounds, left_out = _open_training_set(Path(train), options, max(RATE, embedder.identity.sample_rate), tell)
+    options, train, out = options or BuildOptions(), Path(train), Path(out)
+    check_free(out)
+    rate = max(RATE, embedder.identity.sample_rate)
+    cutting, sounds, left_out = open_training_clips(train, options.cutting, options.beats, rate, listen)
     clips, features = [], []
     for sound in sounds:
         clips.append(sound.clip)
-        features.append(listen(sound.wave, sound.sample_rate, embedder, options.cutting))
+        features.append(features_of(sound.wave, sound.sample_rate, embedder, cutting))
     if len(clips) < 2:
         raise DataError(f"{train}: {len(clips)} clips that can be heard; an index needs at least 2")
+    about = {
+        "source": str(train.resolve()),
+        "left_out": dict(left_out),
+        "embedder": about_embedder(embedder, opened_as),
+        "cutting": asdict(cutting),
+        "compact": options.compact,
+    }
     with _becoming(out) as folder:
-        _write(
-            folder,
-            clips,
-            features,
-            options,
-            tell,
-            source=str(Path(train).resolve()),
-            left_out=dict(left_out),
-            embedder=about_embedder(embedder, opened_as),
-        )
+        _write(folder, clips, features, options, about, listen)
     return open_index(out, verify=False)
 
 
-def check_place(out: Path) -> None:
-    """Raises InvalidInputError where an index cannot go, because something is there."""
+def check_free(out: Path) -> None:
+    """Raises InvalidInputError where an index cannot go, because something is there already."""
     if out.exists():
         raise InvalidInputError(f"{out} is there already: choose another place, an index is never overwritten")
 
 
 def _write(
-    folder: Path, clips: list[Clip], features: list[Features], options: BuildOptions, tell: Progress, **about: Any
+    folder: Path,
+    clips: list[IndexedClip],
+    features: list[Features],
+    options: BuildOptions,
+    about: dict[str, Any],
+    listen: Listener,
 ) -> None:
     """All files of an index, the manifest last."""
-    whole = np.stack([one.whole for one in features])
-    segments = np.concatenate([one.segments for one in features])
-    peaks, outlines = [one.peaks for one in features], [one.outline for one in features]
+    whole = np.stack([clip.whole for clip in features])
+    segments = np.concatenate([clip.segments for clip in features])
+    peaks, outlines = [clip.peaks for clip in features], [clip.outline for clip in features]
     write_features(folder, clips, (whole, segments), peaks, outlines, compact=options.compact)
-    manifest: dict[str, Any] = {
+    manifest = {
         "kind": "novelty index",
         "format": FORMAT,
         **about,
-        "cutting": asdict(options.cutting),
-        "compact": options.compact,
-        "clips": len(clips),
-        "segments": len(segments),
-        "peaks": sum(map(len, peaks)),
-        "hours": round(sum(clip.seconds for clip in clips) / 3600, 4),
-        "with_beats": sum(bool(clip.beats) for clip in clips),
-        "calibration": {
-            "similarities": [0.0, 1.0],
-            "evidence": [0.0, 0.0],
-            "outlined": [0.0, 0.0],
-            "clips": 0,
-            "fingerprinted": 0,
-            "doubles": 0.0,
-        },
+        **_counts(clips, features),
+        "calibration": asdict(_UNKNOWN),
         "files": describe_files(folder),
         "identity": "",
     }
@@ -166,9 +147,20 @@ def _write(
     index = open_index(folder, verify=False)
     # That of a compact index is kept under its identity, which it has not got yet.
     landmarks = build_landmarks(peaks) if options.compact else index.landmarks
-    calibration = calibrate(index, landmarks, whole, outlines, options, tell)
+    calibration = calibrate(index, landmarks, whole, outlines, options.calibrated, options.seed, listen)
     manifest |= {"calibration": asdict(calibration), "date": datetime.now(UTC).date().isoformat()}
     _save(folder, {**manifest, "identity": identity_of(json.loads(json.dumps(manifest)))})
+
+
+def _counts(clips: list[IndexedClip], features: list[Features]) -> dict[str, int | float]:
+    """What the manifest says of how much there is."""
+    return {
+        "clips": len(clips),
+        "segments": sum(len(clip.segments) for clip in features),
+        "peaks": sum(len(clip.peaks) for clip in features),
+        "hours": round(sum(clip.seconds for clip in clips) / 3600, 4),
+        "with_beats": sum(bool(clip.beats) for clip in clips),
+    }
 
 
 def _save(folder: Path, manifest: dict[str, Any]) -> None:
@@ -190,126 +182,3 @@ def _becoming(out: Path) -> Iterator[Path]:
             if is_refusal(error):
                 raise
             raise InvalidInputError(f"{out} is there already: choose another place") from None
-
-
-def _open_training_set(
-    train: Path, options: BuildOptions, rate: int, tell: Progress
-) -> tuple[BuildOptions, Iterator[Sound], Counter[str]]:
-    """The options as they are for this training set, its sounds, and how many were left out for which reason."""
-    left_out: Counter[str] = Counter()
-    if (train / PREPARED).is_file():
-        store = ClipStore(train)
-        seconds = store.waves.shape[1] / store.spec.sample_rate
-        cutting = Cutting(seconds, min(options.cutting.segment, seconds), min(options.cutting.hop, seconds))
-        known = BuildOptions(cutting, "metadata", options.compact, options.calibrated, options.seed)
-        return known, _prepared(store, tell), left_out
-    return options, _raw(train, options, rate, left_out, tell), left_out
-
-
-def _prepared(store: ClipStore, tell: Progress) -> Iterator[Sound]:
-    rate = store.spec.sample_rate
-    for number, row in enumerate(store.rows):
-        clip = Clip.of(row.fields)
-        yield Sound(clip, store.wave(number)[: round(clip.seconds * rate)], rate)
-        tell(number + 1, len(store), "Listening")
-
-
-def _raw(train: Path, options: BuildOptions, rate: int, left_out: Counter[str], tell: Progress) -> Iterator[Sound]:
-    """The clips of audio that is not prepared, decoded at `rate` Hz."""
-    settings = PrepareSettings(MelSpec(sample_rate=rate), options.cutting.seconds, "none", options.beats)
-    tracker = load_tracker() if options.beats in ("auto", "model") else None
-    listing = look_through(train)
-    root = train.parent if train.is_file() else train
-    with tempfile.TemporaryDirectory() as room:
-        for number, source in enumerate(listing.sources):
-            found = [source] if isinstance(source, Problem) else _cut(source, root, settings, tracker, Path(room))
-            for one in found:
-                if isinstance(one, Problem):
-                    left_out[one.reason] += 1
-                else:
-                    yield one
-            tell(number + 1, listing.files, "Listening")
-
-
-def _cut(
-    source: Source, root: Path, settings: PrepareSettings, tracker: Tracker | None, scratch: Path
-) -> Iterator[Sound | Problem]:
-    """The clips of a source one after the other; unlike `musicldm prepare` it keeps every end of at least a second."""
-    rate = settings.spec.sample_rate
-    try:
-        with source.open(root) as file:
-            wave, _ = decode(file, Path(source.name).suffix.lower(), rate, scratch)
-    except (DataError, MissingDependencyError) as error:
-        yield Problem(source.name, "corrupt" if isinstance(error, DataError) else "unreadable", str(error))
-        return
-    fields = with_beats(source, wave, settings, tracker).fields
-    samples = round(settings.seconds * rate)
-    for first in range(0, len(wave), samples):
-        part = np.array(wave[first : first + samples])
-        start, seconds = first / rate, len(part) / rate
-        if seconds < SHORTEST and first:
-            return
-        if seconds < SHORTEST or peak(part) < SILENCE:
-            yield Problem(source.name, "too short" if seconds < SHORTEST else "silent", start=start)
-            continue
-        inside = {
-            name: [round(time - start, 6) for time in fields.get(name) or () if start <= time < start + seconds]
-            for name in ("beats", "downbeats")
-        }
-        yield Sound(Clip.of({"source": source.name, "start": start, "seconds": seconds, **inside}), part, rate)
-
-
-def calibrate(
-    index: NoveltyIndex,
-    landmarks: Landmarks,
-    whole: Floats,
-    outlines: list[Outline],
-    options: BuildOptions,
-    tell: Progress,
-) -> Calibration:
-    """Compares training clips with the others, but for those of the same file.
-
-    Args:
-        index: of them.
-        landmarks: its inverted file.
-        whole: (n, D) their embeddings.
-        outlines: every step of them.
-        options: how many are compared.
-        tell: called with how far it is.
-    """
-    sources: dict[str, list[int]] = {}
-    for number, clip in enumerate(index.clips):
-        sources.setdefault(clip.source, []).append(number)
-    if len(sources) < 2:
-        raise DataError("all clips are of one file: an index needs clips of at least 2 to know what is usual")
-    rng = np.random.default_rng(options.seed)
-    chosen = rng.permutation(len(index.clips))[: options.calibrated]
-    evidence, outlined = np.zeros(len(chosen)), np.zeros(len(chosen))
-    for place, number in enumerate(chosen.tolist()):
-        same = sources[index.clips[number].source]
-        found = best_agreement(index.peaks[number], landmarks, index.peaks.__getitem__, same)
-        evidence[place] = 0.0 if found is None else found.evidence
-        alike = best_outlined(outlines[number], index.words, index.outlines.__getitem__, same)
-        outlined[place] = 0.0 if alike is None else alike.score
-        tell(place + 1, len(chosen), "Comparing the training set with itself")
-    return Calibration.of(_nearest_others(index, whole, sources), evidence, outlined)
-
-
-def _nearest_others(index: NoveltyIndex, whole: Floats, sources: dict[str, list[int]]) -> npt.NDArray[np.float64]:
-    """The largest cosine (n,) of each clip with one of another file.
-
-    Where the 64 nearest are all of its own file, the cosine of the last of them: no other can be nearer.
-    """
-    source = np.zeros(len(index.clips), np.int64)
-    for number, members in enumerate(sources.values()):
-        source[members] = number
-    count = min(1 + max(map(len, sources.values())), _MOST_OF_A_SOURCE)
-    out = np.zeros(len(whole))
-    for start in range(0, len(whole), _BLOCK):
-        block = whole[start : start + _BLOCK]
-        squared, numbers = vectors.nearest(index.whole, index.projection(block), count)
-        cosines = index.projection.cosines(block, squared)
-        others = source[numbers] != source[start : start + len(block), None]
-        others[:, -1] = True
-        out[start : start + len(block)] = np.take_along_axis(cosines, others.argmax(axis=1)[:, None], axis=1)[:, 0]
-    return out

@@ -12,15 +12,15 @@ from musicldm.audio import Wave
 from musicldm.errors import InvalidInputError
 from musicldm.listeners.embedders import Embedder
 from musicldm.novelty.agreement import best_agreement
-from musicldm.novelty.clips import Clip
-from musicldm.novelty.features import Features, listen
+from musicldm.novelty.clips import IndexedClip
+from musicldm.novelty.features import Features, features_of
 from musicldm.novelty.fingerprint import FRAMES_PER_SECOND
 from musicldm.novelty.index import NoveltyIndex
 from musicldm.novelty.outline import STEPS_PER_SECOND, best_outlined
 
 
 @dataclass(frozen=True)
-class Place:
+class TrainingPassage:
     """A passage of a training file.
 
     Args:
@@ -39,11 +39,11 @@ class Place:
 
 @dataclass(frozen=True)
 class Likeness:
-    """A stretch of the music in seconds, the training passage that sounds most like it, and their cosine."""
+    """A part of the music in seconds, the training passage that is most similar, and their cosine."""
 
     start: float
     end: float
-    place: Place
+    place: TrainingPassage
     similarity: float
 
 
@@ -66,7 +66,7 @@ class Copied:
     by: Literal["onsets", "outline"]
     start: float
     end: float
-    place: Place
+    place: TrainingPassage
     strength: float
     evidence: float
     share: float
@@ -75,7 +75,7 @@ class Copied:
 
 
 @dataclass(frozen=True)
-class Report:
+class NoveltyReport:
     """How new a piece of music is.
 
     Args:
@@ -83,8 +83,8 @@ class Report:
         sentence: the same in words, with the reason.
         similarity: largest cosine of a whole clip's embedding with a training clip's.
         percentile: per cent of the training clips that have less in common with their nearest other one.
-        nearest: the training clips that sound most like it, whole against whole.
-        passages: for each segment the training segment that sounds most like it.
+        nearest: the most similar training clips, whole against whole.
+        passages: for each segment the most similar training segment.
         copied: the strongest agreement of onsets or outlines, copy or chance; None where there is none.
         index: identity of the index.
     """
@@ -99,7 +99,7 @@ class Report:
     index: str
 
 
-def check(index: NoveltyIndex, wave: Wave, sample_rate: int, embedder: Embedder, count: int = 5) -> Report:
+def check(index: NoveltyIndex, wave: Wave, sample_rate: int, embedder: Embedder, count: int = 5) -> NoveltyReport:
     """Compares a wave (samples,) of any rate and length with the training set.
 
     Args:
@@ -115,41 +115,46 @@ def check(index: NoveltyIndex, wave: Wave, sample_rate: int, embedder: Embedder,
     starts = index.cutting.pieces(len(wave) / sample_rate)
     length = round(index.cutting.seconds * sample_rate)
     firsts = [round(start * sample_rate) for start in starts]
-    pieces = [listen(wave[first : first + length], sample_rate, embedder, index.cutting) for first in firsts]
+    pieces = [features_of(wave[first : first + length], sample_rate, embedder, index.cutting) for first in firsts]
     return check_features(index, pieces, starts, count)
 
 
 def check_features(
     index: NoveltyIndex, pieces: Sequence[Features], starts: Sequence[float] = (0.0,), count: int = 5
-) -> Report:
+) -> NoveltyReport:
     """As `check`, from the features of the pieces and where they begin, in seconds."""
     if count < 1:
         raise InvalidInputError(f"{count} nearest clips: at least 1")
-    near = [one for piece, start in zip(pieces, starts, strict=True) for one in _nearest(index, piece, start, count)]
-    near = sorted(near, key=lambda one: -one.similarity)[:count]
-    passages = [one for piece, start in zip(pieces, starts, strict=True) for one in _passages(index, piece, start)]
-    ways = (_by_onsets, _by_outline)
-    found = [way(index, piece, start) for piece, start in zip(pieces, starts, strict=True) for way in ways]
-    copied = max((one for one in found if one is not None), key=lambda one: one.strength, default=None)
+    near: list[Likeness] = []
+    passages: list[Likeness] = []
+    copies: list[Copied | None] = []
+    for piece, start in zip(pieces, starts, strict=True):
+        near += _nearest(index, piece, start, count)
+        passages += _passages(index, piece, start)
+        copies += [_by_onsets(index, piece, start), _by_outline(index, piece, start)]
+    near = sorted(near, key=lambda likeness: -likeness.similarity)[:count]
+    copied = max(filter(None, copies), key=lambda copy: copy.strength, default=None)
     similarity = near[0].similarity
     verdict = index.calibration.verdict(similarity, 0.0 if copied is None else copied.strength)
     percentile = index.calibration.percentile(similarity)
     sentence = _sentence(verdict, percentile, near[0], copied)
-    return Report(verdict, sentence, similarity, percentile, tuple(near), tuple(passages), copied, index.identity)
+    return NoveltyReport(
+        verdict, sentence, similarity, percentile, tuple(near), tuple(passages), copied, index.identity
+    )
 
 
-def _place(clip: Clip, start: float, end: float) -> Place:
+def _passage(clip: IndexedClip, start: float, end: float) -> TrainingPassage:
     """From seconds of the clip."""
-    bars = clip.bar(start), clip.bar(end)
-    told = None if bars[0] is None or bars[1] is None else (round(bars[0], 2), round(bars[1], 2))
-    return Place(clip.source, round(clip.start + start, 3), round(clip.start + end, 3), told)
+    first, last = clip.bar(start), clip.bar(end)
+    bars = None if first is None or last is None else (round(first, 2), round(last, 2))
+    return TrainingPassage(clip.source, round(clip.start + start, 3), round(clip.start + end, 3), bars)
 
 
 def _nearest(index: NoveltyIndex, piece: Features, start: float, count: int) -> list[Likeness]:
     cosines, numbers = index.nearest_clips(piece.whole[None], count)
     clips = [index.clips[number] for number in numbers[0]]
     return [
-        Likeness(start, start + piece.seconds, _place(clip, 0.0, clip.seconds), round(float(cosine), 4))
+        Likeness(start, start + piece.seconds, _passage(clip, 0.0, clip.seconds), round(float(cosine), 4))
         for clip, cosine in zip(clips, cosines[0], strict=True)
     ]
 
@@ -157,54 +162,55 @@ def _nearest(index: NoveltyIndex, piece: Features, start: float, count: int) -> 
 def _passages(index: NoveltyIndex, piece: Features, start: float) -> list[Likeness]:
     cosines, numbers = index.nearest_segments(piece.segments)
     length = min(index.cutting.segment, piece.seconds)
-    found = []
+    passages = []
     for first, number, cosine in zip(piece.starts, numbers, cosines, strict=True):
-        clip, at = index.segment(int(number))
-        there = index.clips[clip]
-        place = _place(there, at, min(at + index.cutting.segment, there.seconds))
-        found.append(Likeness(start + first, start + first + length, place, round(float(cosine), 4)))
-    return found
+        clip_number, second = index.segment(int(number))
+        clip = index.clips[clip_number]
+        passage = _passage(clip, second, min(second + index.cutting.segment, clip.seconds))
+        passages.append(Likeness(start + first, start + first + length, passage, round(float(cosine), 4)))
+    return passages
 
 
 def _by_onsets(index: NoveltyIndex, piece: Features, start: float) -> Copied | None:
-    found = best_agreement(piece.peaks, index.landmarks, index.peaks.__getitem__)
-    if found is None:
+    agreement = best_agreement(piece.peaks, index.landmarks, index.peaks.__getitem__)
+    if agreement is None:
         return None
-    clip, stretch, at = index.clips[found.clip], found.variant.stretch, found.offset / FRAMES_PER_SECOND
-    begin, end = _span(at, piece.seconds / stretch, clip.seconds)
+    clip, stretch = index.clips[agreement.clip], agreement.variant.stretch
+    offset = agreement.offset / FRAMES_PER_SECOND
+    begin, end = _span(offset, piece.seconds / stretch, clip.seconds)
     return Copied(
         "onsets",
-        round(start + (begin - at) * stretch, 3),
-        round(start + (end - at) * stretch, 3),
-        _place(clip, begin, end),
-        round(found.evidence / index.calibration.copy, 3),
-        round(found.evidence, 1),
-        round(found.share, 3),
-        found.variant.semitones,
+        round(start + (begin - offset) * stretch, 3),
+        round(start + (end - offset) * stretch, 3),
+        _passage(clip, begin, end),
+        round(agreement.evidence / index.calibration.copy, 3),
+        round(agreement.evidence, 1),
+        round(agreement.share, 3),
+        agreement.variant.semitones,
         round(stretch, 4),
     )
 
 
 def _by_outline(index: NoveltyIndex, piece: Features, start: float) -> Copied | None:
-    found = best_outlined(piece.outline, index.words, index.outlines.__getitem__)
-    if found is None:
+    outlined = best_outlined(piece.outline, index.words, index.outlines.__getitem__)
+    if outlined is None:
         return None
-    clip, at = index.clips[found.clip], found.offset / STEPS_PER_SECOND
-    begin, end = _span(at, piece.seconds, clip.seconds)
+    clip, offset = index.clips[outlined.clip], outlined.offset / STEPS_PER_SECOND
+    begin, end = _span(offset, piece.seconds, clip.seconds)
     return Copied(
         "outline",
-        round(start + begin - at, 3),
-        round(start + end - at, 3),
-        _place(clip, begin, end),
-        round(found.score / index.calibration.copy_outlined, 3),
-        round(found.score, 1),
-        round(found.share, 3),
+        round(start + begin - offset, 3),
+        round(start + end - offset, 3),
+        _passage(clip, begin, end),
+        round(outlined.score / index.calibration.copy_outlined, 3),
+        round(outlined.score, 1),
+        round(outlined.share, 3),
     )
 
 
-def _span(at: float, seconds: float, clip_seconds: float) -> tuple[float, float]:
-    """Seconds of the clip that are covered by so many from second `at` on."""
-    return max(at, 0.0), min(at + seconds, clip_seconds)
+def _span(offset: float, seconds: float, clip_seconds: float) -> tuple[float, float]:
+    """Seconds of the clip that so many from second `offset` on cover."""
+    return max(offset, 0.0), min(offset + seconds, clip_seconds)
 
 
 def _sentence(verdict: str, percentile: float, near: Likeness, copied: Copied | None) -> str:
@@ -218,7 +224,7 @@ def _sentence(verdict: str, percentile: float, near: Likeness, copied: Copied | 
         what = f"{copied.share:.0%} of the note onsets" if copied.by == "onsets" else "the outline of the sound"
         verb = "are those" if copied.by == "onsets" else f"agrees in {copied.share:.0%} with that"
         return (
-            f"copy: {what} from {copied.start:.1f} to {copied.end:.1f} s {verb} of {spell(copied.place)}{changed}; "
+            f"copy: {what} from {copied.start:.1f} to {copied.end:.1f} s {verb} of {in_words(copied.place)}{changed}; "
             "1 in 100 new clips looks like a copy"
         )
     usual = f"{percentile:.0f} % of the training clips are less like their nearest other one"
@@ -230,10 +236,12 @@ def _sentence(verdict: str, percentile: float, near: Likeness, copied: Copied | 
     return f"{verdict}: similarity {near.similarity:.3f} to {near.place.source}; {usual}: {end}"
 
 
-def spell(place: Place) -> str:
-    """A place in words: file, seconds, bars."""
-    words = f"{place.source} from {place.start:.1f} to {place.end:.1f} s"
-    if place.bars is None:
+def in_words(passage: TrainingPassage) -> str:
+    """A passage in words: file, seconds, bars."""
+    words = f"{passage.source} from {passage.start:.1f} to {passage.end:.1f} s"
+    if passage.bars is None:
         return words
-    first, last = int(np.floor(place.bars[0])), max(int(np.ceil(place.bars[1])) - 1, int(np.floor(place.bars[0])))
+    begin, end = passage.bars
+    first = int(np.floor(begin))
+    last = max(int(np.ceil(end)) - 1, first)
     return f"{words} (bar {first})" if first == last else f"{words} (bars {first} to {last})"

@@ -19,7 +19,7 @@ from musicldm.files import is_refusal
 
 
 @dataclass(frozen=True)
-class Clip:
+class IndexedClip:
     """A clip of the training set.
 
     Args:
@@ -37,7 +37,7 @@ class Clip:
     downbeats: tuple[float, ...] = ()
 
     @classmethod
-    def of(cls, fields: dict[str, Any]) -> Clip:
+    def of(cls, fields: dict[str, Any]) -> IndexedClip:
         """From the line of a prepared folder's `clips.jsonl`."""
         times = {name: tuple(map(float, fields.get(name) or ())) for name in ("beats", "downbeats")}
         return cls(str(fields["source"]), float(fields["start"]), float(fields["seconds"]), **times)
@@ -52,38 +52,38 @@ class Clip:
         if len(self.downbeats) < 2:
             return None
         bars = np.asarray(self.downbeats)
-        place = int(np.clip(np.searchsorted(bars, second, side="right") - 1, 0, len(bars) - 2))
-        return float(1 + place + (second - bars[place]) / (bars[place + 1] - bars[place]))
+        bar = int(np.clip(np.searchsorted(bars, second, side="right") - 1, 0, len(bars) - 2))
+        return float(1 + bar + (second - bars[bar]) / (bars[bar + 1] - bars[bar]))
 
 
 @dataclass(frozen=True)
-class Sound:
-    """A clip and how it sounds: `wave` (samples,) at `sample_rate` Hz, without the padding at its end."""
+class ClipSound:
+    """A clip with its sound: `wave` (samples,) at `sample_rate` Hz, without the padding at its end."""
 
-    clip: Clip
+    clip: IndexedClip
     wave: Wave
     sample_rate: int
 
 
-def write_clips(clips: Sequence[Clip], path: Path) -> None:
+def write_clips(clips: Sequence[IndexedClip], path: Path) -> None:
     """Sources, starts and lengths, a JSON array a line, compressed; the same bytes for the same clips."""
-    text = "".join(json.dumps([one.source, one.start, one.seconds], ensure_ascii=False) + "\n" for one in clips)
+    text = "".join(json.dumps([clip.source, clip.start, clip.seconds], ensure_ascii=False) + "\n" for clip in clips)
     path.write_bytes(gzip.compress(text.encode(), mtime=0))
 
 
-def write_beats(clips: Sequence[Clip], path: Path) -> None:
+def write_beats(clips: Sequence[IndexedClip], path: Path) -> None:
     """Beats of all clips in milliseconds, and which are downbeats.
 
     Second differences are written: they are nearly zero within a clip, and compress far better.
     """
-    counts = [len(one.beats) for one in clips]
-    times = np.rint(1000 * np.array([time for one in clips for time in one.beats])).astype(np.int64)
-    down = np.array([time in set(one.downbeats) for one in clips for time in one.beats], np.bool_)
+    counts = [len(clip.beats) for clip in clips]
+    times = np.rint(1000 * np.array([time for clip in clips for time in clip.beats])).astype(np.int64)
+    down = np.array([time in set(clip.downbeats) for clip in clips for time in clip.beats], np.bool_)
     turns = np.diff(times, n=2, prepend=[0, 0]).astype(np.int32)
     write_small(path, counts=np.array(counts, np.uint16), turns=turns, down=down)
 
 
-def read_clips(clips: Path, beats: Path) -> list[Clip]:
+def read_clips(clips: Path, beats: Path) -> list[IndexedClip]:
     """What `write_clips` and `write_beats` wrote.
 
     Raises:
@@ -97,7 +97,7 @@ def read_clips(clips: Path, beats: Path) -> list[Clip]:
             times = np.cumsum(np.cumsum(stored["turns"], dtype=np.int64)) / 1000
             down = stored["down"]
         return [
-            _clip(row, times, down, begin, end) for row, begin, end in zip(rows, [0, *ends[:-1]], ends, strict=True)
+            _clip_of(row, times, down, begin, end) for row, begin, end in zip(rows, [0, *ends[:-1]], ends, strict=True)
         ]
     except (OSError, ValueError, KeyError) as error:
         if is_refusal(error):
@@ -105,9 +105,9 @@ def read_clips(clips: Path, beats: Path) -> list[Clip]:
         raise DataError(f"{clips.parent}: the clips of this novelty index cannot be read ({error})") from None
 
 
-def _clip(
+def _clip_of(
     row: Iterable[Any], times: npt.NDArray[np.float64], down: npt.NDArray[np.bool_], begin: int, end: int
-) -> Clip:
+) -> IndexedClip:
     source, start, seconds = row
     beats = times[begin:end]
-    return Clip(source, start, seconds, tuple(beats.tolist()), tuple(beats[down[begin:end]].tolist()))
+    return IndexedClip(source, start, seconds, tuple(beats.tolist()), tuple(beats[down[begin:end]].tolist()))

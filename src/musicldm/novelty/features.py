@@ -74,7 +74,7 @@ class Features:
     outline: Outline
 
 
-def listen(wave: Wave, sample_rate: int, embedder: Embedder, cutting: Cutting) -> Features:
+def features_of(wave: Wave, sample_rate: int, embedder: Embedder, cutting: Cutting) -> Features:
     """The features of a wave (samples,) of at least a second, of any rate.
 
     Raises:

@@ -55,9 +55,9 @@ Ints = npt.NDArray[np.int64]
 @lru_cache(maxsize=1)
 def _pitch_scale() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
     """For each bin the Fourier bin below its frequency, and how far it lies above that."""
-    place = LOWEST * 2 ** (np.arange(BINS) / (12 * BINS_PER_SEMITONE)) * WINDOW / RATE
-    below = place.astype(np.int64)
-    return below, (place - below).astype(np.float32)
+    position = LOWEST * 2 ** (np.arange(BINS) / (12 * BINS_PER_SEMITONE)) * WINDOW / RATE
+    below = position.astype(np.int64)
+    return below, (position - below).astype(np.float32)
 
 
 def spectrum(wave: Wave) -> npt.NDArray[np.float32]:
@@ -103,9 +103,9 @@ def peaks_of(wave: Wave, sample_rate: int = RATE) -> Peaks:
     if sample_rate != RATE:
         wave = resample(wave, sample_rate, RATE)
     rise = onsets(spectrum(wave))
-    found = (maximum_filter(rise, _NEIGHBOURHOOD) == rise) & (rise > _LEAST_RISE)
-    found[:, :2] = found[:, -2:] = False
-    frame, pitch = np.nonzero(found)
+    is_peak = (maximum_filter(rise, _NEIGHBOURHOOD) == rise) & (rise > _LEAST_RISE)
+    is_peak[:, :2] = is_peak[:, -2:] = False
+    frame, pitch = np.nonzero(is_peak)
     kept = _stronger_around(frame, rise[frame, pitch]) < PEAKS_AROUND
     return np.stack([frame[kept], pitch[kept]], axis=1).astype(np.int32)
 

@@ -1,4 +1,4 @@
-"""A novelty index: a folder that holds what training clips sound like, how they are told apart, and who made it.
+"""A novelty index: a folder with the embeddings, fingerprints and outlines of training clips, and who made it.
 
 `manifest.json` says all about it and has the SHA-256 of every other file:
 clips.jsonl.gz, beats.npz   sources, starts, lengths; beats
@@ -24,7 +24,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from musicldm.data.arrays import write_small
 from musicldm.errors import CheckpointError, DataError
 from musicldm.files import scratch, sha256
 from musicldm.listeners.embedders import Embedder, Floats, open_embedder
@@ -32,11 +31,12 @@ from musicldm.machine.caches import cache_folder
 from musicldm.model.folder import DEFAULT, DEFAULT_FOLDER
 from musicldm.novelty import vectors
 from musicldm.novelty.calibration import Calibration
-from musicldm.novelty.clips import Clip, read_clips, write_beats, write_clips
+from musicldm.novelty.clips import IndexedClip, read_clips, write_beats, write_clips
 from musicldm.novelty.features import Cutting
 from musicldm.novelty.fingerprint import Peaks
 from musicldm.novelty.landmarks import Landmarks, build_landmarks
-from musicldm.novelty.outline import KEPT, Outline, build_words
+from musicldm.novelty.outline import Outline, build_words
+from musicldm.novelty.stored import AllOutlines, AllPeaks
 from musicldm.novelty.vectors import Projection
 
 FORMAT = 3
@@ -48,74 +48,6 @@ CLIPS, BEATS, PROJECTION, WHOLE, SEGMENTS, PEAKS, OUTLINES = (
 COMPACT = 24, 6
 """Bytes of a whole clip's embedding and of a segment's."""
 LANDMARKS = ("landmarks.starts.npy", "landmarks.clips.npy", "landmarks.frames.npy")
-
-
-@dataclass(frozen=True)
-class AllPeaks:
-    """The fingerprints of all clips, those of a clip after those of the one before.
-
-    Args:
-        starts: (clips + 1,) where those of each begin.
-        frames: (n,) uint16.
-        bins: (n,) uint8.
-    """
-
-    starts: npt.NDArray[np.int64]
-    frames: npt.NDArray[np.uint16]
-    bins: npt.NDArray[np.uint8]
-
-    @classmethod
-    def of(cls, peaks: list[Peaks]) -> AllPeaks:
-        joined = np.concatenate([*peaks, np.zeros((0, 2), np.int32)])
-        starts = np.cumsum([0, *map(len, peaks)]).astype(np.int64)
-        return cls(starts, joined[:, 0].astype(np.uint16), joined[:, 1].astype(np.uint8))
-
-    def __getitem__(self, clip: int) -> Peaks:
-        """Those of one clip, (n, 2)."""
-        part = slice(self.starts[clip], self.starts[clip + 1])
-        return np.stack([self.frames[part], self.bins[part]], axis=1).astype(np.int32)
-
-    def write(self, path: Path) -> None:
-        """Frames as differences, which compress better."""
-        steps = np.diff(self.frames, prepend=np.uint16(0))
-        write_small(path, counts=np.diff(self.starts).astype(np.uint16), steps=steps, bins=self.bins)
-
-    @classmethod
-    def read(cls, path: Path) -> AllPeaks:
-        with np.load(path) as stored:
-            starts = np.concatenate([[0], np.cumsum(stored["counts"], dtype=np.int64)])
-            return cls(starts, np.cumsum(stored["steps"], dtype=np.uint16), stored["bins"])
-
-
-@dataclass(frozen=True)
-class AllOutlines:
-    """The outlines of all clips as an index keeps them, those of a clip after those of the one before.
-
-    Args:
-        starts: (clips + 1,) where those of each begin.
-        joined: (n,) uint8.
-    """
-
-    starts: npt.NDArray[np.int64]
-    joined: Outline
-
-    @classmethod
-    def of(cls, outlines: list[Outline]) -> AllOutlines:
-        """From those of each clip, every step of them."""
-        kept = [outline[::KEPT] for outline in outlines]
-        return cls(np.cumsum([0, *map(len, kept)]).astype(np.int64), np.concatenate([*kept, np.zeros(0, np.uint8)]))
-
-    def __getitem__(self, clip: int) -> Outline:
-        """That of one clip."""
-        return self.joined[self.starts[clip] : self.starts[clip + 1]]
-
-    def write(self, path: Path) -> None:
-        write_small(path, counts=np.diff(self.starts).astype(np.uint16), joined=self.joined)
-
-    @classmethod
-    def read(cls, path: Path) -> AllOutlines:
-        with np.load(path) as stored:
-            return cls(np.concatenate([[0], np.cumsum(stored["counts"], dtype=np.int64)]), stored["joined"])
 
 
 @dataclass(frozen=True)
@@ -136,7 +68,7 @@ class NoveltyIndex:
 
     folder: Path
     manifest: Mapping[str, Any]
-    clips: tuple[Clip, ...]
+    clips: tuple[IndexedClip, ...]
     projection: Projection
     whole: Any
     segments: Any
@@ -157,7 +89,7 @@ class NoveltyIndex:
     def landmarks(self) -> Landmarks:
         """The inverted file of the fingerprints, mapped from disk; that of a compact index is made once and kept."""
         kept = cache_folder() / "novelty" / f"{self.identity}-{FORMAT}"
-        folder = next((one for one in (self.folder, kept) if (one / LANDMARKS[0]).is_file()), None)
+        folder = next((each for each in (self.folder, kept) if (each / LANDMARKS[0]).is_file()), None)
         if folder is not None:
             starts, clips, frames = (np.load(folder / name, mmap_mode="r") for name in LANDMARKS)
             return Landmarks(starts, clips, frames, len(self.clips))
@@ -208,13 +140,13 @@ class NoveltyIndex:
             CheckpointError: there is another one under its name now.
         """
         wanted = self.manifest["embedder"]
-        found = open_embedder(wanted["opened_as"], device=device)
-        if not self.made_with(found):
+        opened = open_embedder(wanted["opened_as"], device=device)
+        if not self.made_with(opened):
             raise CheckpointError(
                 f"{self.folder} was made with {wanted['name']} ({wanted['weights']}), which is another one now "
-                f"({found.identity.weights}): build the index again"
+                f"({opened.identity.weights}): build the index again"
             )
-        return found
+        return opened
 
 
 def open_index(path: str | Path = DEFAULT, *, verify: bool = True) -> NoveltyIndex:
@@ -267,13 +199,13 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise DataError(f"{folder}: no novelty index there: musicldm novelty index TRAIN --out {folder} makes one")
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        kind, found = manifest["kind"], manifest["format"]
+        kind, version = manifest["kind"], manifest["format"]
     except (ValueError, KeyError, TypeError):
-        kind, found = None, None
+        kind, version = None, None
     if kind != "novelty index":
         raise DataError(f"{path} is no manifest of a novelty index")
-    if found != FORMAT:
-        raise DataError(f"{path} has format {found}, this version reads {FORMAT}: build the index again")
+    if version != FORMAT:
+        raise DataError(f"{path} has format {version}, this version reads {FORMAT}: build the index again")
     return manifest
 
 
@@ -285,7 +217,7 @@ def identity_of(manifest: Mapping[str, Any]) -> str:
 
 def write_features(
     folder: Path,
-    clips: list[Clip],
+    clips: list[IndexedClip],
     embeddings: tuple[Floats, Floats],
     peaks: list[Peaks],
     outlines: list[Outline],
@@ -325,8 +257,8 @@ def _write_landmarks(landmarks: Landmarks, folder: Path) -> None:
 
 def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
     """Bytes and SHA-256 of the files of an index but its manifest."""
-    found = sorted(path for path in folder.iterdir() if path.name != MANIFEST)
-    return {path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)} for path in found}
+    paths = sorted(path for path in folder.iterdir() if path.name != MANIFEST)
+    return {path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)} for path in paths}
 
 
 def about_embedder(embedder: Embedder, opened_as: str) -> dict[str, Any]:

@@ -61,7 +61,7 @@ VARIANTS = (
 
 @dataclass(frozen=True)
 class Landmarks:
-    """An inverted file over the hashes of many clips, of pairs of peaks or what else has a place in time.
+    """An inverted file over the hashes of many clips, of pairs of peaks or of anything else with a time.
 
     Args:
         starts: (hashes + 1,) where the entries of each hash begin.
@@ -95,7 +95,7 @@ class Candidate:
 
 def build_landmarks(peaks: Sequence[Peaks]) -> Landmarks:
     """The inverted file of clips in order."""
-    counts = [len(one) for one in peaks]
+    counts = [len(clip) for clip in peaks]
     clips = np.repeat(np.arange(len(peaks)), counts)
     joined = np.concatenate([*peaks, np.zeros((0, 2), np.int32)])
     first, second = pairs_of(joined, clips)
@@ -118,17 +118,20 @@ def candidates(
     variants: Sequence[Variant] = VARIANTS,
     top: int = 20,
 ) -> list[Candidate]:
-    """The `top` places with the most votes, best first, but those in excluded clips; fewer where fewer agree at all."""
+    """The `top` clips and offsets with the most votes, best first; fewer where fewer agree at all.
+
+    Excluded clips are left out.
+    """
     pairs = pairs_of(peaks, reach=int(REACH * _SLACK))
     keys, weights = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
     for number, variant in enumerate(variants):
         key, weight = votes(landmarks, *_hashes(peaks, pairs, variant))
         keys.append(key + number * landmarks.count * _OFFSETS)
         weights.append(weight)
-    places, offsets, strength = tally(np.concatenate(keys), np.concatenate(weights), landmarks.count, excluded, top)
+    numbers, offsets, strength = tally(np.concatenate(keys), np.concatenate(weights), landmarks.count, excluded, top)
     return [
-        Candidate(place % landmarks.count, variants[place // landmarks.count], offset, voted)
-        for place, offset, voted in zip(places.tolist(), offsets.tolist(), strength.tolist(), strict=True)
+        Candidate(number % landmarks.count, variants[number // landmarks.count], offset, voted)
+        for number, offset, voted in zip(numbers.tolist(), offsets.tolist(), strength.tolist(), strict=True)
     ]
 
 
@@ -166,7 +169,7 @@ def votes(landmarks: Landmarks, hashes: Ints, anchors: Ints) -> tuple[Ints, npt.
 def tally(
     keys: Ints, weights: npt.NDArray[np.float32], count: int, excluded: Sequence[int], top: int
 ) -> tuple[Ints, Ints, npt.NDArray[np.float64]]:
-    """The `top` places with the most votes, best first: clips, offsets, and the votes for each.
+    """The `top` keys with the most votes, best first: clips, offsets, and the votes for each.
 
     The votes for the next offset, which jitter fills, count for both.
 
@@ -175,15 +178,15 @@ def tally(
         weights: (m,) of the votes.
         count: clips of the index.
         excluded: clips that are left out, in all variants.
-        top: how many places.
+        top: how many of them.
     """
     if not len(keys):
         return keys, keys, np.zeros(0)
-    places, inverse = np.unique(keys, return_inverse=True)
+    different, inverse = np.unique(keys, return_inverse=True)
     voted = np.bincount(inverse, weights).astype(np.float64)
-    neighbour = np.append(places[1:] == places[:-1] + 1, False)
+    neighbour = np.append(different[1:] == different[:-1] + 1, False)
     voted += np.where(neighbour, np.append(voted[1:], 0), 0)
-    clips, offsets = np.divmod(places, _OFFSETS)
+    clips, offsets = np.divmod(different, _OFFSETS)
     if len(excluded):
         kept = ~np.isin(clips % count, excluded)
         clips, offsets, voted = clips[kept], offsets[kept], voted[kept]

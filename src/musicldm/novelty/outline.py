@@ -90,8 +90,8 @@ def _cosines(count: int, highest: int) -> npt.NDArray[np.float32]:
 
 def build_words(kept: Sequence[Outline]) -> Landmarks:
     """The inverted file of clips in order, from words of two bytes that follow each other to clips and steps."""
-    words = [one[:-1].astype(np.int64) << 8 | one[1:] for one in kept]
-    counts = [len(one) for one in words]
+    words = [outline[:-1].astype(np.int64) << 8 | outline[1:] for outline in kept]
+    counts = [len(word) for word in words]
     steps = [KEPT * np.arange(count) for count in counts]
     empty = np.zeros(0, np.int64)
     return inverted(
@@ -106,7 +106,7 @@ def build_words(kept: Sequence[Outline]) -> Landmarks:
 def best_outlined(
     query: Outline, words: Landmarks, kept_of_clip: Callable[[int], Outline], excluded: Sequence[int] = ()
 ) -> Outlined | None:
-    """The clip and place where most bits agree; None for a query below 4 s, or where no clip shares a word with it.
+    """The clip and offset where most bits agree; None for a query below 4 s, or where no clip shares a word with it.
 
     Args:
         query: every step of it.
@@ -118,19 +118,19 @@ def best_outlined(
         return None
     asked = query[:-KEPT].astype(np.int64) << 8 | query[KEPT:]
     clips, offsets, _ = tally(*votes(words, asked, np.arange(len(asked))), words.count, excluded, _TOP)
-    found: dict[int, tuple[float, int, float]] = {}
-    for clip, offset in zip(clips.tolist(), offsets.tolist(), strict=True):
+    best: dict[int, tuple[float, int, float]] = {}
+    for clip, voted in zip(clips.tolist(), offsets.tolist(), strict=True):
         kept = kept_of_clip(clip)
-        for place in range(offset - _JITTER, offset + _JITTER + 1):
-            deviations, share = agreement(query, kept, place)
-            if deviations > found.get(clip, (0.0, 0, 0.0))[0]:
-                found[clip] = deviations, place, share
-    if not found:
+        for offset in range(voted - _JITTER, voted + _JITTER + 1):
+            deviations, share = agreement(query, kept, offset)
+            if deviations > best.get(clip, (0.0, 0, 0.0))[0]:
+                best[clip] = deviations, offset, share
+    if not best:
         return None
-    clip = max(found, key=lambda one: found[one][0])
-    deviations, place, share = found.pop(clip)
-    usual = max([_USUAL, *(one[0] for one in found.values())])
-    return Outlined(clip, place, deviations - usual / 2, share)
+    clip = max(best, key=lambda number: best[number][0])
+    deviations, offset, share = best.pop(clip)
+    usual = max([_USUAL, *(other[0] for other in best.values())])
+    return Outlined(clip, offset, deviations - usual / 2, share)
 
 
 def agreement(query: Outline, kept: Outline, offset: int) -> tuple[float, float]:

@@ -16,11 +16,10 @@ import numpy.typing as npt
 from musicldm.errors import MissingDependencyError
 
 Floats = npt.NDArray[np.float32]
-LARGE = 250_000
-"""Points from which on an index is divided into cells of which only some are searched."""
-_CELLS, _PROBED = 1024, 32
-_TRAINED_ON = 64 * _CELLS
-_FEW = 2000
+FEW = 2000
+"""Points below which product quantisation does not pay: its centres would need more room than it saves."""
+TRAINED_ON = 65_536
+"""Points by which an index is trained, at most."""
 _ROUNDS = 12
 _EXPLAINED = 0.998
 _WIDEST = 96
@@ -37,6 +36,21 @@ def faiss() -> Any:
     except ImportError:
         raise MissingDependencyError("faiss-cpu", "novelty") from None
     return faiss
+
+
+@dataclass(frozen=True)
+class Cells:
+    """How a large index is divided.
+
+    Args:
+        large: points from which on there are cells.
+        count: of cells.
+        probed: of them that a search looks into.
+    """
+
+    large: int = 250_000
+    count: int = 1024
+    probed: int = 32
 
 
 @dataclass(frozen=True)
@@ -74,27 +88,27 @@ class Projection:
         return np.asarray(1 - (squared + np.maximum(lost, 0)[:, None] + self.residual) / 2, np.float32)
 
 
-def build_vectors(points: Floats, size: int | None = None) -> Any:
+def build_vectors(points: Floats, size: int | None = None, *, few: int = FEW, cells: Cells | None = None) -> Any:
     """A faiss index of points (n, d) by distance.
 
     Args:
         points: as a `Projection` gives them.
         size: bytes for each, by product quantisation (Jégou et al., Product quantization for nearest neighbor search,
-            TPAMI 2011), or None for a byte a number, which from `LARGE` points on lie in cells. Few points take a
-            byte a number in any case: the centres would need more room than they save.
+            TPAMI 2011), or None for a byte a number.
+        few: points below which each takes a byte a number in any case.
+        cells: of an index with a byte a number.
     """
-    library = faiss()
+    library, cells = faiss(), cells or Cells()
     width = points.shape[1]
-    if size is not None and len(points) >= _FEW:
+    if size is not None and len(points) >= few:
         return _by_products(points, size)
     kind = library.ScalarQuantizer.QT_8bit
-    if len(points) < LARGE:
+    if len(points) < cells.large:
         index = library.IndexScalarQuantizer(width, kind, library.METRIC_L2)
     else:
-        cells = library.IndexFlatL2(width)
-        index = library.IndexIVFScalarQuantizer(cells, width, _CELLS, kind, library.METRIC_L2)
-        index.nprobe = _PROBED
-    index.train(points[:: max(1, len(points) // _TRAINED_ON)])
+        index = library.IndexIVFScalarQuantizer(library.IndexFlatL2(width), width, cells.count, kind, library.METRIC_L2)
+        index.nprobe = cells.probed
+    index.train(points[:: max(1, len(points) // TRAINED_ON)])
     index.add(points)
     return index
 
@@ -114,7 +128,7 @@ def _by_products(points: Floats, size: int) -> Any:
     index = library.IndexPreTransform(library.RemapDimensionsTransform(width, padded, False), inner)
     deal = library.downcast_VectorTransform(index.chain.at(0))
     deal.map = numbers
-    index.train(points[:: max(1, len(points) // _TRAINED_ON)])
+    index.train(points[:: max(1, len(points) // TRAINED_ON)])
     index.add(points)
     return index
 
@@ -123,12 +137,12 @@ def write_vectors(index: Any, path: Path) -> None:
     faiss().write_index(index, str(path))
 
 
-def open_vectors(path: Path) -> Any:
+def open_vectors(path: Path, cells: Cells | None = None) -> Any:
     """The index of a file, which stays on disk and is paged in as it is searched."""
     library = faiss()
     index = library.read_index(str(path), library.IO_FLAG_MMAP_IFC)
     if isinstance(index, library.IndexIVF):
-        index.nprobe = _PROBED
+        index.nprobe = (cells or Cells()).probed
     return index
 
 
