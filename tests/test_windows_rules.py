@@ -59,7 +59,7 @@ def test_what_is_open_is_neither_renamed_nor_replaced_nor_removed(tmp_path: Path
 def test_music_is_prepared_and_prepared_again(
     tmp_path: Path, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("musicldm.data.units.SHARD_BYTES", 60_000)
+    monkeypatch.setattr("musicldm.data.shards.SHARD_BYTES", 60_000)
     music, out = tmp_path / "music", tmp_path / "data"
     for number in range(4):
         hum(music / f"{number}.wav", 200 + 50 * number)

@@ -3,8 +3,10 @@
 import torch
 from transformers import BertConfig, BertModel, BertTokenizer
 
-from musicldm.training.tasks.clap import ClapRecipe
+from musicldm.data.store import ClipStore
+from musicldm.training.networks.clap import build_clap
 from musicldm.training.networks.text_tower import SentenceEncoder
+from musicldm.training.tasks.clap import ClapRecipe, ClapTask
 
 RECIPE = ClapRecipe(
     width=8, layers=(0, 1), frozen=1, pieces=90, max_tokens=32, spec_size=64, window=2, audio_channels=8, depths=(1, 1),
@@ -24,3 +26,9 @@ def tiny_encoder() -> SentenceEncoder:
     )  # fmt: skip
     tokenizer = BertTokenizer(vocab={piece: index for index, piece in enumerate(pieces)})
     return SentenceEncoder(BertModel(config, add_pooling_layer=False), tokenizer)
+
+
+def tiny_clap_task(train: ClipStore, held_out: ClipStore, recipe: ClapRecipe = RECIPE) -> ClapTask:
+    """A new CLAP on these clips. Stage "text" asks `load_encoder` for the sentence encoder once more."""
+    captions = [caption for row in train.rows for caption in row.captions]
+    return ClapTask(recipe, train, held_out, *build_clap(recipe, captions, tiny_encoder()))

@@ -20,13 +20,15 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import AutoTokenizer, ClapModel
 
 from benchmarks.quality.model_card import circumstances, fingerprint, plain
-from musicldm.data.conditions import stored_latents
+from musicldm.data.embeddings import stored_latents
 from musicldm.data.encoders import embed_texts
 from musicldm.data.store import ClipRow, ClipStore
 from musicldm.evaluation.metrics.estimate import difference, estimate
+from musicldm.model.clap import Clap
 from musicldm.model.folder import parts_folder
 from musicldm.model.parts import load_part
-from musicldm.training.tasks.ldm import LdmRecipe, build_scheduler
+from musicldm.model.vae import Vae
+from musicldm.training.tasks.ldm_recipe import LdmRecipe, build_scheduler
 
 RESULT = Path(__file__).resolve().parents[1] / "results" / "prompt_hearing.json"
 STEPS = (300, 600, 800, 900)
@@ -44,9 +46,9 @@ def main() -> None:
     store = ClipStore(options.data)
     chosen = [i for i, row in enumerate(store.rows) if row.fields["quality"] == "clean" and lead(row)][: options.clips]
     prompts = wordings([store.rows[i] for i in chosen], np.random.default_rng(options.seed))
-    clap, tokenizer = load_part(ClapModel, folder, "text_encoder"), load_part(AutoTokenizer, folder, "tokenizer")
-    labels = {name: torch.from_numpy(embed_texts(clap, tokenizer, texts)).float() for name, texts in prompts.items()}
-    latents = crops(store, chosen, load_part(AutoencoderKL, folder, "vae"))
+    clap = Clap(load_part(ClapModel, folder, "text_encoder"), load_part(AutoTokenizer, folder, "tokenizer"))
+    labels = {name: torch.from_numpy(embed_texts(clap, texts)).float() for name, texts in prompts.items()}
+    latents = crops(store, chosen, Vae(load_part(AutoencoderKL, folder, "vae")))
     unet = load_part(UNet2DConditionModel, folder, "unet").eval()
     rows = {}
     for step in STEPS:
@@ -88,7 +90,7 @@ def worded(genre: str, name: str, bpm: float) -> str:
     return f"{genre} with {name} lead, {round(bpm)} bpm"
 
 
-def crops(store: ClipStore, chosen: list[int], vae: Any) -> torch.Tensor:
+def crops(store: ClipStore, chosen: list[int], vae: Vae) -> torch.Tensor:
     """Scaled latents (n, C, FRAMES, F) of the clips, from their first downbeat where enough is left after it."""
     moments = stored_latents(store, vae)
     per_second = moments.shape[2] * store.spec.sample_rate / store.waves.shape[1]
@@ -97,7 +99,7 @@ def crops(store: ClipStore, chosen: list[int], vae: Any) -> torch.Tensor:
         frames = [round(time * per_second) for time in store.rows[clip].fields["downbeats"]]
         start = next((frame for frame in frames if frame <= LATEST), 0)
         found.append(np.asarray(moments[clip][: moments.shape[1] // 2, start : start + FRAMES], dtype=np.float32))
-    return torch.from_numpy(np.stack(found) * np.float32(vae.config.scaling_factor))
+    return torch.from_numpy(np.stack(found) * np.float32(vae.scaling_factor))
 
 
 @torch.inference_mode()

@@ -22,10 +22,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from musicldm.data.store import ClipStore
 from musicldm.model.folder import resolve
-from musicldm.training.loop.trainer import Loop, LoopOptions
+from musicldm.training.loop.options import LoopOptions
+from musicldm.training.loop.trainer import Loop
 from musicldm.training.mixup.mixing import MixupOptions
-from musicldm.training.run import Paths, Wanted, make_task
+from musicldm.training.setup import Setup
+from musicldm.training.tasks import ldm
 
 RESULT = Path(__file__).resolve().parents[1] / "results" / "mixup_speed.json"
 PACKAGES = ("numpy", "torch", "diffusers")
@@ -76,7 +79,7 @@ def main() -> None:
 
 
 def _steps(name: str, data: Path, model: Path, out: Path) -> Iterator[dict[str, float]]:
-    task = make_task("ldm", Wanted("default", VARIANTS[name]), Paths(data, out, model, model), torch.device("cpu"))
+    task = ldm.make_task(Setup(ClipStore(data), "default", VARIANTS[name], model, model))
     return Loop(task, LoopOptions(out, steps=1_000_000, device="cpu")).steps()
 
 

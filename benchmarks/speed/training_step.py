@@ -31,9 +31,14 @@ from diffusers.training_utils import EMAModel
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.quality.model_card import processor
-from musicldm.data.conditions import Conditions
-from musicldm.training.loop.trainer import Loop, LoopOptions
-from musicldm.training.tasks.ldm import RECIPES, LdmTask
+from musicldm.audio.mel import MelSpec
+from musicldm.data.embeddings import ClipEmbeddings
+from musicldm.training.loop.options import LoopOptions
+from musicldm.training.loop.trainer import Loop
+from musicldm.training.networks.unet import build_unet
+from musicldm.training.tasks.ldm import LdmTask
+from musicldm.training.tasks.ldm_inputs import LatentClips, LatentInputs
+from musicldm.training.tasks.ldm_recipe import RECIPES
 
 RESULT = Path(__file__).resolve().parents[1] / "results" / "training_step.json"
 PACKAGES = ("numpy", "torch", "diffusers", "accelerate")
@@ -157,7 +162,7 @@ def plain_loop(task: LdmTask, device: str) -> Iterator[float]:
 
 def forward_operations(task: LdmTask) -> int:
     """Floating-point operations of one example's way through the UNet, two for each multiplication and addition."""
-    latent, label = torch.zeros(1, 8, *task.latents.shape[2:]), torch.zeros(1, 512)
+    latent, label = torch.zeros(1, 8, *task.train.moments.shape[2:]), torch.zeros(1, 512)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         task.unet.cpu()(latent, torch.tensor([500]), None, class_labels=label)
     return int(counter.get_total_flops())
@@ -169,9 +174,9 @@ def make_task(recipe: str) -> LdmTask:
     size = SIZES[recipe]
     latents = np.abs(rng.standard_normal((CLIPS, 16, *size["latent"]))).astype(np.float16)
     embeddings = rng.standard_normal((CLIPS, 512)).astype(np.float16)
-    conditions = Conditions(embeddings, np.arange(CLIPS + 1), embeddings, embeddings[0])
+    clips = LatentClips(latents, ClipEmbeddings(embeddings, np.arange(CLIPS + 1), embeddings, embeddings[0]))
     wanted = replace(RECIPES[recipe], batch_size=size["batch_size"], crop_frames=(size["latent"][0],))
-    return LdmTask(wanted, latents, conditions, latents, conditions, scaling_factor=1.0)
+    return LdmTask(wanted, LatentInputs(clips, clips, MelSpec(), 1.0, build_unet(wanted, 8)))
 
 
 if __name__ == "__main__":

@@ -82,8 +82,9 @@ def test_train_passes_on_its_options(command, monkeypatch: pytest.MonkeyPatch) -
         "part": "vae", "data": Path("d"), "out": Path("o"), "recipe": "default", "changes": {}, "minutes": 2.5,
         "steps": None, "resume": True, "init": DEFAULT_FOLDER, "model": None, "device": "auto", "mixed_precision": "no",
         "seed": 0, "accumulate": 1, "checkpointing": False, "compile": False, "patience": None, "tracker": None,
-        "ending": at_next_chance,
+        "ending": at_next_chance, "report_seconds": 30.0,
     }  # fmt: skip
+    assert callable(seen.pop("listen"))
     assert seen == defaults
     Path("m").mkdir()
     outcome = command(

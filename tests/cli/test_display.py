@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 
-from musicldm.cli.display import listening, progress_bar, show_table
+from musicldm.cli.display import listening, over_files, show_table
+from musicldm.errors import DataError
 from musicldm.events import Note, Progress
 
 
@@ -17,20 +19,15 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.mark.parametrize(("stream", "draws"), [(Terminal(), True), (io.StringIO(), False)])
-def test_the_bar_is_drawn_on_a_terminal_and_not_in_a_pipe(
-    monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, draws: bool
-) -> None:
-    monkeypatch.setattr("sys.stderr", stream)
+def test_the_bar_is_drawn_before_anybody_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
-    with progress_bar("Making music") as advance:
-        advance(1, 4)
-        advance(3, 4)
-    assert ("Making music" in stream.getvalue()) is draws
-    assert ("3/4" in stream.getvalue()) is draws
-    if not draws:
-        assert stream.getvalue() == ""
+    with listening("Loading the model") as listen:
+        listen(Progress(0, 0, "Making music"))
+        listen(Progress(3, 4, "Making music"))
+    assert all(words in terminal.getvalue() for words in ("Loading the model", "Making music", "3/4"))
 
 
 @pytest.mark.parametrize(("stream", "draws"), [(Terminal(), True), (io.StringIO(), False)])
@@ -41,12 +38,22 @@ def test_a_note_is_a_line_on_standard_error_and_progress_a_bar_on_a_terminal_onl
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.delenv("NO_COLOR", raising=False)
-    with listening("Looking") as listen:
+    with listening("Composing") as listen:
         listen(Progress(1, 4, "Composing"))
         listen(Note("one file\nis left out"))
         listen(Progress(3, 4, "Composing"))
     assert "musicldm: one file is left out\n" in stream.getvalue()
     assert all((word in stream.getvalue()) is draws for word in ("Composing", "3/4"))
+
+
+def test_a_file_with_an_error_of_ours_is_a_line_and_the_others_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    def work(file: Path) -> int:
+        if file.name == "b":
+            raise DataError("b: no such\nfile")
+        return len(file.name)
+
+    assert over_files([Path("a"), Path("b"), Path("cc")], "Tracking", work) == [(Path("a"), 1), (Path("cc"), 2)]
+    assert capsys.readouterr().err == "musicldm: b: no such file\n"
 
 
 def test_the_table_is_drawn_on_a_terminal_and_plain_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,14 +22,14 @@ from safetensors.torch import load_file
 from musicldm.audio.reading import read
 from musicldm.audio.writing import write
 from musicldm.cli import ending
-from musicldm.cli.generate import load_pipeline
 from musicldm.cli.main import run as run_command
 from musicldm.data.manifest import PrepareSettings
 from musicldm.data.prepare import prepare
+from musicldm.generation.maker import load_pipeline
 from musicldm.machine.parallel import Engine
 from musicldm.training import run as training_run
 from musicldm.training.loop.checkpoint import CHECKPOINT
-from musicldm.training.loop.trainer import LoopOptions
+from musicldm.training.loop.options import LoopOptions
 from musicldm.training.tasks import vae
 from musicldm.training.tasks.vae import VaeRecipe
 from tests.moments import killed, terminate, watched
@@ -78,7 +78,7 @@ def takes(
     command, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[list[object], dict[str, np.ndarray], int]:
     """Arguments that write four takes into a folder to come last; what they sound like; how many moments there are."""
-    monkeypatch.setattr("musicldm.cli.generate.load_pipeline", functools.cache(load_pipeline))
+    monkeypatch.setattr("musicldm.generation.maker.load_pipeline", functools.cache(load_pipeline))
     arguments = [
         "generate", "jazz", "techno", "-n", 2, "--seed", 3, "--steps", 1, "--duration", 0.3, "--model", tiny_model_dir,
         "--device", "cpu", "-o",

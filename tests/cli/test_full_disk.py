@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from musicldm.data.arrays import mapped
+from musicldm.data.arrays import memory_map
 from tests.full_disk import SimulatedDisk, mounted
 
 from .test_foreign_files import hashes, songs, without_fonts
@@ -73,7 +73,7 @@ def inputs(command, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two songs, each of them a shard; no sound font is needed. `command` has chosen an empty current folder."""
     songs()
     without_fonts(monkeypatch)
-    monkeypatch.setattr("musicldm.data.units.SHARD_BYTES", 20_000)
+    monkeypatch.setattr("musicldm.data.shards.SHARD_BYTES", 20_000)
 
 
 def fails_and_goes_on(
@@ -113,7 +113,7 @@ def test_a_disk_that_fills_up_loses_nothing(writer: Writer, late: bool, command,
 @contextmanager
 def ballast(disk: Path, room: int) -> Iterator[None]:
     """Leaves so many bytes of a disk free."""
-    mapped.cache_clear()  # what is mapped takes room when it is deleted
+    memory_map.cache_clear()  # what is memory_map takes room when it is deleted
     heavy = disk / "ballast"
     heavy.write_bytes(bytes(shutil.disk_usage(disk).free - room))
     try:

@@ -26,13 +26,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from musicldm.corpus import build
-from musicldm.data import units
+from musicldm.data import shards
 from musicldm.machine.parallel import Engine
 from musicldm.data.manifest import PrepareSettings
 from musicldm.data.prepare import prepare
 
 torch.set_num_threads(1)
-units.SHARD_BYTES = 20_000
+shards.SHARD_BYTES = 20_000
 
 def noise(score, fonts, *, sample_rate, channels):
     rng = np.random.default_rng(score.truth.seed)

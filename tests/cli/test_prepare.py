@@ -31,16 +31,17 @@ def test_prepare_passes_on_its_options(command, monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr("musicldm.data.prepare.prepare", fake)
     outcome = command(
         "prepare", "s", "--out", "o", "--model", tiny_model_dir, "--normalize", "none", "--beats", "auto",
-        "--seconds", 5, "--sample-rate", 8000, "--mel-bins", 128, "--workers", 3, "--engine", "ray", "--address", "a:1",
+        "--seconds", 5, "--sample-rate", 16000, "--mel-bins", 64, "--hop", 160, "--fft", 2048, "--top-frequency", 7000,
+        "--workers", 3, "--engine", "ray", "--address", "a:1",
         "--device", "cpu", "--mixed-precision", "bf16",
     )  # fmt: skip
     assert (outcome.code, outcome.out) == (0, "5 clips, 0.50 h in o\n")
     assert outcome.err == "musicldm: left out: 1 corrupt, 1 silent; see o/report.jsonl\n"
-    assert callable(seen.pop("progress"))
+    assert callable(seen.pop("listen"))
     assert seen == {
         "src": Path("s"), "out": Path("o"), "model": tiny_model_dir, "device": "cpu",
         "mixed_precision": "bf16",
-        "settings": PrepareSettings(MelSpec(sample_rate=8000, n_mels=128, f_max=4000.0), 5.0, "none", "auto"),
+        "settings": PrepareSettings(MelSpec(n_fft=2048, win_length=2048, f_max=7000.0), 5.0, "none", "auto"),
         "engine": Engine("ray", 3, "a:1"),
     }  # fmt: skip
 

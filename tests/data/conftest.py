@@ -54,5 +54,5 @@ def report(out: Path) -> list[dict[str, Any]]:
 @pytest.fixture
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Makes shards of about one file."""
-    monkeypatch.setattr("musicldm.data.units.SHARD_BYTES", 60_000)
+    monkeypatch.setattr("musicldm.data.shards.SHARD_BYTES", 60_000)
     return lambda: None

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from musicldm.data import arrays
-from musicldm.data.arrays import ArrayFile, Sharded, fill, mapped
+from musicldm.data.arrays import ArrayFile, Sharded, fill, memory_map
 
 
 @pytest.fixture
@@ -80,5 +80,5 @@ def test_only_missing_rows_are_made(tmp_path: Path) -> None:
 
     fill(tmp_path / "a.npy", 6, [(slice(1, 4), np.array([[10.0], [20.0], [30.0]]))], make)
     assert asked == [[0, 4, 5]]
-    assert mapped(tmp_path / "a.npy")[:, 0].tolist() == [0, 10, 20, 30, 4, 5]
+    assert memory_map(tmp_path / "a.npy")[:, 0].tolist() == [0, 10, 20, 30, 4, 5]
     assert [path.name for path in tmp_path.iterdir()] == ["a.npy"]

@@ -12,7 +12,7 @@ import soundfile
 import torch
 
 from musicldm.audio.mel import log_mel
-from musicldm.data import cutting, units
+from musicldm.data import cutting, shards
 from musicldm.data.manifest import PrepareSettings
 from musicldm.data.prepare import Prepared, prepare
 from musicldm.data.store import ClipStore
@@ -144,7 +144,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         seen.append(source.name)
         return original(source, *arguments)
 
-    monkeypatch.setattr(units, "clips_of", clips_of)
+    monkeypatch.setattr(shards, "clips_of", clips_of)
     return seen
 
 
@@ -209,12 +209,12 @@ def test_a_manifest_describes_each_file_as_it_is(tmp_path: Path, small_shards: N
 
 
 def test_every_file_lies_in_one_shard_whatever_others_there_are() -> None:
-    sources = [units.Source(f"{index:04}.wav", "", None, 400_000, (), {}) for index in range(2000)]
-    groups = list(units.grouped(sources))
+    sources = [shards.Source(f"{index:04}.wav", "", None, 400_000, (), {}) for index in range(2000)]
+    groups = list(shards.shard_groups(sources))
     assert [source for group in groups for source in group] == sources
     sizes = [sum(source.size for source in group) for group in groups]
-    assert np.mean(sizes) == pytest.approx(units.SHARD_BYTES, rel=0.3)
-    fewer = list(units.grouped(sources[:1000] + sources[1001:]))
+    assert np.mean(sizes) == pytest.approx(shards.SHARD_BYTES, rel=0.3)
+    fewer = list(shards.shard_groups(sources[:1000] + sources[1001:]))
     assert len([group for group in fewer if group not in groups]) <= 2
 
 

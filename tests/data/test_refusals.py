@@ -22,6 +22,7 @@ from musicldm.data.store import ClipStore
 from musicldm.errors import DataError
 from musicldm.evaluation.clips import find_music
 from musicldm.evaluation.features import FeatureOptions, extract_group
+from musicldm.events import Event, Progress
 from musicldm.novelty.build import build_index
 from musicldm.novelty.clips import read_clips
 from tests.tiny_music import tiny_embedder
@@ -126,7 +127,7 @@ def test_a_refusal_at_any_place_ends_the_run_and_leaves_every_shard(
     with pytest.raises(OSError, match=os.strerror(number)):
         run(src, tmp_path / "out")
     monkeypatch.undo()
-    monkeypatch.setattr("musicldm.data.units.SHARD_BYTES", 60_000)
+    monkeypatch.setattr("musicldm.data.shards.SHARD_BYTES", 60_000)
     assert {**contents(tmp_path / "out"), **before} == contents(tmp_path / "out")
     run(src, tmp_path / "out")
     run(src, tmp_path / "fresh")
@@ -139,14 +140,14 @@ def test_a_disk_that_is_unmounted_on_the_way_takes_no_shard_with_it(tmp_path: Pa
     before = contents(tmp_path / "out")
     looked = []
 
-    def unmount(what: str, done: int, total: int) -> None:
-        looked.append(what)
-        if what == "Looking" and done == 2:
+    def unmount(event: Event) -> None:
+        looked.append(event.what)
+        if event == Progress(2, event.total, "Looking"):
             for path in src.iterdir():
                 path.unlink()
 
     with pytest.raises(FileNotFoundError) as caught:
-        run(src, tmp_path / "out", progress=unmount)
+        run(src, tmp_path / "out", listen=unmount)
     assert Path(caught.value.filename).parent == src
     assert contents(tmp_path / "out") == before
     with pytest.raises(DataError, match="src holds no audio"):

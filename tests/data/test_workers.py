@@ -23,12 +23,12 @@ from .conftest import HERE, SETTINGS, contents, tones
 PROGRAM = """
 import sys
 from pathlib import Path
-from musicldm.data import units
+from musicldm.data import shards
 from musicldm.machine.parallel import Engine
 from musicldm.data.manifest import PrepareSettings
 from musicldm.data.prepare import prepare
 
-units.SHARD_BYTES = 60_000
+shards.SHARD_BYTES = 60_000
 if __name__ == "__main__":
     engine = Engine(workers=int(sys.argv[3]))
     prepare(Path(sys.argv[1]), Path(sys.argv[2]), PrepareSettings(seconds=1.0, beats="metadata"), engine=engine)
@@ -200,12 +200,12 @@ RAY_PROGRAM = """
 import sys, time
 from pathlib import Path
 from types import SimpleNamespace
-from musicldm.data import units
+from musicldm.data import shards
 from musicldm.machine.parallel import Engine
 from musicldm.data.manifest import PrepareSettings
 from musicldm.data.prepare import prepare
 
-units.SHARD_BYTES = 60_000
+shards.SHARD_BYTES = 60_000
 SETTINGS = PrepareSettings(seconds=1.0, beats="model")
 
 def slow_tracker():

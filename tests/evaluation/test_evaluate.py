@@ -94,7 +94,7 @@ def test_figures_are_those_of_the_metrics(report, folders, tiny_model_dir):
 
     mine, theirs, texts = heard(folders / "gen", 6), heard(folders / "real", 8), clap.text(PROMPTS)
     expected = frechet_distance(Gaussian.of(mine), Gaussian.of(theirs))
-    assert value(report, "Fréchet distance (FAD)", "CLAP") == pytest.approx(expected, rel=1e-3, abs=1e-5)
+    assert value(report, "Fréchet distance (FAD)", "CLAP") == pytest.approx(expected, rel=1e-3, abs=2 * embeddings())
     assert value(report, "CLAP score") == pytest.approx(float((mine * texts).sum(axis=1).mean()), abs=2 * embeddings())
     assert [one.clap_score for one in report.clips] == pytest.approx((mine * texts).sum(axis=1), abs=2 * embeddings())
     ahead = mine @ texts.T - (mine * texts).sum(axis=1, keepdims=True)

@@ -234,6 +234,7 @@ def test_cnn14_knows_its_sample_rate_and_gives_probabilities(thin, tmp_path, bin
     assert embedder.classes(sound[::-1].copy()) == pytest.approx(classes[::-1], abs=layers(*CNN14, classes.max()))
 
 
+@torch.no_grad()
 def test_cnn14_normalises_mel_bins_and_not_frames(thin):
     torch.manual_seed(0)
     net, mel, mean = panns.Cnn14().eval(), torch.randn(2, 40, 64), torch.randn(64)

@@ -10,72 +10,17 @@ from musicldm.audio.reading import read
 from musicldm.data.store import ClipRow
 from musicldm.errors import CheckpointError, DataError, InvalidInputError
 from musicldm.listeners.judges import DRUMS, HEADS, Judges, build_net, classes_of, labels_of
-from musicldm.training.tasks.judges import (
-    JudgeRecipe,
-    accuracies,
-    colour,
-    fit_judges,
-    one_cycle,
-    split,
-    tempo_ranges,
-)
+from tests.tiny_judges import GENRES, Clips, corpus, row, trained_judges
 from tests.tolerances import layers, sums
 
 FIRST_EDITION = Path(__file__).resolve().parents[1] / "oracles" / "first_edition"
-GENRES = ("ambient", "funk", "house")
 ROUNDING = layers(16, 24 * 9, size=10)
 """Of probabilities: three blocks of convolution, norm and activation, and what reads them; logits of about ten."""
-RECIPE = JudgeRecipe(channels=(8, 16, 24), crop_frames=64, batch_size=16, steps=60, minutes=2.0)
-
-
-def row(genre: str, drums: bool, family: str | None, quality: str, bpm: float = 100.0) -> ClipRow:
-    parts = [{"name": "x", "family": "bass", "role": "bass"}]
-    parts += [{"name": "y", "family": family, "role": "lead"}] if family else []
-    fields = {"genre": genre, "drums": drums, "instruments": parts, "quality": quality, "bpm": bpm}
-    return ClipRow("x.flac", ("x",), fields)
-
-
-def corpus(count: int, seed: int) -> tuple[np.ndarray, list[ClipRow]]:
-    """Log-mels whose genre is a band, drums a pulse, lead an upper band, quality the missing treble."""
-    rng = np.random.default_rng(seed)
-    mels, rows = np.full((count, 96, 64), -6.0), []
-    # A click is as long as the analysis window: 64 ms, six frames.
-    hit = np.tile(np.concatenate([np.hanning(8)[1:-1], np.zeros(10)]), 6)
-    for mel in mels:
-        genre, drums, lead, muffled = rng.integers(3), rng.integers(2), rng.integers(2), rng.integers(2)
-        mel[:, 8 * genre + 4 : 8 * genre + 8] += 4
-        if drums:
-            mel += 4 * hit[:, None]
-        mel[:, 36:40] += 4 * lead
-        mel[:, 48:] -= 5 * muffled
-        mel += rng.normal(0, 0.5, mel.shape)
-        quality = "muffled" if muffled else "clean"
-        rows.append(row(GENRES[genre], bool(drums), "flute" if lead else None, quality))
-    return mels.astype(np.float16), rows
 
 
 @pytest.fixture(scope="module")
-def judges() -> Judges:
-    return fit_judges(*corpus(200, 1), RECIPE)
-
-
-def test_a_minute_of_training_learns_every_head_for_clips_never_seen(judges):
-    assert min(accuracies(judges, *corpus(60, 2)).values()) >= 0.95
-
-
-def test_the_same_seed_gives_the_same_judges():
-    few = JudgeRecipe(channels=(8, 16), crop_frames=64, batch_size=8, steps=3, seed=5)
-    one, two = (fit_judges(*corpus(20, 1), few).net.state_dict() for _ in range(2))
-    assert all(torch.equal(one[name], two[name]) for name in one)
-
-
-def test_reconstructions_are_trained_on_with_the_labels_of_their_rows():
-    """The clips' own mels are silence: only reconstructions, listed in another order, can teach the genre."""
-    mels, rows = corpus(200, 1)
-    order = np.random.default_rng(3).permutation(200)[:150].tolist()
-    recipe = JudgeRecipe(channels=(8, 16, 24), crop_frames=64, batch_size=16, steps=60, reconstructed=1.0)
-    judges = fit_judges(np.full_like(mels, -11), rows, recipe, reconstructions=(mels[order], order))
-    assert accuracies(judges, *corpus(60, 2))["genre"] >= 0.95
+def judges(tmp_path_factory: pytest.TempPathFactory) -> Judges:
+    return trained_judges(tmp_path_factory.mktemp("judges"), Clips(*corpus(200, 1)))
 
 
 def test_probabilities_add_to_one_and_best_is_the_largest(judges):
@@ -186,56 +131,9 @@ def test_labels_come_from_the_metadata_and_missing_ones_are_named():
     assert classes_of([row("funk", True, None, "clean")])["drums"] == ("without drums", "with drums")
 
 
-def test_split_is_a_partition_of_the_stated_size_that_the_seed_decides():
-    rows = [row("funk", True, None, "clean")] * 50
-    train, held = split(rows, 0.1, 0)
-    assert sorted(train + held) == list(range(50))
-    assert len(held) == 5
-    assert (train, held) == split(rows, 0.1, 0)
-    assert held != split(rows, 0.1, 1)[1]
-    with pytest.raises(InvalidInputError, match="leaves nothing"):
-        split(rows, 0.001, 0)
-
-
-def test_colour_keeps_shape_and_floor_and_much_less_than_a_degradation():
-    mel = torch.from_numpy(corpus(32, 7)[0]).float()
-    out = colour(mel, MelSpec(), torch.Generator().manual_seed(0))
-    assert out.shape == mel.shape
-    assert float(out.min()) >= np.log(1e-5) - 1e-6
-    moved = (out - mel) - (out - mel).mean((1, 2), keepdim=True)
-    # Muffling takes the upper third down by 5 nats in this corpus.
-    assert 0.2 < float(moved.abs().median()) < 1.0
-
-
-def test_one_cycle_rises_to_the_peak_and_ends_at_zero():
-    values = [one_cycle(x) for x in (0.0, 0.05, 0.1, 0.55, 1.0, 1.5)]
-    np.testing.assert_allclose(values, [0.1, 0.55, 1.0, 0.5, 0.0, 0.0], atol=1e-12)
-
-
-@pytest.mark.parametrize("wrong", [{"steps": 0}, {"minutes": 0.0}, {"batch_size": 1}, {"reconstructed": 1.5}])
-def test_recipes_out_of_range_are_refused(wrong):
-    with pytest.raises(InvalidInputError, match=r"got|valid"):
-        JudgeRecipe(**wrong)
-
-
-def test_training_stops_at_its_minutes_whatever_the_steps():
-    mels, rows = corpus(20, 1)
-    seen = []
-    recipe = JudgeRecipe(channels=(8, 16), crop_frames=64, batch_size=8, steps=10**9, minutes=1e-3)
-    fit_judges(mels, rows, recipe, progress=seen.append)
-    assert len(seen) < 10
-
-
 def test_an_untrained_net_has_the_sizes_of_its_classes():
     net = build_net({"genre": ("a", "b", "c"), "drums": ("d", "e")}, (8, 16), MelSpec())
     assert {h: tuple(v.shape) for h, v in net(torch.zeros(2, 40, 64)).items()} == {"genre": (2, 3), "drums": (2, 2)}
-
-
-def test_tempo_ranges_are_the_geometric_middle_and_two_and_a_half_deviations():
-    rows = [row("funk", True, None, "clean", bpm) for bpm in (60.0, 240.0)] + [row("house", True, None, "clean", 124.0)]
-    ranges = tempo_ranges(rows)
-    assert ranges["funk"] == (pytest.approx(120.0), pytest.approx(2.5))
-    assert ranges["house"] == (pytest.approx(124.0), pytest.approx(1 / 3))
 
 
 def test_the_tempo_prior_weighs_genres_by_their_probabilities(judges):

@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,13 +12,24 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import SpeechT5HifiGan
 
 from musicldm import MusicLDMPipeline
-from musicldm.data.conditions import stored_conditions, stored_latents
+from musicldm.audio.mel import MelSpec
+from musicldm.data.embeddings import stored_embeddings, stored_latents
+from musicldm.data.manifest import PrepareSettings
+from musicldm.data.prepare import prepare
 from musicldm.data.store import ClipStore
 from musicldm.errors import CheckpointError, DataError, InvalidInputError
-from musicldm.training.mixup.mixing import Mix, Mixer, MixupOptions
-from musicldm.training.run import downbeat_frames, held_out_count, train
+from musicldm.events import Event, Note, ignore
+from musicldm.machine.parallel import Engine
+from musicldm.model.clap import Clap
+from musicldm.model.mels import ModelMels
+from musicldm.model.vae import Vae
+from musicldm.training.loop.log import TrainingProgress
+from musicldm.training.mixup.mixing import Mixer, MixupOptions, Pairing
+from musicldm.training.run import train
+from musicldm.training.setup import held_out_count
 from musicldm.training.tasks import ldm, vae, vocoder
-from musicldm.training.tasks.ldm import LdmRecipe
+from musicldm.training.tasks.ldm_inputs import downbeat_frames
+from musicldm.training.tasks.ldm_recipe import LdmRecipe
 from musicldm.training.tasks.vae import VaeRecipe
 from musicldm.training.tasks.vocoder import VocoderRecipe
 from tests.tiny_model import build_tiny_model
@@ -54,7 +66,8 @@ def test_the_ldm_is_trained_on_the_latents_of_a_models_vae_under_its_clap(
     monkeypatch.setattr(ldm, "RECIPES", {"default": recipe})
     model = build_tiny_model(tmp_path / "model", seed=int(10 * text_share))
     sounds = set(tone_corpus.glob("shards/*/sounds-*"))
-    train("ldm", data=tone_corpus, out=tmp_path / "ldm", steps=2, device="cpu", init=model, model=model)
+    common = {"device": "cpu", "init": model, "model": model, "listen": ignore}
+    train("ldm", data=tone_corpus, out=tmp_path / "ldm", steps=2, **common)
     before = UNet2DConditionModel.from_pretrained(model / "unet").state_dict()
     after = UNet2DConditionModel.from_pretrained(tmp_path / "ldm" / "unet").state_dict()
     assert before.keys() == after.keys()
@@ -91,13 +104,16 @@ def test_a_blend_without_weights_to_blend_with_is_refused(
 
 
 def test_a_unet_that_goes_on_under_another_clap_is_fitted_to_it(
-    tone_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tone_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ldm, "RECIPES", {"default": LdmRecipe(batch_size=2, crop_frames=(24,), text_share=1.0)})
     first, second = (build_tiny_model(tmp_path / f"model{seed}", seed=seed) for seed in (0, 1))
     for name, model in (("same", first), ("other", second)):
-        train("ldm", data=tone_corpus, out=tmp_path / name, steps=1, device="cpu", init=first, model=model)
-        assert ("refitted" in capsys.readouterr().err) == (name == "other")
+        events: list[Event] = []
+        common = {"steps": 1, "device": "cpu", "init": first, "model": model}
+        train("ldm", data=tone_corpus, out=tmp_path / name, listen=events.append, **common)
+        notes = [event.text for event in events if isinstance(event, Note)]
+        assert any("refitted" in note for note in notes) == (name == "other")
 
 
 def test_a_unet_of_another_embedding_width_is_refused_in_one_line(tone_corpus: Path, tmp_path: Path) -> None:
@@ -117,7 +133,7 @@ def test_the_ldm_is_trained_on_mixtures_and_makes_samples_of_its_captions(
     mixup: str, tone_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = build_tiny_model(tmp_path / "model")
-    drawn: list[Mix | None] = []
+    drawn: list[Pairing | None] = []
     draw = Mixer.draw
     monkeypatch.setattr(Mixer, "draw", lambda *given: drawn.append(draw(*given)) or drawn[-1])
     changes = {"batch_size": 2, "crop_frames": (4,), "condition_floor": 0.0, "mixup": MixupOptions(mixup, 1.0)}
@@ -134,7 +150,7 @@ def test_the_ldm_is_trained_on_mixtures_and_makes_samples_of_its_captions(
 
 
 def test_settings_that_no_recipe_has_are_refused(tone_corpus: Path, tmp_path: Path) -> None:
-    with pytest.raises(InvalidInputError, match=r"unknown setting 'min_snr': choose one of spec, channels"):
+    with pytest.raises(InvalidInputError, match=r"unknown setting 'min_snr': choose one of mel_bins, channels"):
         train("vae", data=tone_corpus, out=tmp_path / "vae", changes={"min_snr": 5.0}, steps=1, device="cpu")
 
 
@@ -158,7 +174,7 @@ def test_mixup_needs_the_whole_model(tone_corpus: Path, tmp_path: Path) -> None:
 @torch.no_grad()
 def test_latents_are_those_that_the_vae_gives_clip_by_clip(tones: ClipStore, tmp_path: Path) -> None:
     autoencoder = AutoencoderKL.from_pretrained(build_tiny_model(tmp_path, seed=3) / "vae").eval()
-    kept = stored_latents(tones, autoencoder)
+    kept = stored_latents(tones, Vae(autoencoder))
     again = AutoencoderKL.from_pretrained(tmp_path / "vae").eval()
     posterior = again.encode(torch.from_numpy(np.asarray(tones.mels[:3], np.float32))[:, None]).latent_dist
     expected = torch.cat([posterior.mean, posterior.std], dim=1).numpy()
@@ -167,13 +183,15 @@ def test_latents_are_those_that_the_vae_gives_clip_by_clip(tones: ClipStore, tmp
 
 def test_conditions_know_how_many_words_each_caption_has(tones: ClipStore, tmp_path: Path) -> None:
     pipeline = MusicLDMPipeline.from_pretrained(build_tiny_model(tmp_path / "model"))
-    made = stored_conditions(tones, pipeline.text_encoder, pipeline.tokenizer, pipeline.feature_extractor, sounds=False)
+    made = stored_embeddings(tones, Clap(pipeline.text_encoder, pipeline.tokenizer), sounds=False)
     captions = [caption for row in tones.rows for caption in row.captions]
     assert made.words.tolist() == [caption.count(" ") + 1 for caption in captions]
 
 
 def test_unknown_parts_and_recipes_are_refused_with_the_choices(tone_corpus: Path, tmp_path: Path) -> None:
-    with pytest.raises(InvalidInputError, match=r"unknown part 'unet': choose one of vae, .*, ldm, distill, beats"):
+    with pytest.raises(
+        InvalidInputError, match=r"unknown part 'unet': choose one of vae, .*, ldm, distill, beats, jud"
+    ):
         train("unet", data=tone_corpus, out=tmp_path / "x", steps=1)
     with pytest.raises(InvalidInputError, match="unknown recipe 'huge': choose one of default"):
         train("vae", data=tone_corpus, out=tmp_path / "x", recipe="huge", steps=1)
@@ -209,3 +227,79 @@ def test_downbeats_are_the_nearest_latent_frames() -> None:
     rows = [SimpleNamespace(fields={"downbeats": [0.0, 0.55, 2.03]}), SimpleNamespace(fields={})]
     store = SimpleNamespace(spec=SimpleNamespace(sample_rate=1000), waves=np.zeros((2, 4000), np.int16), rows=rows)
     assert downbeat_frames(store, 50) == [[0, 7, 25], []]
+
+
+def test_a_training_tells_its_listener_how_far_it_is(
+    tone_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vae, "RECIPES", {"default": SMALL_VAE})
+    events: list[Event] = []
+    options = {"steps": 3, "device": "cpu", "report_seconds": 0.0, "listen": events.append}
+    train("vae", data=tone_corpus, out=tmp_path / "run", **options)
+    reports = [event for event in events if isinstance(event, TrainingProgress)]
+    assert [(report.what, report.done, report.total) for report in reports] == [
+        ("Training", 1, 3), ("Training", 2, 3), ("Training", 3, 3), ("Validation", 3, 3),
+    ]  # fmt: skip
+    assert reports[0].line.startswith("step 1 loss")
+    assert set(reports[-1].figures) == {"log_mel_l1", "latent_deviation"}
+
+
+def eight_kilohertz(tmp_path: Path, spec: MelSpec) -> Path:
+    """A prepared folder of clips of noise with these log-mels."""
+    (tmp_path / "src").mkdir()
+    for index in range(3):
+        noise = 0.1 * np.random.default_rng(index).standard_normal(spec.sample_rate)
+        soundfile.write(tmp_path / "src" / f"{index}.wav", noise.astype(np.float32), spec.sample_rate)
+        (tmp_path / "src" / f"{index}.txt").write_text("noise")
+    settings = PrepareSettings(spec, seconds=0.96, beats="none")
+    prepare(tmp_path / "src", tmp_path / "data", settings, engine=Engine(workers=1))
+    return tmp_path / "data"
+
+
+def test_a_vocoder_has_the_sample_rate_hop_and_bins_of_its_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates = {"upsample_rates": (5, 4, 4), "upsample_kernels": (11, 8, 8)}
+    monkeypatch.setattr(vocoder, "RECIPES", {"default": replace(SMALL_VOCODER, **rates), "wide": SMALL_VOCODER})
+    spec = MelSpec(sample_rate=8000, hop_length=80, n_mels=32, n_fft=512, win_length=512, f_max=3800.0)
+    data = eight_kilohertz(tmp_path, spec)
+    train("vocoder", data=data, out=tmp_path / "run", steps=1, device="cpu")
+    config = SpeechT5HifiGan.from_pretrained(tmp_path / "run" / "vocoder").config
+    assert (config.sampling_rate, config.model_in_dim) == (8000, 32)
+    assert ModelMels.of_folder(tmp_path / "run").spec() == spec
+    with pytest.raises(InvalidInputError, match=r"make 160 samples a frame, and the data have a hop of 80"):
+        train("vocoder", data=data, out=tmp_path / "x", steps=1, device="cpu", recipe="wide")
+
+
+@pytest.mark.parametrize("part", ["vae", "vocoder", "ldm", "distill", "judges"])
+@pytest.mark.parametrize("role", ["init", "model"])
+def test_data_of_other_log_mels_than_a_models_are_refused_before_any_work(part: str, role: str, tmp_path: Path) -> None:
+    data = eight_kilohertz(tmp_path, MelSpec(sample_rate=8000, f_max=4000.0))
+    model = build_tiny_model(tmp_path / "model")
+    options = {"init": model} if part == "distill" else {}
+    options |= {"model": model} if part == "ldm" else {}
+    options |= {"model": model} if part == "distill" else {}
+    wanted = r"the data have a sample rate of 8000 Hz, and the model in .*model has a sample rate of 16000 Hz"
+    with pytest.raises(InvalidInputError, match=wanted):
+        train(part, data=data, out=tmp_path / "run", steps=1, device="cpu", **{**options, role: model})
+    assert not (tmp_path / "run").exists()
+    assert not list(data.glob("shards/*/latents-*"))
+
+
+def test_a_unet_of_other_latent_channels_than_the_vae_makes_is_refused(tone_corpus: Path, tmp_path: Path) -> None:
+    model = build_tiny_model(tmp_path / "model")
+    config = UNet2DConditionModel.load_config(model / "unet") | {"in_channels": 4, "out_channels": 4}
+    UNet2DConditionModel.from_config(config).save_pretrained(tmp_path / "other" / "unet")
+    with pytest.raises(InvalidInputError, match=r"other takes latents of 4 channels, and the VAE of --model makes 8"):
+        train("ldm", data=tone_corpus, out=tmp_path / "x", steps=1, init=tmp_path / "other", model=model)
+
+
+def test_a_recipe_for_other_mel_bins_than_the_data_have_is_refused(tone_corpus: Path, tmp_path: Path) -> None:
+    for part in ("vae", "vocoder"):
+        with pytest.raises(InvalidInputError, match=r"for 128 mel bins, and .* has 64: prepare with --mel-bins 128"):
+            train(part, data=tone_corpus, out=tmp_path / "x", steps=1, recipe="appendix")
+
+
+def test_clips_that_a_vae_cannot_halve_are_refused(tone_corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match=r"clips of 100 frames with 64 mel bins, .* takes multiples of 8"):
+        train("vae", data=tone_corpus, out=tmp_path / "x", steps=1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from musicldm.cli.display import progress_bar, show_table
-from musicldm.errors import MusicLDMError
+from musicldm.cli import options
+from musicldm.cli.display import over_files, show_table
 from musicldm.machine.devices import choose_device
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ class Wanted:
 
 
 def beats(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of music.")],
+    files: options.Files,
     out: Annotated[
         Path | None, typer.Option(help="Folder for what is written.", show_default="beside each file")
     ] = None,
@@ -42,8 +41,8 @@ def beats(
     labels: Annotated[bool, typer.Option("--labels", help="Write labels for Audacity too.")] = False,
     click: Annotated[bool, typer.Option("--click", help="Write a WAV with clicks, higher on downbeats.")] = False,
     plot: Annotated[bool, typer.Option("--plot", help="Write a picture.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the beats as JSON instead of writing them.")] = False,
-    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", show_default=True)] = "cpu",
+    as_json: Annotated[bool, options.as_json("Print the beats as JSON instead of writing them.")] = False,
+    device: Annotated[str, options.device()] = "cpu",
 ) -> None:
     """Find beats and downbeats; writes NAME.beats: on each line seconds and the beat's number in its bar."""
     from musicldm.beats.tracker import BeatTracker
@@ -52,19 +51,12 @@ def beats(
     tracker = BeatTracker.from_pretrained(model, device=choose_device(device))
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-    heard: list[tuple[Path, Beats, list[Path]]] = []
-    with progress_bar("Tracking") as advance:
-        for number, file in enumerate(files):
-            advance(number, len(files))
-            try:
-                heard.append((file, *_track(file, tracker, wanted)))
-            except MusicLDMError as error:
-                print(f"musicldm: {' '.join(str(error).split())}", file=sys.stderr)
+    tracked = over_files(files, "Tracking", lambda file: _track(file, tracker, wanted))
     if as_json:
-        print(json.dumps([{"file": str(file), **asdict(found)} for file, found, _ in heard], indent=2))
+        print(json.dumps([{"file": str(file), **asdict(its_beats)} for file, (its_beats, _) in tracked], indent=2))
     else:
-        _show(heard)
-    if len(heard) < len(files):
+        _show(tracked)
+    if len(tracked) < len(files):
         raise typer.Exit(2)
 
 
@@ -73,32 +65,34 @@ def _track(file: Path, tracker: BeatTracker, wanted: Wanted) -> tuple[Beats, lis
     from musicldm.audio.reading import read
 
     wave, sample_rate = read(file)
-    found = tracker(wave, sample_rate)
-    return found, _write(file, wave, sample_rate, found, wanted)
+    its_beats = tracker(wave, sample_rate)
+    return its_beats, _write(file, wave, sample_rate, its_beats, wanted)
 
 
-def _write(file: Path, wave: Wave, sample_rate: int, found: Beats, wanted: Wanted) -> list[Path]:
+def _write(file: Path, wave: Wave, sample_rate: int, its_beats: Beats, wanted: Wanted) -> list[Path]:
     from musicldm.audio.writing import encode
     from musicldm.beats import files as beat_files
     from musicldm.files import write_new
 
     folder, stem, written = wanted.out or file.parent, file.stem, []
     if wanted.text:
-        written.append(write_new(folder, stem, "beats", beat_files.beats_text(found).encode()))
+        written.append(write_new(folder, stem, "beats", beat_files.beats_text(its_beats).encode()))
     if wanted.labels:
-        written.append(write_new(folder, f"{stem}-labels", "txt", beat_files.audacity_labels(found).encode()))
+        written.append(write_new(folder, f"{stem}-labels", "txt", beat_files.audacity_labels(its_beats).encode()))
     if wanted.click:
-        sound = encode(beat_files.with_clicks(wave, sample_rate, found), sample_rate, "wav")
+        sound = encode(beat_files.with_clicks(wave, sample_rate, its_beats), sample_rate, "wav")
         written.append(write_new(folder, f"{stem}-clicks", "wav", sound))
     if wanted.plot:
-        title = f"{file.name}: {found.tempo:.1f} BPM, {found.meter} beats a bar"
-        written.append(write_new(folder, f"{stem}-beats", "png", beat_files.picture(wave, sample_rate, found, title)))
+        title = f"{file.name}: {its_beats.tempo:.1f} BPM, {its_beats.meter} beats a bar"
+        written.append(
+            write_new(folder, f"{stem}-beats", "png", beat_files.picture(wave, sample_rate, its_beats, title))
+        )
     return written
 
 
-def _show(heard: Sequence[tuple[Path, Beats, list[Path]]]) -> None:
+def _show(tracked: Sequence[tuple[Path, tuple[Beats, list[Path]]]]) -> None:
     rows = [
-        (str(file), str(len(found.beats)), f"{found.tempo:.1f}", str(found.meter), ", ".join(map(str, written)))
-        for file, found, written in heard
+        (str(file), str(len(its.beats)), f"{its.tempo:.1f}", str(its.meter), ", ".join(map(str, written)))
+        for file, (its, written) in tracked
     ]
     show_table(("file", "beats", "BPM", "beats a bar", "written"), rows, numbers=("beats", "BPM", "beats a bar"))

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from musicldm.cli.display import progress_bar
+from musicldm.cli import options
+from musicldm.cli.display import listening
+from musicldm.events import Progress
 
 
 def corpus(
@@ -15,12 +17,12 @@ def corpus(
         Path, typer.Argument(help="Folder for the clips and metadata.jsonl; an unfinished one is finished.")
     ],
     clips: Annotated[int, typer.Option(help="How many.", show_default=True)] = 10000,
-    seed: Annotated[int, typer.Option(help="Same seed, same clips.", show_default=True)] = 0,
+    seed: Annotated[int, options.seed("Same seed, same clips.")] = 0,
     sample_rate: Annotated[int, typer.Option(help="Hz, 8000 to 48000.", show_default=True)] = 16000,
     channels: Annotated[int, typer.Option(metavar="1|2", help="Mono or stereo.", show_default=True)] = 1,
     stems: Annotated[bool, typer.Option("--stems", help="Also write the parts one by one.")] = False,
-    seconds: Annotated[float, typer.Option(help="Length of a clip.", show_default=True)] = 10.24,
-    workers: Annotated[int | None, typer.Option(help="Processes.", show_default="one a core")] = None,
+    seconds: Annotated[float, options.clip_seconds()] = 10.24,
+    workers: Annotated[int | None, options.workers("one a core")] = None,
     audio_format: Annotated[str, typer.Option("--format", metavar="flac|wav", show_default=True)] = "flac",
     genre: Annotated[
         list[str] | None,
@@ -34,7 +36,7 @@ def corpus(
     """Compose a corpus: clips of music with their truth and captions."""
     from musicldm.corpus.build import build_corpus
 
-    with progress_bar("Composing") as advance:
+    with listening("Composing") as listen:
         built = build_corpus(
             out,
             clips=clips,
@@ -47,7 +49,7 @@ def corpus(
             audio_format=audio_format,
             soundfonts=soundfont,
             genres=genre or (),
-            progress=advance,
+            progress=lambda done, total: listen(Progress(done, total, "Composing")),
         )
     new = "" if built.made == built.clips else f", {built.made or 'none'} of them new"
     print(f"{built.clips} clips in {out}{new}")

@@ -3,35 +3,48 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TypeVar
 
-from musicldm.events import Event, Listener, Note
+from musicldm.errors import MusicLDMError
+from musicldm.events import Event, Listener, Note, Progress, ignore
 
-
-class Advance(Protocol):
-    """Called with how much is done, of how much, and of what if that changes."""
-
-    def __call__(self, done: int, total: int, what: str | None = None, /) -> None: ...
+T = TypeVar("T")
 
 
 @contextmanager
 def listening(what: str) -> Iterator[Listener]:
     """A listener that draws progress as a bar on standard error and prints notes there, a line each.
 
+    The bar goes away at the end; where standard error is no terminal there is none.
+
     Args:
         what: stands beside the bar until progress says what it is of.
     """
-    with progress_bar(what) as advance:
+    with _bar(what) if sys.stderr.isatty() else nullcontext(ignore) as draw:
 
         def listen(event: Event) -> None:
             if isinstance(event, Note):
                 say(event.text)
             else:
-                advance(event.done, event.total, event.what)
+                draw(event)
 
         yield listen
+
+
+def over_files(files: Sequence[Path], what: str, work: Callable[[Path], T]) -> list[tuple[Path, T]]:
+    """What `work` makes of each file, with a bar; an error of ours is a line and does not stop the others."""
+    made = []
+    with listening(what) as listen:
+        for number, file in enumerate(files):
+            listen(Progress(number, len(files), what))
+            try:
+                made.append((file, work(file)))
+            except MusicLDMError as error:
+                say(str(error))
+    return made
 
 
 def say(text: str) -> None:
@@ -40,22 +53,18 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def progress_bar(what: str) -> Iterator[Advance]:
-    """A bar on standard error that goes away at its end; nothing where that is no terminal."""
-    if not sys.stderr.isatty():
-        yield _show_nothing
-        return
+def _bar(what: str) -> Iterator[Callable[[Progress], None]]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
-        Progress,
         ProgressColumn,
         Task,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
+    from rich.progress import Progress as Bar
     from rich.text import Text
 
     class Rate(ProgressColumn):
@@ -63,19 +72,15 @@ def progress_bar(what: str) -> Iterator[Advance]:
             return Text("" if task.speed is None else f"{task.speed:.3g}/s", style="progress.data.speed")
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeElapsedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(what, total=None)
+    with Bar(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
 
-        def advance(done: int, total: int, what: str | None = None, /) -> None:
-            if what is not None and what != progress.tasks[0].description:
-                progress.reset(task, description=what)
-            progress.update(task, completed=done, total=total)
+        def draw(event: Progress) -> None:
+            if event.what != bar.tasks[0].description:
+                bar.reset(task, description=event.what, total=event.total or None)
+            bar.update(task, completed=event.done, total=event.total or None)
 
-        yield advance
-
-
-def _show_nothing(_done: int, _total: int, _what: str | None = None, /) -> None:
-    pass
+        yield draw
 
 
 def show_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Sequence[str] = ()) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from musicldm.cli import options
 from musicldm.cli.display import listening, say, show_table, silence_libraries
 
 if TYPE_CHECKING:
@@ -44,12 +45,10 @@ _Embedder = Annotated[
 ]
 _Beats = Annotated[str, typer.Option(metavar="auto|none|MODEL", help="Beat tracker.", rich_help_panel=_HOW)]
 _Seconds = Annotated[float, typer.Option(help="Of a longer clip the middle is heard.", rich_help_panel=_HOW)]
-_Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", rich_help_panel=_HOW)]
-_Workers = Annotated[int, typer.Option(help="Processes.", rich_help_panel=_HOW)]
-_Engine = Annotated[str, typer.Option(metavar="local|ray", rich_help_panel=_HOW)]
-_Address = Annotated[
-    str | None, typer.Option(help="Of a Ray cluster; without one it is started here.", rich_help_panel=_HOW)
-]
+_Device = Annotated[str, options.device(panel=_HOW)]
+_Workers = Annotated[int, options.workers(panel=_HOW)]
+_Engine = Annotated[str, options.engine(_HOW)]
+_Address = Annotated[str | None, options.address(_HOW)]
 
 
 def evaluate(
@@ -59,7 +58,7 @@ def evaluate(
     prompts: _Prompts = None,
     judges: _Judges = None,
     out: Annotated[Path | None, typer.Option(help="Folder for report.json and report.html.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    as_json: Annotated[bool, options.as_json("Print the report as JSON.")] = False,
     embedder: _Embedder = None,
     beats: _Beats = "auto",
     seconds: _Seconds = 30.0,
@@ -75,7 +74,7 @@ def evaluate(
     from musicldm.machine.parallel import Engine
 
     silence_libraries()
-    options = Options(
+    wanted = Options(
         gen,
         reference,
         training,
@@ -88,7 +87,7 @@ def evaluate(
         Engine(cast(Any, engine), workers, address),
     )
     with listening("Listening") as listen:
-        report = evaluate_folder(options, listen)
+        report = evaluate_folder(wanted, listen)
     written = _write(report, out, training) if out is not None else []
     if as_json:
         print(report.to_json())

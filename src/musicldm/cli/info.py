@@ -8,14 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
+from musicldm.cli import options
 from musicldm.cli.display import show_table
 
 
 def info(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files that musicldm generate wrote.")],
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print it as JSON: an object, or a list for several files.")
-    ] = False,
+    as_json: Annotated[bool, options.as_json("Print it as JSON: an object, or a list for several files.")] = False,
 ) -> None:
     """Show the settings inside a file of music."""
     from musicldm.generation.tags import read_tags

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from musicldm.cli.display import silence_libraries
 from musicldm.errors import InvalidInputError
 
 mixup = typer.Typer(help="Beat-synchronous mixup of training clips.", add_completion=False)
@@ -46,23 +47,27 @@ def preview(
     options: Any = {"kind": kind, **improvements(mixup_with)}
     chosen = MixupOptions(**options)
     store = ClipStore(data)
-    studio = _studio(model, store) if kind == "blm" else None
+    parts = _parts(model, store) if kind == "blm" else None
     rate = store.spec.sample_rate
-    for number, example in enumerate(examples(store, chosen, studio, count, seed), start=1):
+    for number, example in enumerate(examples(store, chosen, parts, count, seed), start=1):
         out.mkdir(parents=True, exist_ok=True)
         stem = f"{kind}-{number:02}"
-        title = f"{kind}, λ {example.mix.weight:.2f} of the anchor"
+        title = f"{kind}, λ {example.pairing.weight:.2f} of the anchor"
         write_new(out, stem, "png", picture(example, rate, title))
         for name in ("anchor", "partner", "mixture"):
             written = write_new(out, f"{stem}-{name}", "wav", encode(getattr(example, name), rate, "wav"))
-        print(f"{written}\t{example.names[0]}\t{example.names[1]}\t{example.mix.weight:.2f}")
+        print(f"{written}\t{example.names[0]}\t{example.names[1]}\t{example.pairing.weight:.2f}")
 
 
-def _studio(model: str, store: Any) -> Any:
-    from musicldm.cli.generate import load_pipeline
-    from musicldm.generation.settings import Choices
-    from musicldm.training.mixup.studio import open_studio
+def _parts(model: str, store: Any) -> Any:
+    from musicldm.generation.maker import load_pipeline
+    from musicldm.generation.settings import Settings
+    from musicldm.model.clap import Clap
+    from musicldm.model.vae import Vae
+    from musicldm.model.vocoder import vocoder_of
+    from musicldm.training.array_parts import ModelParts
 
-    pipeline = load_pipeline(Choices(model=model, device="cpu", dtype="float32"))
-    parts = (pipeline.vae, pipeline.vocoder, pipeline.text_encoder, pipeline.tokenizer, pipeline.feature_extractor)
-    return open_studio(store.spec, *parts)
+    silence_libraries()
+    pipeline = load_pipeline(Settings(model=model, device="cpu", dtype="float32"))
+    clap = Clap(pipeline.text_encoder, pipeline.tokenizer, pipeline.feature_extractor)
+    return ModelParts(store.spec, Vae(pipeline.vae), vocoder_of(pipeline.vocoder), clap)

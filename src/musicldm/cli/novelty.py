@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from musicldm.cli.display import listening, progress_bar, say, show_table, silence_libraries
-from musicldm.errors import InvalidInputError, MusicLDMError
+from musicldm.cli import options
+from musicldm.cli.display import listening, over_files, say, show_table, silence_libraries
+from musicldm.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from musicldm.listeners.embedders import Embedder
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from musicldm.novelty.index import NoveltyIndex
 
 novelty = typer.Typer(help="How new music is against a training set.", add_completion=False)
-_Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", show_default=True)]
+_Device = Annotated[str, options.device()]
 
 
 @novelty.callback(invoke_without_command=True)
@@ -42,7 +43,7 @@ def make_index(
     calibrated: Annotated[
         int, typer.Option(help="Clips whose fingerprints are compared with all others.", show_default=True)
     ] = 2000,
-    seed: Annotated[int, typer.Option(help="Which these are.", show_default=True)] = 0,
+    seed: Annotated[int, options.seed("Which these are.")] = 0,
     device: _Device = "auto",
 ) -> None:
     """Hear every training clip once, so that music can be compared with them."""
@@ -52,13 +53,13 @@ def make_index(
 
     silence_libraries()
     how: Any = {"beats": beats, "compact": compact, "calibrated": calibrated, "seed": seed}
-    options = BuildOptions(Cutting(segment=segment, hop=hop), **how)
+    building = BuildOptions(Cutting(segment=segment, hop=hop), **how)
     check_free(out)
     # A folder is remembered as it can be found from anywhere.
     name = str(Path(embedder).resolve()) if Path(embedder).is_dir() else embedder
     with listening("Listening") as listen:
         opened = open_embedder(name, device=device)
-        made = build_index(train, out, opened, options, opened_as=name, listen=listen)
+        made = build_index(train, out, opened, building, opened_as=name, listen=listen)
     _show_index(made)
 
 
@@ -80,10 +81,10 @@ def _show_index(index: NoveltyIndex) -> None:
 
 @novelty.command("check")
 def check_files(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of music.")],
+    files: options.Files,
     index: Annotated[str, typer.Option(help="default, or a folder of `musicldm novelty index`.")] = "default",
     count: Annotated[int, typer.Option("-n", help="Nearest clips to tell.", show_default=True)] = 3,
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    as_json: Annotated[bool, options.as_json("Print everything as JSON.")] = False,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw similarity and onsets as PNG; of one file.")
     ] = None,
@@ -99,20 +100,13 @@ def check_files(
     silence_libraries()
     opened = open_index(index)
     embedder = opened.embedder(device)
-    found: list[tuple[Path, NoveltyReport]] = []
-    with progress_bar("Comparing") as advance:
-        for number, file in enumerate(files):
-            advance(number, len(files))
-            try:
-                found.append((file, _check(opened, embedder, file, count, plot)))
-            except MusicLDMError as error:
-                say(str(error))
+    reports = over_files(files, "Comparing", lambda file: _check(opened, embedder, file, count, plot))
     if as_json:
-        print(json.dumps([{"file": str(file), **asdict(report)} for file, report in found], indent=2))
+        print(json.dumps([{"file": str(file), **asdict(report)} for file, report in reports], indent=2))
     else:
-        for file, report in found:
+        for file, report in reports:
             _show(file, report)
-    if len(found) < len(files):
+    if len(reports) < len(files):
         raise typer.Exit(2)
 
 

@@ -50,7 +50,7 @@ def as_json(help_text: str, panel: str | None = None) -> Any:
     return typer.Option("--json", help=help_text, rich_help_panel=panel)
 
 
-def clips_seconds() -> Any:
+def clip_seconds() -> Any:
     """`--seconds` of what becomes a clip."""
     return typer.Option(help="Length of a clip.", show_default=True)
 

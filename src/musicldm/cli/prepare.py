@@ -8,8 +8,9 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from musicldm.cli.display import progress_bar
+from musicldm.cli.display import listening
 
+_MELS = "Log-mels"
 _Workers = Annotated[int | None, typer.Option(help="Processes.", show_default="one a core")]
 _Beats = Annotated[
     str | None,
@@ -30,8 +31,32 @@ def prepare(
     normalize: Annotated[str, typer.Option(metavar="peak|loudness|none", show_default=True)] = "peak",
     beats: _Beats = None,
     seconds: Annotated[float, typer.Option(help="Length of a clip.", show_default=True)] = 10.24,
-    sample_rate: Annotated[int, typer.Option(help="Hz.", show_default=True)] = 16000,
-    mel_bins: Annotated[int, typer.Option(help="Of the log-mels.", show_default=True)] = 64,
+    sample_rate: Annotated[
+        int | None, typer.Option(help="Hz.", show_default="--model's, or 16000", rich_help_panel=_MELS)
+    ] = None,
+    mel_bins: Annotated[
+        int | None, typer.Option(help="Of a frame.", show_default="--model's, or 64", rich_help_panel=_MELS)
+    ] = None,
+    hop: Annotated[
+        int | None,
+        typer.Option(help="Samples from frame to frame.", show_default="--model's, or 160", rich_help_panel=_MELS),
+    ] = None,
+    fft: Annotated[
+        int | None,
+        typer.Option(
+            help="Samples of the Fourier transform and its window.",
+            show_default="--model's, or 1024",
+            rich_help_panel=_MELS,
+        ),
+    ] = None,
+    top_frequency: Annotated[
+        float | None,
+        typer.Option(
+            help="Hz, upper edge of the last bin.",
+            show_default="--model's, or 8000, at most half the sample rate",
+            rich_help_panel=_MELS,
+        ),
+    ] = None,
     workers: _Workers = None,
     engine: Annotated[str, typer.Option(metavar="local|ray", show_default=True)] = "local",
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster; without one it is started here.")] = None,
@@ -41,25 +66,27 @@ def prepare(
     ] = "no",
 ) -> None:
     """Prepare music to train on: clips, log-mels, latents, embeddings; only what is new or changed."""
-    from musicldm.audio.mel import MelSpec
     from musicldm.data.manifest import REPORT, PrepareSettings
     from musicldm.data.prepare import prepare as prepare_folder
     from musicldm.machine.parallel import Engine
     from musicldm.model.folder import parts_folder
+    from musicldm.model.mels import ModelMels
 
-    spec = MelSpec(sample_rate=sample_rate, n_mels=mel_bins, f_max=min(MelSpec.f_max, sample_rate / 2))
+    folder = None if model is None else parts_folder(model)
+    mels = ModelMels.of_folder(folder) if folder is not None else ModelMels()
+    spec = mels.spec(sample_rate=sample_rate, n_mels=mel_bins, hop_length=hop, n_fft=fft, f_max=top_frequency)
     settings = PrepareSettings(spec, seconds, cast(Any, normalize), cast(Any, beats or _default_beats()))
     engine_here = Engine(cast(Any, engine), workers, address)
-    with progress_bar("Looking") as advance:
+    with listening("Looking") as listen:
         made = prepare_folder(
             src,
             out,
             settings,
-            model=None if model is None else parts_folder(model),
+            model=folder,
             device=device,
             mixed_precision=mixed_precision,
             engine=engine_here,
-            progress=lambda what, done, total: advance(done, total, what),
+            listen=listen,
         )
     print(f"{made.clips} clips, {made.hours:.2f} h in {out}")
     if made.left_out:

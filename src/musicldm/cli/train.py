@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 from musicldm.cli.display import silence_libraries
 from musicldm.cli.ending import at_next_chance
 from musicldm.errors import InvalidInputError, unknown_choice
+from musicldm.events import Event, Listener, Note
 
 _LDM = "LDM"
 _LENGTH = "Length and machine"
@@ -21,8 +23,8 @@ def train(
     part: Annotated[
         str,
         typer.Argument(
-            metavar="vae|vocoder|clap|ldm|distill|beats",
-            help="Part of the model, its few-step version, or the beat tracker.",
+            metavar="vae|vocoder|clap|ldm|distill|beats|judges",
+            help="Part of the model, its few-step version, the beat tracker, or the judges.",
         ),
     ],
     data: Annotated[Path, typer.Option(help="Folder that `musicldm prepare` made.")],
@@ -144,8 +146,28 @@ def train(
         compile=compile_parts,
         patience=patience,
         tracker=tracker,
+        report_seconds=1.0 if sys.stderr.isatty() else 30.0,
         ending=at_next_chance,
+        listen=_printer(),
     )
+
+
+def _printer() -> Listener:
+    """A listener that prints notes and reports as lines, and of what is prepared first every tenth of the way."""
+    from musicldm.training.loop.log import TrainingProgress
+
+    told: dict[str, int] = {}
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Note):
+            print(event.text, file=sys.stderr)
+        elif isinstance(event, TrainingProgress):
+            print(event.line, file=sys.stderr, flush=True)
+        elif event.total and (tenth := 10 * event.done // event.total) > told.get(event.what, -1):
+            told[event.what] = tenth
+            print(f"{event.what}: {event.done} of {event.total}", file=sys.stderr, flush=True)
+
+    return listen
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
@@ -156,7 +178,7 @@ def _condition(condition: str | None) -> dict[str, Any]:
     """The share of captions among the conditions; "both" is that of the default recipe."""
     if condition is None:
         return {}
-    from musicldm.training.tasks.ldm import LdmRecipe
+    from musicldm.training.tasks.ldm_recipe import LdmRecipe
 
     shares = {**_CONDITIONS, "both": LdmRecipe.text_share}
     if condition not in shares:

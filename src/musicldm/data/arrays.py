@@ -65,7 +65,7 @@ def write_small(path: Path, **arrays: Rows) -> None:
 
 
 @lru_cache(maxsize=_OPEN_FILES)
-def mapped(path: Path) -> Rows:
+def memory_map(path: Path) -> Rows:
     """A .npy file as a memory map; each open one takes a file descriptor, so only so many stay open."""
     return np.asarray(np.load(path, mmap_mode="r"))
 
@@ -82,9 +82,9 @@ class Sharded:
 
     def __init__(self, files: Sequence[Path], chosen: npt.NDArray[np.int64] | None = None) -> None:
         """All rows of the files, at least one file; or those of the numbers `chosen`."""
-        first = mapped(files[0])
+        first = memory_map(files[0])
         self._files = tuple(files)
-        self._ends = np.cumsum([len(mapped(path)) for path in files])
+        self._ends = np.cumsum([len(memory_map(path)) for path in files])
         self._chosen = np.arange(self._ends[-1]) if chosen is None else np.asarray(chosen, dtype=np.int64)
         self.dtype = first.dtype
         self._row = first.shape[1:]
@@ -123,12 +123,12 @@ class Sharded:
     def _at(self, row: int) -> Rows:
         file = int(np.searchsorted(self._ends, row, side="right"))
         start = int(self._ends[file - 1]) if file else 0
-        return np.asarray(mapped(self._files[file])[row - start])
+        return np.asarray(memory_map(self._files[file])[row - start])
 
     def _read(self) -> Rows:
         out = np.empty(self.shape, self.dtype)
-        for place, row in enumerate(self._chosen):
-            out[place] = self._at(int(row))
+        for index, row in enumerate(self._chosen):
+            out[index] = self._at(int(row))
         return out
 
 
@@ -140,14 +140,14 @@ def fill(
     Args:
         path: of the .npy file; it is whole or not there.
         count: of rows, at least 1.
-        known: places, slices without a step, and the rows that belong there.
+        known: slices without a step, and the rows that belong there.
         make: the numbers of rows that are missing to their rows, in this order and in batches of any size.
     """
     missing = np.ones(count, dtype=bool)
-    for place, _ in known:
-        missing[place] = False
-    places = np.flatnonzero(missing)
-    batches = make(places) if len(places) else iter(())
+    for rows_of, _ in known:
+        missing[rows_of] = False
+    to_make = np.flatnonzero(missing)
+    batches = make(to_make) if len(to_make) else iter(())
     first = next(batches, None)
     like = known[0][1] if first is None else first
     # By ordinary writes: where a full disk is an error, writing to a memory map would end the process (SIGBUS).
@@ -155,16 +155,16 @@ def fill(
         _write_header(file, like.dtype, (count, *like.shape[1:]))
         start, size = file.tell(), like.dtype.itemsize * math.prod(like.shape[1:])
 
-        def write(place: int, rows: Rows) -> None:
-            file.seek(start + place * size)
+        def write(index: int, rows: Rows) -> None:
+            file.seek(start + index * size)
             file.write(np.ascontiguousarray(rows, dtype=like.dtype).tobytes())
 
-        for place, rows in known:
-            write(place.start, rows)
+        for rows_of, rows in known:
+            write(rows_of.start, rows)
         done = 0
         while first is not None:
             for row in first:
-                write(int(places[done]), row)
+                write(int(to_make[done]), row)
                 done += 1
             first = next(batches, None)
-        assert done == len(places), f"{done} of {len(places)} rows were made"
+        assert done == len(to_make), f"{done} of {len(to_make)} rows were made"

@@ -40,7 +40,7 @@ Tracker = Callable[[Wave, int], TrackedBeats]
 
 
 @dataclass(frozen=True)
-class Clip:
+class CutClip:
     """A clip: its entry in `clips.jsonl`, `wave` (samples,) int16 and `mel` (frames, bins) float16."""
 
     row: dict[str, Any] = field(hash=False)
@@ -50,7 +50,7 @@ class Clip:
 
 def clips_of(
     source: Source, root: Path, settings: PrepareSettings, tracker: Tracker | None, scratch: Path
-) -> Iterator[Clip | Problem]:
+) -> Iterator[CutClip | Problem]:
     """The clips of a source one by one, and what is left out of it.
 
     Clips follow each other without overlap; the last one is padded with silence if at least half of it is there.
@@ -87,7 +87,7 @@ def clips_of(
         yield _clip(source, wave[start : start + samples], start, settings)
 
 
-def _clip(source: Source, wave: Wave, start: int, settings: PrepareSettings) -> Clip | Problem:
+def _clip(source: Source, wave: Wave, start: int, settings: PrepareSettings) -> CutClip | Problem:
     import torch
 
     rate = settings.spec.sample_rate
@@ -103,13 +103,13 @@ def _clip(source: Source, wave: Wave, start: int, settings: PrepareSettings) -> 
             times = (time - start / rate for time in source.fields[name])
             row[name] = [round(time, 6) for time in times if 0 <= time < length]
     mel = log_mel(torch.from_numpy(sound), settings.spec).numpy().astype(np.float16)
-    return Clip(row, np.round(np.clip(sound, -1, 1) * FULL_SCALE).astype(np.int16), mel)
+    return CutClip(row, np.round(np.clip(sound, -1, 1) * FULL_SCALE).astype(np.int16), mel)
 
 
 def with_tags(source: Source, tags: dict[str, str]) -> Source:
     """A source of a bare folder with its file's tags: genre into the caption, all into the fields.
 
-    Titles and names of artists stay out of captions: they do not say what is heard.
+    Titles and names of artists stay out of captions: they do not describe the sound.
     """
     words = [*re.split(r"\s*[,;/]\s*", tags.get("genre", "")), *source.captions]
     known = {word.lower(): word for word in reversed(words) if word}
@@ -130,16 +130,16 @@ def with_beats(source: Source, wave: Wave, settings: PrepareSettings, tracker: T
     if settings.beats in ("none", "metadata"):
         return replace(source, fields=fields)
     assert tracker is not None, "beats are to be tracked, and nothing tracks them"
-    found = tracker(wave, settings.spec.sample_rate)
-    tracked = {name: [float(time) for time in getattr(found, name)] for name in _BEATS}
-    about = {key: value for key in ("tempo", "meter") if (value := getattr(found, key))}
+    estimate = tracker(wave, settings.spec.sample_rate)
+    tracked = {name: [float(time) for time in getattr(estimate, name)] for name in _BEATS}
+    about = {key: value for key in ("tempo", "meter") if (value := getattr(estimate, key))}
     if "meter" in fields:
         about.pop("meter", None)
     return replace(source, fields={**fields, **tracked, **about})
 
 
 def _are_times(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(one, int | float) for one in value)
+    return isinstance(value, list) and all(isinstance(time, int | float) for time in value)
 
 
 def load_tracker() -> Tracker:

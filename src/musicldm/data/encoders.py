@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from musicldm.data.arrays import Rows, fill, mapped
+from musicldm.audio import Wave
+from musicldm.data.arrays import Rows, fill, memory_map
 from musicldm.data.cutting import FULL_SCALE
 from musicldm.data.manifest import CLIPS, Shard
 from musicldm.data.store import read_rows
 from musicldm.errors import CheckpointError, unknown_choice
 from musicldm.machine.devices import choose_device
-from musicldm.model.clap_input import clap_input
+from musicldm.model.clap import Clap, unit_vectors
+from musicldm.model.identity import latents_name, sounds_name, texts_name
 from musicldm.model.parts import load_part
+from musicldm.model.vae import Vae
 
 KINDS = ("latents", "texts", "sounds")
 PRECISIONS = {"no": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-_TEXTS, _WAVES = 64, 8
+_WAVES = 8
 Embeddings = npt.NDArray[np.float16]
 
 
@@ -37,10 +38,8 @@ class Encoders:
     than the steps of half precision; the latents keep their name, from which they differ less than 1 % of a deviation.
     """
 
-    vae: Any = None
-    clap: Any = None
-    tokenizer: Any = None
-    extractor: Any = None
+    vae: Vae | None = None
+    clap: Clap | None = None
     mixed_precision: str = "no"
 
     @classmethod
@@ -66,22 +65,21 @@ class Encoders:
         vae, clap, tokenizer, extractor = parts
         if vae is None and (clap is None or (tokenizer is None and extractor is None)):
             raise CheckpointError(f"{folder} has no vae/ and no text_encoder/ with tokenizer/: give a model folder")
-        place = choose_device(device)
+        chosen = choose_device(device)
         for model in (vae, clap):
             if model is not None:
-                model.to(place).eval()
-        return cls(vae, clap, tokenizer, extractor, mixed_precision)
+                model.to(chosen).eval()
+        return cls(
+            None if vae is None else Vae(vae),
+            None if clap is None else Clap(clap, tokenizer, extractor),
+            mixed_precision,
+        )
 
     @classmethod
     @lru_cache(maxsize=1)
     def cached(cls, folder: Path, device: str, mixed_precision: str) -> Encoders:
         """As `load`, once in a process."""
         return cls.load(folder, device, mixed_precision)
-
-    def vae_precision(self) -> AbstractContextManager[object]:
-        """What the VAE is called under."""
-        dtype = PRECISIONS[self.mixed_precision]
-        return nullcontext() if dtype is None else torch.autocast(next(self.vae.parameters()).device.type, dtype)
 
     def array_names(self, kinds: Sequence[str] = KINDS) -> dict[str, str]:
         """The names of the arrays that these encoders make, of those wanted."""
@@ -90,36 +88,12 @@ class Encoders:
             if kind not in KINDS:
                 raise unknown_choice("kind of array", kind, KINDS)
             if kind == "latents" and self.vae is not None:
-                names[kind] = latents_name(self.vae)
-            elif kind == "texts" and self.clap is not None and self.tokenizer is not None:
-                names[kind] = texts_name(self.clap)
-            elif kind == "sounds" and self.clap is not None and self.extractor is not None:
-                names[kind] = sounds_name(self.clap)
+                names[kind] = latents_name(self.vae.model)
+            elif kind == "texts" and self.clap is not None and self.clap.tokenizer is not None:
+                names[kind] = texts_name(self.clap.model)
+            elif kind == "sounds" and self.clap is not None and self.clap.embeds_waves:
+                names[kind] = sounds_name(self.clap.model)
         return names
-
-
-def module_hash(module: torch.nn.Module) -> str:
-    """SHA-256 (16 hex digits) over names, shapes and values of all parameters and buffers."""
-    digest = hashlib.sha256()
-    for name, value in sorted(module.state_dict().items()):
-        digest.update(f"{name} {tuple(value.shape)}".encode())
-        digest.update(value.detach().to("cpu", torch.float32).contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
-
-
-def latents_name(vae: Any) -> str:
-    """Of the array of this VAE's latents."""
-    return f"latents-{module_hash(vae)}"
-
-
-def texts_name(clap: Any) -> str:
-    """Of the array of captions' embeddings by this CLAP's text tower."""
-    return f"texts-{module_hash(clap.text_model)}{module_hash(clap.text_projection)}"
-
-
-def sounds_name(clap: Any) -> str:
-    """Of the array of sounds' embeddings by this CLAP's audio tower."""
-    return f"sounds-{module_hash(clap.audio_model)}{module_hash(clap.audio_projection)}"
 
 
 @dataclass(frozen=True)
@@ -149,80 +123,61 @@ def add_arrays(shard: Shard, encoders: Encoders, kinds: Sequence[str] = KINDS, k
         if file in shard.files or not count:
             continue
         rows = []
-        for one in known:
-            if file in one.shard.files:
-                old, new = (one.captions, one.new_captions) if kind == "texts" else (one.clips, one.new_clips)
-                rows.append((new, mapped(one.shard.folder / file)[old]))
-        fill(shard.folder / file, count, rows, lambda places, kind=kind: _encode(kind, shard, encoders, places))  # type: ignore[misc]
+        for other in known:
+            if file in other.shard.files:
+                old, new = (other.captions, other.new_captions) if kind == "texts" else (other.clips, other.new_clips)
+                rows.append((new, memory_map(other.shard.folder / file)[old]))
+        fill(shard.folder / file, count, rows, partial(_encode, kind, shard, encoders))
         shard.add(file)
         shard.save()
         added = True
     return added
 
 
-def _encode(kind: str, shard: Shard, encoders: Encoders, places: npt.NDArray[np.int64]) -> Iterator[Rows]:
+def _encode(kind: str, shard: Shard, encoders: Encoders, indices: npt.NDArray[np.int64]) -> Iterator[Rows]:
+    """The rows of a kind of array for the clips or captions of these indices, in their order."""
+    if kind == "latents":
+        assert encoders.vae is not None
+        with _autocast(encoders.vae, encoders.mixed_precision):
+            yield from encode_mels(encoders.vae, memory_map(shard.folder / "mels.npy"), indices)
+        return
+    assert encoders.clap is not None
     if kind == "texts":
         captions = [caption for row in read_rows(shard.folder / CLIPS) for caption in row.captions]
-        yield embed_texts(encoders.clap, encoders.tokenizer, [captions[place] for place in places])
-    elif kind == "latents":
-        with encoders.vae_precision():
-            yield from encode_mels(encoders.vae, mapped(shard.folder / "mels.npy"), places)
-    else:
-        yield from _encode_waves(encoders, shard, places)
+        yield embed_texts(encoders.clap, [captions[index] for index in indices])
+        return
+    waves = memory_map(shard.folder / "waves.npy")
+    for start in range(0, len(indices), _WAVES):
+        batch = waves[indices[start : start + _WAVES]].astype(np.float32) / np.float32(FULL_SCALE)
+        yield embed_waves(encoders.clap, batch, shard.sample_rate)
+
+
+def _autocast(vae: Vae, mixed_precision: str) -> AbstractContextManager[object]:
+    dtype = PRECISIONS[mixed_precision]
+    return nullcontext() if dtype is None else torch.autocast(vae.device.type, dtype)
 
 
 @torch.no_grad()
-def encode_mels(vae: Any, mels: Rows, places: npt.NDArray[np.int64]) -> Iterator[Embeddings]:
+def encode_mels(vae: Vae, mels: Rows, indices: npt.NDArray[np.int64]) -> Iterator[Embeddings]:
     """Means and standard deviations (n, 2 C, T, F) of the posterior of log-mels (N, frames, bins), unscaled.
 
-    `vae` is an AutoencoderKL over (B, 1, frames, bins), whose weights are put into channels-last order. On its device,
-    in its precision under the caller's autocast; one clip at a time on a CPU, whose caches that fits, else eight.
+    The VAE's weights are put into channels-last order. On its device, in its precision under the caller's autocast;
+    one clip at a time on a CPU, whose caches that fits, else eight.
     """
-    device = next(vae.parameters()).device
-    size = 1 if device.type == "cpu" else 8
-    vae.to(memory_format=torch.channels_last)
-    for start in range(0, len(places), size):
-        mel = torch.from_numpy(np.asarray(mels[places[start : start + size]], dtype=np.float32))
-        posterior = vae.encode(mel[:, None].to(device)).latent_dist
-        moments = torch.cat([posterior.mean, posterior.std], dim=1)
-        yield moments.float().cpu().numpy().astype(np.float16)
+    size = 1 if vae.device.type == "cpu" else 8
+    vae.model.to(memory_format=torch.channels_last)
+    for start in range(0, len(indices), size):
+        mel = torch.from_numpy(np.asarray(mels[indices[start : start + size]], dtype=np.float32))
+        yield vae.moments(mel).float().cpu().numpy().astype(np.float16)
 
 
-@torch.no_grad()
-def embed_texts(clap: Any, tokenizer: Any, texts: Sequence[str]) -> Embeddings:
-    """Embeddings (len(texts), D), unit norm, of a CLAP that is put into evaluation mode.
-
-    Texts of like length share a batch, padded to the longest in it.
-    """
-    clap.eval()
-    device = next(clap.parameters()).device
-    order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
-    out = np.zeros((len(texts), clap.config.projection_dim), dtype=np.float16)
-    for start in range(0, len(order), _TEXTS):
-        chosen = order[start : start + _TEXTS]
-        tokens = tokenizer([texts[i] for i in chosen], padding=True, truncation=True, return_tensors="pt").to(device)
-        out[chosen] = _unit(clap.get_text_features(tokens["input_ids"], tokens["attention_mask"]).pooler_output)
-    return out
+def embed_texts(clap: Clap, texts: Sequence[str]) -> Embeddings:
+    """Embeddings (len(texts), D), unit norm, of a CLAP that is put into evaluation mode."""
+    clap.model.eval()
+    return clap.embed_many_texts(texts).astype(np.float16)
 
 
-def _encode_waves(encoders: Encoders, shard: Shard, places: npt.NDArray[np.int64]) -> Iterator[Embeddings]:
-    waves = mapped(shard.folder / "waves.npy")
-    for start in range(0, len(places), _WAVES):
-        batch = waves[places[start : start + _WAVES]].astype(np.float32) / np.float32(FULL_SCALE)
-        yield embed_waves(encoders.clap, encoders.extractor, batch, shard.sample_rate)
-
-
-@torch.no_grad()
-def embed_waves(clap: Any, extractor: Any, waves: npt.NDArray[np.float32], sample_rate: int) -> Embeddings:
-    """Embeddings (n, D), unit norm, of sounds (n, samples) by a CLAP that is put into evaluation mode.
-
-    Sound is resampled to the extractor's rate: 48 kHz with the published CLAP.
-    """
-    clap.eval()
-    device = next(clap.parameters()).device
-    inputs = {name: value.to(device) for name, value in clap_input(extractor, waves, sample_rate).items()}
-    return _unit(clap.get_audio_features(**inputs).pooler_output)
-
-
-def _unit(embeddings: torch.Tensor) -> Embeddings:
-    return torch.nn.functional.normalize(embeddings.float(), dim=-1).cpu().numpy().astype(np.float16)
+def embed_waves(clap: Clap, waves: Wave, sample_rate: int) -> Embeddings:
+    """Embeddings (n, D), unit norm, of sounds (n, samples) by a CLAP that is put into evaluation mode."""
+    clap.model.eval()
+    return unit_vectors(clap.embed_waves(waves, sample_rate)).astype(np.float16)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from musicldm import files
 from musicldm.data import folders
-from musicldm.data.arrays import mapped
+from musicldm.data.arrays import memory_map
 from musicldm.data.cutting import Tracker, load_tracker
 from musicldm.data.manifest import (
     MANIFEST,
@@ -27,16 +26,15 @@ from musicldm.data.manifest import (
     write_manifest,
     write_report,
 )
+from musicldm.data.shards import Job, ShardPlan, make_shard, shard_groups, shard_name, stored_clips
 from musicldm.data.sources import PYAV, Listing, Problem, Source, look_through
-from musicldm.data.units import Job, Unit, grouped, places_in, run_unit, unit_name
 from musicldm.errors import DataError, InvalidInputError, MissingDependencyError
+from musicldm.events import Listener, Note, Progress, ignore, warn_of_notes
 from musicldm.machine.parallel import Engine
+from musicldm.model.mels import ModelMels
 
 if TYPE_CHECKING:
     from musicldm.data.encoders import Encoders
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is done, how many files of it are done, and of how many."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +58,20 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class _Plan:
-    """Names of all shards in order, files of the units to do, what cannot become clips, and files that are gone."""
+class _WorkPlan:
+    """What a run has to do.
+
+    Attributes:
+        shards: names of all in order.
+        to_make: files with the plans of those that are not there, or not whole.
+        sources: in all shards.
+        to_do: sources in the shards to make.
+        problems: what cannot become clips.
+        gone: files whose clips were in the folder, and which are no longer in the music.
+    """
 
     shards: tuple[str, ...]
-    units: tuple[Path, ...]
+    to_make: tuple[Path, ...]
     sources: int
     to_do: int
     problems: tuple[Problem, ...]
@@ -81,7 +88,7 @@ def prepare(
     mixed_precision: str = "no",
     engine: Engine | None = None,
     tracker: Callable[[], Tracker] = load_tracker,
-    progress: Progress | None = None,
+    listen: Listener = warn_of_notes,
 ) -> Prepared:
     """Makes `out` hold the prepared data of all music in `src`, doing only what is new, changed or unfinished.
 
@@ -95,10 +102,10 @@ def prepare(
         mixed_precision: of the VAE among them: "no", "bf16" or "fp16"; CLAP computes in float32.
         engine: where the work is done; by default one process a core.
         tracker: gives a beat tracker; a function of a module, since each worker calls it.
-        progress: called now and then.
+        listen: gets files done and of how many, and a note where captions are made from tags.
 
     Raises:
-        InvalidInputError: `out` is inside `src`, an unknown device or precision.
+        InvalidInputError: `out` is inside `src`, an unknown device or precision, or a model for other log-mels.
         DataError: no audio in `src`, no clip in any of it, none of the files that are in `out` already, or a folder
             `out` that is something else.
         CheckpointError: a model folder without encoders.
@@ -113,56 +120,52 @@ def prepare(
     if model is not None:
         from musicldm.data.encoders import Encoders
 
+        ModelMels.of_folder(model).check(settings.spec)
         Encoders.cached(model, device, mixed_precision)
-    say = progress or _say_nothing
-    listing = look_through(src, lambda done, total: say("Looking", done, total))
+    listing = look_through(src, listen)
     if listing.bare:
-        warnings.warn(f"{src} has no captions: they are made from tags and names of folders", stacklevel=2)
+        listen(Note(f"{src} has no captions: they are made from tags and names of folders"))
     folders.claim(out)
     job = Job(src.parent if src.is_file() else src, out, settings, model, device, mixed_precision, tracker)
     with files.locked(out):
         folders.clear(out)
         try:
-            return _brought_up_to_date(src, job, listing, engine, say)
+            return _brought_up_to_date(src, job, listing, engine, listen)
         finally:
             with suppress(OSError):  # the next run does it
                 folders.clear_work(out)
 
 
-def _brought_up_to_date(src: Path, job: Job, listing: Listing, engine: Engine, say: Progress) -> Prepared:
+def _brought_up_to_date(src: Path, job: Job, listing: Listing, engine: Engine, listen: Listener) -> Prepared:
     for name in (SHARDS, folders.WORK):
         (job.out / name).mkdir(exist_ok=True)
     plan = _plan(src, listing, job)
-    say("Preparing", 0, plan.to_do)
     try:
-        _work_through(plan, job, engine, lambda done: say("Preparing", done, plan.to_do))
+        _work_through(plan, job, engine, listen)
     except ChildProcessError as error:
         raise ChildProcessError(f"{error}; the same command goes on from here") from error
     return _finish(src, job, plan)
 
 
-def _work_through(plan: _Plan, job: Job, engine: Engine, say: Callable[[int], None]) -> None:
+def _work_through(plan: _WorkPlan, job: Job, engine: Engine, listen: Listener) -> None:
     done = 0
-    for _, sources in engine(partial(run_unit, job=job), plan.units):
+    listen(Progress(done, plan.to_do, "Preparing"))
+    for _, sources in engine(partial(make_shard, job=job), plan.to_make):
         done += sources
-        say(done)
-
-
-def _say_nothing(_what: str, _done: int, _total: int) -> None:
-    pass
+        listen(Progress(done, plan.to_do, "Preparing"))
 
 
 class _Before:
     """The files whose clips a folder holds already: `gone` are those that were not met again."""
 
     def __init__(self, shards: Iterable[Shard]) -> None:
-        made = [one for shard in shards for one in shard.sources]
-        self.gone = {one.name for one in made}
-        self._files, self._digests, self._met = len(self.gone), {one.digest for one in made}, not made
+        made = [source for shard in shards for source in shard.sources]
+        self.gone = {source.name for source in made}
+        self._files, self._digests, self._met = len(self.gone), {source.digest for source in made}, not made
 
-    def meet(self, one: Source | Problem) -> None:
-        self.gone.discard(one.file if isinstance(one, Problem) else one.name)
-        self._met |= len(self.gone) < self._files or (isinstance(one, Source) and one.digest in self._digests)
+    def meet(self, met: Source | Problem) -> None:
+        self.gone.discard(met.file if isinstance(met, Problem) else met.name)
+        self._met |= len(self.gone) < self._files or (isinstance(met, Source) and met.digest in self._digests)
 
     def check(self, src: Path, job: Job, problems: Sequence[Problem]) -> None:
         """Looks whether what is gone may go.
@@ -181,31 +184,31 @@ class _Before:
                 raise PermissionError(errno.EACCES, problem.detail, str(job.root / problem.file))
 
 
-def _plan(src: Path, listing: Listing, job: Job) -> _Plan:
+def _plan(src: Path, listing: Listing, job: Job) -> _WorkPlan:
     there = list(folders.complete_shards(job.out))
     done = {shard.folder.name: frozenset(shard.files) for shard in there}
-    places, before, wanted = places_in(there, job.settings), _Before(there), _wanted_arrays(job)
+    stored, before, wanted = stored_clips(there, job.settings), _Before(there), _wanted_arrays(job)
     problems: list[Problem] = []
-    names, units, sources, to_do = [], [], 0, 0
+    names, to_make, sources, to_do = [], [], 0, 0
 
     def usable() -> Iterator[Source]:
-        for one in map(_with_packages, listing.sources):
-            before.meet(one)
-            if isinstance(one, Problem):
-                problems.append(one)
+        for source in map(_with_packages, listing.sources):
+            before.meet(source)
+            if isinstance(source, Problem):
+                problems.append(source)
             else:
-                yield one
+                yield source
 
-    for group in grouped(usable()):
-        name = unit_name(job.settings, group)
+    for group in shard_groups(usable()):
+        name = shard_name(job.settings, group)
         names.append(name)
         sources += len(group)
         if name not in done or not wanted <= done[name]:
-            known = ((source, tuple(places.get((source.name, source.digest), ()))) for source in group)
-            units.append(Unit(name, tuple(known)).save(job.out / folders.WORK))
+            known = ((source, tuple(stored.get((source.name, source.digest), ()))) for source in group)
+            to_make.append(ShardPlan(name, tuple(known)).save(job.out / folders.WORK))
             to_do += len(group)
     before.check(src, job, problems)
-    return _Plan(tuple(names), tuple(units), sources, to_do, tuple(problems), tuple(sorted(before.gone)))
+    return _WorkPlan(tuple(names), tuple(to_make), sources, to_do, tuple(problems), tuple(sorted(before.gone)))
 
 
 def _with_packages(source: Source | Problem) -> Source | Problem:
@@ -225,7 +228,7 @@ def _wanted_arrays(job: Job) -> frozenset[str]:
     return frozenset(f"{name}.npy" for name in names)
 
 
-def _finish(src: Path, job: Job, plan: _Plan) -> Prepared:
+def _finish(src: Path, job: Job, plan: _WorkPlan) -> Prepared:
     """Writes report and manifest, and then takes away shards that belong to nothing any more.
 
     Where there is no clip, all shards that were there before stay.
@@ -239,7 +242,7 @@ def _finish(src: Path, job: Job, plan: _Plan) -> Prepared:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(left_out.items()))
         raise DataError(f"{src} gave no clip ({reasons}): see {job.out / REPORT}")
     keep = set(plan.shards)
-    mapped.cache_clear()  # Windows removes no file that is open
+    memory_map.cache_clear()  # Windows removes no file that is open
     for folder in folders.shard_folders(job.out):
         if folder.name not in keep:
             folders.remove(folder)
@@ -251,7 +254,7 @@ def encode(
     folder: Path,
     encoders: Encoders,
     kinds: Sequence[str],
-    progress: Callable[[int, int], None] | None = None,
+    listen: Listener = ignore,
 ) -> None:
     """Adds to a prepared folder what is missing of the arrays that these encoders make.
 
@@ -259,7 +262,7 @@ def encode(
         folder: that `prepare` made.
         encoders: at hand, so that trainings need not have them in a folder.
         kinds: of `musicldm.data.encoders.KINDS`.
-        progress: called with clips done and of how many.
+        listen: gets clips done and of how many.
 
     Raises:
         DataError: not a prepared folder.
@@ -276,6 +279,5 @@ def encode(
         for shard in shards:
             add_arrays(shard, encoders, kinds)
             done += shard.clips
-            if progress is not None:
-                progress(done, total)
+            listen(Progress(done, total, " and ".join(kinds)))
         refresh(folder)

@@ -18,12 +18,13 @@ import re
 import tarfile
 import tempfile
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
 from musicldm.errors import DataError
+from musicldm.events import Listener, Progress, ignore
 from musicldm.files import named
 
 PYAV = frozenset({".m4a", ".aac", ".mp4"})
@@ -81,8 +82,8 @@ class Problem:
 
     def entry(self) -> dict[str, Any]:
         """As a line of the report: without what is not known."""
-        found = {"file": self.file, "start": self.start, "reason": self.reason, "detail": self.detail}
-        return {key: value for key, value in found.items() if value not in (None, "")}
+        entry = {"file": self.file, "start": self.start, "reason": self.reason, "detail": self.detail}
+        return {key: value for key, value in entry.items() if value not in (None, "")}
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class Listing:
     sources: Iterator[Source | Problem]
 
 
-def look_through(src: Path, progress: Callable[[int, int], None] | None = None) -> Listing:
+def look_through(src: Path, listen: Listener = ignore) -> Listing:
     """All audio below the folder `src`, or in the tar `src`, sorted by name, hashed as they are asked for.
 
     Names are held in memory, everything else passes by one at a time.
@@ -113,16 +114,15 @@ def look_through(src: Path, progress: Callable[[int, int], None] | None = None) 
     known = set(names)
     bare = not tables.rows and not any(_suffix(name) == ".tar" or _sidecars(name, known) for name in wanted)
 
-    def sources() -> Iterator[Source | Problem]:
+    def listed() -> Iterator[Source | Problem]:
         yield from (*closed, *tables.problems)
         for done, name in enumerate(wanted, start=1):
-            found = _members(root, name) if _suffix(name) == ".tar" else [_file(root, name, tables, known, bare)]
-            yield from (_hashed(root, one) if isinstance(one, Source) else one for one in found)
-            if progress is not None:
-                progress(done, len(wanted))
+            sources = _members(root, name) if _suffix(name) == ".tar" else [_file(root, name, tables, known, bare)]
+            yield from (_hashed(root, source) if isinstance(source, Source) else source for source in sources)
+            listen(Progress(done, len(wanted), "Looking"))
         yield from (Problem(name, "missing", "listed, but not there") for name in sorted(set(tables.rows) - known))
 
-    return Listing(len(wanted), bare, sources())
+    return Listing(len(wanted), bare, listed())
 
 
 def _walk(root: Path, closed: list[Problem]) -> Iterator[str]:
@@ -216,7 +216,7 @@ def said_in(record: Mapping[str, Any]) -> tuple[list[str], dict[str, Any]]:
     captions: list[str] = []
     for key in CAPTIONS:
         value = record.get(key)
-        captions += [value] if isinstance(value, str) else [one for one in value or () if isinstance(one, str)]
+        captions += [value] if isinstance(value, str) else [text for text in value or () if isinstance(text, str)]
     return captions, {key: value for key, value in record.items() if key not in (*CAPTIONS, "file_name")}
 
 
@@ -321,9 +321,9 @@ def _members(root: Path, name: str) -> Iterator[Source | Problem]:
                 if not member.isfile() or posixpath.basename(member.name).startswith("."):
                     continue
                 folder, base = posixpath.split(member.name)
-                if (found := posixpath.join(folder, base.partition(".")[0])) != key:
+                if (own_key := posixpath.join(folder, base.partition(".")[0])) != key:
                     yield from _sample(name, group)
-                    key, group = found, []
+                    key, group = own_key, []
                 beside = tar.extractfile(member) if _suffix(member.name) in (".txt", ".json") else None
                 group.append((member, beside.read() if beside is not None else b""))
     except tarfile.TarError as error:

@@ -1,272 +1,40 @@
-"""From the command line's words to a task and its loop: `train(part, data=…, out=…)`."""
+"""A part by its name to a training run: `train(part, data=…, out=…)`."""
 
 from __future__ import annotations
 
 import json
-import sys
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import numpy as np
 import torch
 
 from musicldm import files
-from musicldm.data.conditions import Conditions, stored_conditions, stored_latents
-from musicldm.data.encoders import embed_texts, module_hash
 from musicldm.data.store import ClipStore
-from musicldm.errors import CheckpointError, InvalidInputError, unknown_choice
-from musicldm.model.parts import load_part
-from musicldm.training.assemble import SCHEDULER_CONFIG
+from musicldm.errors import InvalidInputError, unknown_choice
+from musicldm.events import Listener, warn_of_notes
 from musicldm.training.loop.checkpoint import CHECKPOINT
 from musicldm.training.loop.log import LOG
+from musicldm.training.loop.options import Ending, LoopOptions, never_ends_early
 from musicldm.training.loop.task import Task
-from musicldm.training.loop.trainer import Ending, Loop, LoopOptions, make_accelerator, never_ends_early
-from musicldm.training.mixup.examples import Mixing
-from musicldm.training.mixup.mixing import Mixer
-from musicldm.training.mixup.studio import Studio, open_studio
-from musicldm.training.tasks import beats, clap, consistency, ldm, vae, vocoder
+from musicldm.training.loop.trainer import Loop, make_accelerator
+from musicldm.training.setup import Setup
+from musicldm.training.tasks import beats, clap, consistency, judges, ldm, vae, vocoder
 
 KIND = "a training run"
-HELD_OUT_SHARE = 0.02
-HELD_OUT_MOST = 128
-_REFIT_CAPTIONS = 8192
-_TEXT_TOWER = ("text_model", "text_projection")
 
-Recipe = TypeVar("Recipe")
-
-
-@dataclass(frozen=True)
-class Paths:
-    """Where a training reads and starts.
-
-    Args:
-        data: prepared folder.
-        out: folder of the run.
-        init: model folder to start the weights from, instead of random ones.
-        model: model folder whose other parts the training needs (the VAE and CLAP for ldm; the VAE for vocoder).
-    """
-
-    data: Path
-    out: Path
-    init: Path | None = None
-    model: Path | None = None
-
-
-def split(store: ClipStore) -> tuple[ClipStore, ClipStore]:
-    """All clips but the last 2 % (1 to 128) to train on, and those to validate with."""
-    count = held_out_count(len(store))
-    return store.part(slice(0, len(store) - count)), store.part(slice(len(store) - count, len(store)))
-
-
-def held_out_count(clips: int) -> int:
-    """How many of all clips are held out.
-
-    Raises:
-        InvalidInputError: one clip alone, which cannot be split.
-    """
-    if clips < 2:
-        raise InvalidInputError(f"there is {clips} clip: at least 2 are needed, one of them held out")
-    return max(1, min(HELD_OUT_MOST, round(clips * HELD_OUT_SHARE)))
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """A recipe by name, and the settings in which this run differs from it."""
-
-    recipe: str
-    changes: Mapping[str, Any]
-
-    def of(self, recipes: Mapping[str, Recipe]) -> Recipe:
-        """The recipe among those of a part.
-
-        Raises:
-            InvalidInputError: an unknown name, or a setting that the part's recipes do not have.
-        """
-        if self.recipe not in recipes:
-            raise unknown_choice("recipe", self.recipe, recipes)
-        recipe: Any = recipes[self.recipe]
-        known = [field.name for field in fields(recipe)]
-        for name in self.changes:
-            if name not in known:
-                raise unknown_choice("setting", name, known)
-        changed: Recipe = replace(recipe, **self.changes)
-        return changed
-
-
-def _load(kind: Any, folder: Path | None, part: str) -> Any:
-    """The part of a model folder, models in float32 whatever they are stored in; None where no folder is given."""
-    return None if folder is None else load_part(kind, folder, part)
-
-
-def _vae_task(store: ClipStore, wanted: Wanted, paths: Paths, device: torch.device) -> Task:  # noqa: ARG001
-    from diffusers import AutoencoderKL
-
-    return vae.VaeTask(wanted.of(vae.RECIPES), *split(store), vae=_load(AutoencoderKL, paths.init, "vae"))
-
-
-def _vocoder_task(store: ClipStore, wanted: Wanted, paths: Paths, device: torch.device) -> Task:  # noqa: ARG001
-    from diffusers import AutoencoderKL
-    from transformers import SpeechT5HifiGan
-
-    return vocoder.VocoderTask(
-        wanted.of(vocoder.RECIPES),
-        *split(store),
-        vocoder=_load(SpeechT5HifiGan, paths.init, "vocoder"),
-        vae=_load(AutoencoderKL, paths.model, "vae"),
-    )
-
-
-def _clap_task(store: ClipStore, wanted: Wanted, paths: Paths, device: torch.device) -> Task:  # noqa: ARG001
-    return clap.make_task(wanted.of(clap.RECIPES), *split(store), init=paths.init)
-
-
-def _ldm_task(store: ClipStore, wanted: Wanted, paths: Paths, device: torch.device) -> Task:
-    return _latent_task(ldm.LdmTask, wanted.of(ldm.RECIPES), store, paths, device)
-
-
-def _distill_task(store: ClipStore, wanted: Wanted, paths: Paths, device: torch.device) -> Task:
-    if paths.init is None or not (paths.init / SCHEDULER_CONFIG).is_file():
-        raise InvalidInputError("distillation needs its teacher, --init: a folder with unet/ and scheduler/ in it")
-    if "prediction" in wanted.changes:
-        raise InvalidInputError(
-            f"prediction {wanted.changes['prediction']}: a student's is its teacher's, leave it out"
-        )
-    scheduler = json.loads((paths.init / SCHEDULER_CONFIG).read_text(encoding="utf-8"))
-    settings = consistency.of_teacher(wanted.of(consistency.RECIPES), scheduler)
-    return _latent_task(consistency.ConsistencyTask, settings, store, paths, device)
-
-
-def _latent_task(
-    task: type[ldm.LdmTask], settings: ldm.LdmRecipe, store: ClipStore, paths: Paths, device: torch.device
-) -> Task:
-    """A task on the latents and conditions of the clips."""
-    from diffusers import AutoencoderKL, UNet2DConditionModel
-    from transformers import AutoTokenizer, ClapFeatureExtractor, ClapModel, SpeechT5HifiGan
-
-    if paths.model is None:
-        raise InvalidInputError(
-            f"training of {task.name} needs --model: a folder with vae/ and text_encoder/ (CLAP) in it"
-        )
-    autoencoder = _load(AutoencoderKL, paths.model, "vae").to(device).eval()
-    clap_model = _load(ClapModel, paths.model, "text_encoder").to(device).eval()
-    tokenizer = _load(AutoTokenizer, paths.model, "tokenizer")
-    extractor = _load(ClapFeatureExtractor, paths.model, "feature_extractor")
-    latents = stored_latents(store, autoencoder, progress=_progress("latents"))
-    conditions = stored_conditions(
-        store,
-        clap_model,
-        tokenizer,
-        extractor,
-        sounds=settings.text_share < 1,
-        progress=_progress("embeddings"),
-    )
-    unet = _load(UNet2DConditionModel, paths.init, "unet")
-    if unet is not None and paths.init is not None:
-        _check_width(unet, paths.init, conditions)
-        _take_over_condition(unet, paths.init, clap_model, store, conditions)
-    if unet is None:
-        unet = ldm.build_unet(replace(settings, condition_width=conditions.text.shape[1]), latents.shape[1] // 2)
-    if settings.lora_rank and paths.init is None:
-        raise InvalidInputError("a LoRA changes a model that is there: give --init")
-    if settings.blend < 1 and (paths.init is None or settings.lora_rank):
-        raise InvalidInputError(f"blend is {settings.blend}: it is for all weights of a model that goes on from --init")
-    if settings.condition_floor > 0 and not settings.lora_rank:
-        raised = ldm.spread_condition(unet, conditions.text.astype(np.float32), settings.condition_floor)
-        print(
-            f"condition layer: {raised} directions of the captions raised to {settings.condition_floor}",
-            file=sys.stderr,
-        )
-    kept = slice(0, len(store) - held_out_count(len(store)))
-    held = slice(kept.stop, len(store))
-    studio = None
-    if (paths.model / "vocoder").is_dir():
-        vocoder_model = _load(SpeechT5HifiGan, paths.model, "vocoder").to(device).eval()
-        studio = open_studio(store.spec, autoencoder, vocoder_model, clap_model, tokenizer, extractor)
-    return task(
-        settings,
-        latents[kept],
-        conditions.part(kept),
-        latents[held],
-        conditions.part(held),
-        scaling_factor=autoencoder.config.scaling_factor,
-        unet=unet,
-        studio=studio,
-        downbeats=downbeat_frames(store.part(kept), latents.shape[2]),
-        held_out_downbeats=downbeat_frames(store.part(held), latents.shape[2]),
-        mixing=_mixing(settings, store.part(kept), studio, paths.model),
-    )
-
-
-def downbeat_frames(store: ClipStore, frames: int) -> list[list[int]]:
-    """The latent frames nearest to the downbeats of each clip, none where the data know none."""
-    per_second = frames * store.spec.sample_rate / store.waves.shape[1]
-    return [[round(time * per_second) for time in row.fields.get("downbeats", ())] for row in store.rows]
-
-
-def _mixing(settings: ldm.LdmRecipe, store: ClipStore, studio: Studio | None, model: Path) -> Mixing | None:
-    if settings.mixup.kind == "none":
-        return None
-    if studio is None:
-        raise CheckpointError(f"mixup needs the whole model: {model} has no vocoder/")
-    mixer = Mixer.of_rows(store.rows, store.waves.shape[1] / store.spec.sample_rate, settings.mixup)
-    return Mixing(mixer, studio, store.waves, [row.captions for row in store.rows])
-
-
-def _check_width(unet: Any, init: Path, conditions: Conditions) -> None:
-    wanted, given = unet.config.projection_class_embeddings_input_dim, conditions.text.shape[1]
-    if wanted != given:
-        raise InvalidInputError(
-            f"the UNet in {init} takes CLAP embeddings of {wanted} numbers, and those of --model have {given}: give a "
-            f"--model whose CLAP makes {wanted}, or train without --init"
-        )
-
-
-def _beats_task(store: ClipStore, wanted: Wanted, paths: Paths, device: torch.device) -> Task:  # noqa: ARG001
-    return beats.make_task(wanted.of(beats.RECIPES), *split(store), init=paths.init)
-
-
-def _take_over_condition(unet: Any, init: Path, clap_model: Any, store: ClipStore, conditions: Conditions) -> None:
-    """Where `init` brings a CLAP other than the one to train under, fits the UNet's condition layer to the new one."""
-    from transformers import AutoTokenizer, ClapModel
-
-    if not (init / "text_encoder").is_dir():
-        return
-    old = _load(ClapModel, init, "text_encoder").to(clap_model.device).eval()
-    if all(module_hash(getattr(old, n)) == module_hash(getattr(clap_model, n)) for n in _TEXT_TOWER):
-        return
-    captions = [caption for row in store.rows for caption in row.captions]
-    chosen = np.unique(np.linspace(0, len(captions) - 1, num=_REFIT_CAPTIONS).astype(int))
-    before = embed_texts(old, _load(AutoTokenizer, init, "tokenizer"), [captions[index] for index in chosen])
-    share = ldm.refit_condition(unet, before.astype(np.float32), conditions.text[chosen].astype(np.float32))
-    print(f"condition layer refitted to the new CLAP, which explains {share:.0%} of the old one", file=sys.stderr)
-
-
-_TASKS: Mapping[str, Callable[[ClipStore, Wanted, Paths, torch.device], Task]] = {
-    "vae": _vae_task,
-    "vocoder": _vocoder_task,
-    "clap": _clap_task,
-    "ldm": _ldm_task,
-    "distill": _distill_task,
-    "beats": _beats_task,
+TASKS: Mapping[str, Callable[[Setup], Task]] = {
+    "vae": vae.make_task,
+    "vocoder": vocoder.make_task,
+    "clap": clap.make_task,
+    "ldm": ldm.make_task,
+    "distill": consistency.make_task,
+    "beats": beats.make_task,
+    "judges": judges.make_task,
 }
-PARTS = tuple(_TASKS)
-
-
-def _progress(what: str) -> Callable[[int, int], None]:
-    """Says every tenth of the way how far a preparation is."""
-    said = [-1]
-
-    def report(done: int, total: int) -> None:
-        tenth = 10 * done // total
-        if tenth > said[0]:
-            said[0] = tenth
-            print(f"{what}: {done} of {total}", file=sys.stderr, flush=True)
-
-    return report
+"""Part → its task, on data that it prepares further where latents or embeddings are missing."""
 
 
 def train(
@@ -289,17 +57,21 @@ def train(
     compile: bool = False,
     patience: int | None = None,
     tracker: str | None = None,
+    report_seconds: float = 30.0,
     ending: Ending = never_ends_early,
+    listen: Listener = warn_of_notes,
 ) -> None:
-    """Trains one part (`vae`, `vocoder`, `clap`, `ldm`, `beats`) on a prepared folder and writes it into `out`.
+    """Trains one part (a key of `TASKS`) on a prepared folder and writes it into `out`.
 
     `recipe` is a name in the part's `RECIPES`, `changes` are settings of it that are to be others; `init` and `model`
-    are as in `Paths`, `ending` is as in `Loop.run`, and all the rest as in `LoopOptions`. `out` is a new or an empty
-    folder, or one of a run; one process at a time writes into it.
+    are as in `Setup`, `ending` is as in `Loop.run`, and all the rest as in `LoopOptions`. `out` is a new or an empty
+    folder, or one of a run; one process at a time writes into it. `listen` gets the progress of what is prepared
+    first, a `TrainingProgress` every `report_seconds` and after each validation, and notes.
 
     Raises:
-        InvalidInputError: an unknown part, recipe, setting, device or tracker, a length that is no length, or an `out`
-            that is in a folder which is read, is another training's, or written to by one that runs.
+        InvalidInputError: an unknown part, recipe, setting, device or tracker, a length that is no length, data whose
+            log-mels are not those of `init` or `model`, or an `out` that is in a folder which is read, is another
+            training's, or written to by one that runs.
         DataError: a folder that is not prepared, or holds no clips; or an `out` that holds something else than a run.
         CheckpointError: a model folder that lacks a part.
         TrainingError: the training cannot go on.
@@ -309,6 +81,7 @@ def train(
         out=out,
         steps=steps,
         minutes=minutes,
+        report_seconds=report_seconds,
         device=device,
         mixed_precision=mixed_precision,
         seed=seed,
@@ -319,26 +92,40 @@ def train(
         patience=patience,
         tracker=tracker,
     )
-    if part not in _TASKS:
-        raise unknown_choice("part", part, PARTS)
-    paths = Paths(data, out, init, model)
-    check_out(paths, resume=resume)
+    make_task = task_maker(part)
+    check_out(out, {"--data": data, "--init": init, "--model": model}, resume=resume)
     accelerator = make_accelerator(device, mixed_precision)
-    with _taken(out) if accelerator.is_main_process else nullcontext():
+    with _claimed(out) if accelerator.is_main_process else nullcontext():
         torch.manual_seed(seed)
-        Loop(make_task(part, Wanted(recipe, changes or {}), paths, accelerator.device), options).run(ending)
+        setup = Setup(ClipStore(data), recipe, changes or {}, init, model, accelerator.device, listen)
+        Loop(make_task(setup), options, listen).run(ending)
 
 
-def check_out(paths: Paths, *, resume: bool) -> None:
+def task_maker(part: str) -> Callable[[Setup], Task]:
+    """What makes a part's task.
+
+    Raises:
+        InvalidInputError: an unknown part.
+    """
+    if part not in TASKS:
+        raise unknown_choice("part", part, tuple(TASKS))
+    return TASKS[part]
+
+
+def check_out(out: Path, read_only: Mapping[str, Path | None], *, resume: bool) -> None:
     """Nothing if a run may write into its folder, before any work.
+
+    Args:
+        out: the folder.
+        read_only: option → folder that the run reads.
+        resume: whether it goes on.
 
     Raises:
         InvalidInputError: it is in a folder that the run reads, holds a training that is not to go on, or none that
             could.
         DataError: it holds something else than a training run.
     """
-    out = paths.out
-    for name, folder in (("--data", paths.data), ("--init", paths.init), ("--model", paths.model)):
+    for name, folder in read_only.items():
         if folder is not None and files.is_inside(out, folder):
             raise InvalidInputError(f"--out {out} is in {name} {folder}, which is only read: choose another folder")
     files.check_folder(out, KIND, _is_run)
@@ -360,29 +147,16 @@ def _is_run(folder: Path) -> bool:
 
 
 @contextmanager
-def _taken(out: Path) -> Iterator[None]:
+def _claimed(out: Path) -> Iterator[None]:
     """A run's folder, with nobody else in it; not left behind where nothing came to be in it."""
     files.claim_folder(out, KIND, _is_run)
     busy = "another training writes into this folder: wait for it, or choose another --out"
-    mine = False
+    is_ours = False
     try:
         with files.locked(out, busy=busy):
-            mine = True
+            is_ours = True
             files.clear_parts(out)
             yield
     finally:
-        if mine and {path.name for path in out.iterdir()} <= {files.MARK, files.LOCK}:
+        if is_ours and {path.name for path in out.iterdir()} <= {files.MARK, files.LOCK}:
             files.remove_listed(out, [files.MARK, files.LOCK])
-
-
-def make_task(part: str, wanted: Wanted, paths: Paths, device: torch.device) -> Task:
-    """What `train` trains, on data that it prepares further where latents or embeddings are missing.
-
-    Raises:
-        InvalidInputError: an unknown part, recipe or setting.
-        DataError: a folder that is not prepared, or holds no clips.
-        CheckpointError: a model folder that lacks a part.
-    """
-    if part not in _TASKS:
-        raise unknown_choice("part", part, PARTS)
-    return _TASKS[part](ClipStore(paths.data), wanted, paths, device)

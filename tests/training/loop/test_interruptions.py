@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ import torch
 from torch import nn
 
 from musicldm.training.loop.checkpoint import CHECKPOINT
-from musicldm.training.loop.task import Schedule, Turn
-from musicldm.training.loop.trainer import Loop, LoopOptions
+from musicldm.training.loop.options import LoopOptions
+from musicldm.training.loop.task import Schedule, Turn, Validation
+from musicldm.training.loop.trainer import Loop
 
 STEPS, KILLS = 400, 20
 
@@ -41,14 +43,11 @@ class Walk:
     def batch(self, clips: np.ndarray, rng: np.random.Generator) -> dict[str, torch.Tensor]:
         return {"value": torch.from_numpy((clips + rng.standard_normal(2)).astype(np.float32))}
 
-    def losses(self, turn: str, batch: dict[str, torch.Tensor], progress: float) -> dict[str, torch.Tensor]:
-        return {"loss": (self.modules["point"].weight - batch["value"].mean() + torch.randn(())).square().mean()}
+    def losses(self, batch: dict[str, torch.Tensor], progress: float) -> Iterator[dict[str, torch.Tensor]]:
+        yield {"loss": (self.modules["point"].weight - batch["value"].mean() + torch.randn(())).square().mean()}
 
-    def validate(self) -> dict[str, float]:
-        return {"point": self.modules["point"].weight.mean().item()}
-
-    def samples(self) -> dict[str, np.ndarray]:
-        return {}
+    def validate(self) -> Validation:
+        return Validation({"point": self.modules["point"].weight.mean().item()})
 
     def export(self, folder: Path) -> None:
         torch.save(self.modules["point"].weight, folder / "point.pt")
@@ -57,7 +56,7 @@ class Walk:
 def run(out: Path) -> None:
     torch.set_num_threads(1)
     options = LoopOptions(out, steps=STEPS, device="cpu", checkpoint_minutes=0.0, resume=(out / CHECKPOINT).exists())
-    Loop(Walk(), options, report=lambda line: None).run()
+    Loop(Walk(), options).run()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks, and kills what it forked")

@@ -19,7 +19,7 @@ PICTURE = np.eye(4, dtype=np.float32)
 RUN = """
 import sys
 from pathlib import Path
-from tests.training.test_log import PICTURE, WAVE
+from tests.training.loop.test_log import PICTURE, WAVE
 from musicldm.training.loop.log import Journal
 tracker, out, resume, step = sys.argv[1:]
 with Journal(Path(out), 8000, tracker, {"recipe": {"rate": 0.5}}, resume=resume == "True") as journal:

@@ -1,5 +1,5 @@
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -11,21 +11,27 @@ import torch
 from PIL import Image
 from torch import nn
 
-from musicldm.data.conditions import Conditions
+from musicldm.audio.mel import MelSpec
+from musicldm.data.embeddings import ClipEmbeddings
 from musicldm.data.store import ClipStore
 from musicldm.errors import InvalidInputError, TrainingError
-from musicldm.training.loop import trainer as loop_module
+from musicldm.training.loop import checkpoint as checkpoint_module
 from musicldm.training.loop.attention import PlainWhereSmall
+from musicldm.training.loop.batches import next_clips
 from musicldm.training.loop.checkpoint import CHECKPOINT
 from musicldm.training.loop.log import Journal
-from musicldm.training.loop.task import Schedule, Task, Turn
-from musicldm.training.loop.trainer import Loop, LoopOptions, learning_rate_factor, next_clips
+from musicldm.training.loop.optimizers import learning_rate_factor
+from musicldm.training.loop.options import LoopOptions
+from musicldm.training.loop.task import Schedule, Task, Turn, Validation
+from musicldm.training.loop.trainer import Loop
+from musicldm.training.networks.unet import build_unet
 from musicldm.training.tasks import clap as clap_module
-from musicldm.training.tasks.clap import make_task as make_clap
-from musicldm.training.tasks.ldm import LdmRecipe, LdmTask
+from musicldm.training.tasks.ldm import LdmTask
+from musicldm.training.tasks.ldm_inputs import LatentClips, LatentInputs
+from musicldm.training.tasks.ldm_recipe import LdmRecipe
 from musicldm.training.tasks.vae import VaeRecipe, VaeTask
 from musicldm.training.tasks.vocoder import VocoderRecipe, VocoderTask
-from tests.tiny_encoder import RECIPE, tiny_encoder
+from tests.tiny_encoder import tiny_clap_task, tiny_encoder
 
 
 class Quadratic:
@@ -53,21 +59,16 @@ class Quadratic:
         self.seen.append(clips.tolist())
         return {"value": torch.from_numpy(self.values[clips] + rng.standard_normal(len(clips)).astype(np.float32))}
 
-    def losses(self, turn: str, batch: dict[str, torch.Tensor], progress: float) -> dict[str, torch.Tensor]:
+    def losses(self, batch: dict[str, torch.Tensor], progress: float) -> Iterator[dict[str, torch.Tensor]]:
         point = self.modules["point"].weight.squeeze()
         loss = (point - batch["value"]).square().mean() + 0.01 * torch.randn(())
         if self.poison is not None and len(self.seen) > self.poison:
             loss = loss * float("nan")
-        return {"loss": loss}
+        yield {"loss": loss}
 
-    def validate(self) -> dict[str, float]:
-        return {
-            "point": self.modules["point"].weight.item(),
-            "distance": abs(self.modules["point"].weight.item() - 4.5),
-        }
-
-    def samples(self) -> dict[str, np.ndarray]:
-        return {}
+    def validate(self) -> Validation:
+        point = self.modules["point"].weight.item()
+        return Validation({"point": point, "distance": abs(point - 4.5)})
 
     def export(self, folder: Path) -> None:
         (folder / "point.json").write_text(json.dumps(self.modules["point"].weight.item()))
@@ -93,16 +94,15 @@ def ldm_task(store: ClipStore, _: Path) -> Task:
     rng = np.random.default_rng(1)
     latents = np.abs(rng.standard_normal((12, 4, 16, 4))).astype(np.float16)
     text = rng.standard_normal((24, 8)).astype(np.float16)
-    conditions = Conditions(text, np.arange(0, 25, 2), text[:12], text[0])
+    embeddings = ClipEmbeddings(text, np.arange(0, 25, 2), text[:12], text[0])
     recipe = LdmRecipe(channels=(8, 16), groups=4, head_channels=8, condition_width=8, batch_size=2, crop_frames=(8,))
     kept, held = slice(0, 10), slice(10, 12)
-    return LdmTask(
-        recipe, latents[kept], conditions.part(kept), latents[held], conditions.part(held), scaling_factor=1.0
-    )
+    clips = LatentClips(latents, embeddings)
+    return LdmTask(recipe, LatentInputs(clips.part(kept), clips.part(held), MelSpec(), 1.0, build_unet(recipe, 2)))
 
 
 def clap_task(store: ClipStore, _: Path) -> Task:
-    return make_clap(RECIPE, store.part(slice(0, 10)), store.part(slice(10, 12)))
+    return tiny_clap_task(store.part(slice(0, 10)), store.part(slice(10, 12)))
 
 
 TASKS = {"vae": vae_task, "vocoder": vocoder_task, "clap": clap_task, "ldm": ldm_task}
@@ -115,7 +115,7 @@ class Killed(Exception):
 def recorded(task: Task, options: LoopOptions, stop_at: int | None = None) -> list[float]:
     """Trains and gives the losses of all steps; raises Killed in the middle where wanted, with a checkpoint before."""
     torch.manual_seed(0)
-    loop = Loop(task, options, report=lambda line: None)
+    loop = Loop(task, options)
     losses: list[float] = []
     train_step = loop._train_step
 
@@ -157,7 +157,7 @@ def test_a_unet_trains_with_the_attention_that_is_fast_here(tones: ClipStore, tm
 
 def test_the_loop_finds_the_known_optimum(tmp_path: Path) -> None:
     task = Quadratic()
-    Loop(task, LoopOptions(tmp_path, steps=600, device="cpu"), report=lambda line: None).run()
+    Loop(task, LoopOptions(tmp_path, steps=600, device="cpu")).run()
     assert json.loads((tmp_path / "point.json").read_text()) == pytest.approx(4.5, abs=0.25)
 
 
@@ -192,7 +192,7 @@ def test_the_rate_rises_over_a_twenty_fifth_of_a_short_run() -> None:
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(tmp_path: Path) -> None:
     task = Quadratic()
-    loop = Loop(task, LoopOptions(tmp_path, steps=20, device="cpu"), report=lambda line: None)
+    loop = Loop(task, LoopOptions(tmp_path, steps=20, device="cpu"))
     loop.save()
     before = (tmp_path / CHECKPOINT).read_bytes()
     task.poison = 3
@@ -202,7 +202,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(tmp_path: Path
 
 
 def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    loop = Loop(Quadratic(), LoopOptions(tmp_path, steps=20, device="cpu"), report=lambda line: None)
+    loop = Loop(Quadratic(), LoopOptions(tmp_path, steps=20, device="cpu"))
     loop.save()
     before = (tmp_path / CHECKPOINT).read_bytes()
 
@@ -210,7 +210,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch: p
         file.write(b"half of it")  # type: ignore[attr-defined]
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(loop_module.torch, "save", full)
+    monkeypatch.setattr(checkpoint_module.torch, "save", full)
     with pytest.raises(TrainingError, match="No space left"):
         loop.save()
     assert (tmp_path / CHECKPOINT).read_bytes() == before
@@ -218,7 +218,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch: p
 
 
 def test_a_folder_that_holds_a_training_is_not_overwritten(tmp_path: Path) -> None:
-    Loop(Quadratic(), LoopOptions(tmp_path, steps=2, device="cpu"), report=lambda line: None).save()
+    Loop(Quadratic(), LoopOptions(tmp_path, steps=2, device="cpu")).save()
     with pytest.raises(InvalidInputError, match="add --resume"):
         Loop(Quadratic(), LoopOptions(tmp_path, steps=2, device="cpu"))
 
@@ -255,7 +255,7 @@ def test_a_training_on_a_cpu_keeps_freed_memory(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_truncated_checkpoint_is_an_error_of_one_line(tmp_path: Path) -> None:
-    Loop(Quadratic(), LoopOptions(tmp_path, steps=2, device="cpu"), report=lambda line: None).save()
+    Loop(Quadratic(), LoopOptions(tmp_path, steps=2, device="cpu")).save()
     path = tmp_path / CHECKPOINT
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(TrainingError, match="cannot be read"):
@@ -274,12 +274,12 @@ class Noiseless(Quadratic):
         self.seen.append(clips.tolist())
         return {"value": torch.from_numpy(self.values[clips])}
 
-    def losses(self, turn: str, batch: dict[str, torch.Tensor], progress: float) -> dict[str, torch.Tensor]:
-        return {"loss": (self.modules["point"].weight.squeeze() - batch["value"]).square().mean()}
+    def losses(self, batch: dict[str, torch.Tensor], progress: float) -> Iterator[dict[str, torch.Tensor]]:
+        yield {"loss": (self.modules["point"].weight.squeeze() - batch["value"]).square().mean()}
 
 
 def trained(task: Quadratic, out: Path, **options: object) -> float:
-    loop = Loop(task, LoopOptions(out, **{"steps": 6, "device": "cpu"} | options), report=lambda line: None)
+    loop = Loop(task, LoopOptions(out, **{"steps": 6, "device": "cpu"} | options))
     loop.run()
     return task.modules["point"].weight.item()
 
@@ -297,17 +297,18 @@ def test_scaled_gradients_make_the_same_step(tmp_path: Path) -> None:
     plain, task = Noiseless(6), Noiseless(6)
     plain.turns = task.turns = (replace(task.turns[0], max_grad_norm=0.01),)
     wanted = trained(plain, tmp_path / "plain")
-    loop = Loop(task, LoopOptions(tmp_path / "scaled", steps=6, device="cpu"), report=lambda line: None)
+    loop = Loop(task, LoopOptions(tmp_path / "scaled", steps=6, device="cpu"))
     loop.accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
     seen: list[float] = []
-    descend = loop._descend
+    optimizers = loop.optimizers["generator"]
+    step = optimizers.step
 
-    def step(*arguments: object) -> None:
+    def watched(*arguments: object) -> None:
         seen.append(task.modules["point"].weight.grad.item())
-        descend(*arguments)
+        step(*arguments)
         assert task.modules["point"].weight.grad.abs().item() == pytest.approx(0.01, rel=1e-3)
 
-    loop._descend = step  # type: ignore[method-assign]
+    optimizers.step = watched  # type: ignore[method-assign]
     loop.run()
     assert abs(seen[0]) > 1024
     assert task.modules["point"].weight.item() == pytest.approx(wanted, abs=1e-6)
@@ -315,9 +316,9 @@ def test_scaled_gradients_make_the_same_step(tmp_path: Path) -> None:
 
 def test_a_turn_leaves_no_gradient_in_the_modules_of_another(tones: ClipStore, tmp_path: Path) -> None:
     task = vocoder_task(tones, tmp_path)
-    loop = Loop(task, LoopOptions(tmp_path, steps=4, device="cpu"), report=lambda line: None)
+    loop = Loop(task, LoopOptions(tmp_path, steps=4, device="cpu"))
     loop.step = 2
-    batches = next(loop._batches(ThreadPoolExecutor(1)))
+    batches = next(loop.batches.steps(ThreadPoolExecutor(1), loop.step, loop.seen))
     wanted = discriminator_gradient(task, batches[0])
     loop._train_step(batches)
     found = torch.cat([p.grad.flatten() for p in task.modules["discriminators"].parameters()])
@@ -326,7 +327,7 @@ def test_a_turn_leaves_no_gradient_in_the_modules_of_another(tones: ClipStore, t
 
 def discriminator_gradient(task: Task, batch: dict[str, torch.Tensor]) -> torch.Tensor:
     torch.manual_seed(2)
-    losses = task.losses("discriminator", batch, 0.5)
+    losses = next(task.losses(batch, 0.5))
     assert losses is not None
     parameters = list(task.modules["discriminators"].parameters())
     return torch.cat([g.flatten() for g in torch.autograd.grad(losses["loss"], parameters)])
@@ -340,9 +341,9 @@ class Wandering(Noiseless):
         self.figures = iter(figures)
         self.count = 0
 
-    def validate(self) -> dict[str, float]:
+    def validate(self) -> Validation:
         self.count += 1
-        return {"distance": next(self.figures)}
+        return Validation({"distance": next(self.figures)})
 
     def export(self, folder: Path) -> None:
         (folder / "best.txt").write_text(str(self.count))
@@ -375,8 +376,8 @@ def test_parts_that_cannot_recompute_say_so_and_others_get_the_same_gradients(to
         torch.manual_seed(0)
         task = ldm_task(tones, tmp_path)
         options = LoopOptions(tmp_path / name, steps=1, device="cpu", checkpointing=checkpointing)
-        loop = Loop(task, options, report=lambda line: None)
-        loop._train_step(next(loop._batches(ThreadPoolExecutor(1))))
+        loop = Loop(task, options)
+        loop._train_step(next(loop.batches.steps(ThreadPoolExecutor(1), loop.step, loop.seen)))
         gradients.append(torch.cat([p.grad.flatten() for p in task.modules.parameters()]))
         assert task.modules["unet"].is_gradient_checkpointing == checkpointing
     assert torch.allclose(*gradients, atol=1e-6)
@@ -399,7 +400,7 @@ def test_parts_name_modules_and_a_goal_that_they_have(
     for name in task.compiled:
         assert isinstance(task.modules.get_submodule(name), nn.Module)
     with torch.no_grad():
-        assert task.goal in task.validate()
+        assert task.goal in task.validate().figures
 
 
 def test_samples_are_kept_as_sound_and_picture(tmp_path: Path) -> None:

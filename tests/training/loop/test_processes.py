@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,17 @@ import torch
 import torch.multiprocessing as multiprocessing
 from torch import nn
 
-from musicldm.data.conditions import Conditions
+from musicldm.audio.mel import MelSpec
+from musicldm.data.embeddings import ClipEmbeddings
+from musicldm.training.loop.batches import next_clips
 from musicldm.training.loop.checkpoint import CHECKPOINT
-from musicldm.training.loop.task import Schedule, Turn
-from musicldm.training.loop.trainer import Loop, LoopOptions, next_clips
-from musicldm.training.tasks.ldm import LdmRecipe, LdmTask
+from musicldm.training.loop.options import LoopOptions
+from musicldm.training.loop.task import Schedule, Turn, Validation
+from musicldm.training.loop.trainer import Loop
+from musicldm.training.networks.unet import build_unet
+from musicldm.training.tasks.ldm import LdmTask
+from musicldm.training.tasks.ldm_inputs import LatentClips, LatentInputs
+from musicldm.training.tasks.ldm_recipe import LdmRecipe
 
 VALUES = np.arange(10, dtype=np.float32)
 STEPS, BATCH, SEED = 5, 3, 4
@@ -53,14 +60,11 @@ class Line:
         y = (3 * x - 1 + noise).astype(np.float32)
         return {"x": torch.from_numpy(x)[:, None], "y": torch.from_numpy(y)[:, None]}
 
-    def losses(self, turn: str, batch: dict[str, torch.Tensor], progress: float) -> dict[str, torch.Tensor]:
-        return {"loss": (self.modules["line"](batch["x"]) - batch["y"]).square().mean()}
+    def losses(self, batch: dict[str, torch.Tensor], progress: float) -> Iterator[dict[str, torch.Tensor]]:
+        yield {"loss": (self.modules["line"](batch["x"]) - batch["y"]).square().mean()}
 
-    def validate(self) -> dict[str, float]:
-        return {"weight": self.modules["line"].weight.item()}
-
-    def samples(self) -> dict[str, np.ndarray]:
-        return {}
+    def validate(self) -> Validation:
+        return Validation({"weight": self.modules["line"].weight.item()})
 
     def export(self, folder: Path) -> None:
         (folder / "line.json").write_text(json.dumps([p.item() for p in self.modules["line"].parameters()]))
@@ -74,12 +78,12 @@ class Latents(LdmTask):
         rng = np.random.default_rng(1)
         latents = rng.standard_normal((12, 4, 16, 4)).astype(np.float16)
         embeddings = rng.standard_normal((12, 8)).astype(np.float16)
-        conditions = Conditions(embeddings, np.arange(13), embeddings, embeddings[0])
+        clips = LatentClips(latents, ClipEmbeddings(embeddings, np.arange(13), embeddings, embeddings[0]))
         recipe = LdmRecipe(
             channels=(8, 16), groups=4, head_channels=8, condition_width=8, batch_size=BATCH, crop_frames=(8,),
             condition_floor=0.0,
         )  # fmt: skip
-        super().__init__(recipe, latents, conditions, latents[:2], conditions.part(slice(0, 2)), scaling_factor=1.0)
+        super().__init__(recipe, LatentInputs(clips, clips.part(slice(0, 2)), MelSpec(), 1.0, build_unet(recipe, 2)))
 
     def batch(self, clips: np.ndarray, rng: np.random.Generator) -> dict[str, torch.Tensor]:
         if self.processes == 1:
@@ -93,16 +97,17 @@ class Latents(LdmTask):
         self.made += 1
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
-    def losses(self, turn: str, batch: dict[str, torch.Tensor], progress: float) -> dict[str, torch.Tensor] | None:
+    def losses(self, batch: dict[str, torch.Tensor], progress: float) -> Iterator[dict[str, torch.Tensor] | None]:
         if self.processes == 1:
-            return super().losses(turn, batch, progress)
+            yield from super().losses(batch, progress)
+            return
         losses = []
         for rank in range(self.processes):
             torch.manual_seed((SEED * 1_000_003 + self.seen) * self.processes + rank)
             part = {name: value.chunk(self.processes)[rank] for name, value in batch.items()}
-            losses.append(super().losses(turn, part, progress)["loss"])
+            losses.append(next(super().losses(part, progress))["loss"])
         self.seen += 1
-        return {"loss": torch.stack(losses).mean()}
+        yield {"loss": torch.stack(losses).mean()}
 
     def export(self, folder: Path) -> None:
         torch.save(self.unet.state_dict(), folder / "unet.pt")
@@ -113,7 +118,7 @@ TASKS = {"line": Line, "latents": Latents}
 
 def train(task: Line | LdmTask, folder: Path) -> None:
     options = LoopOptions(folder, steps=STEPS, device="cpu", seed=SEED)
-    Loop(task, options, report=lambda line: None).run()
+    Loop(task, options).run()
 
 
 def one_of_two(rank: int, folder: Path, port: int) -> None:
@@ -154,6 +159,10 @@ def test_two_processes_train_the_unet_as_one_does_on_both_batches(trained: Path)
     two, one = (torch.load(trained / "latents" / name / "unet.pt", weights_only=True) for name in ("two", "one"))
     torch.manual_seed(0)
     begun = Latents().unet.state_dict()
-    for name, value in one.items():
-        assert torch.allclose(two[name], value, atol=1e-5), name
-    assert max(float((begun[name] - value).abs().max()) for name, value in one.items()) > 1e-3
+    # Adam divides a gradient by its own size, and so a few near zero by rounding errors: the weights count together.
+    apart, moved = (
+        float(torch.cat([(other[name] - value).flatten() for name, value in one.items()]).norm())
+        for other in (two, begun)
+    )
+    assert moved > 0.01
+    assert apart < 0.01 * moved

@@ -3,8 +3,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from musicldm.data.conditions import Conditions
-from musicldm.training.mixup.examples import Examples, Mixing, Studio
+from musicldm.data.embeddings import ClipEmbeddings
+from musicldm.training.mixup.examples import Examples, Mixing
 from musicldm.training.mixup.mixing import Mixer, MixupOptions
 
 CLIPS, FRAMES, HOP, RATE = 2, 32, 100, 1000
@@ -13,15 +13,14 @@ CAPTIONS = [["one", "uno"], ["two", "due"]]
 
 
 class Recorder:
-    """A studio that remembers what it was given: waves are encoded as their mean level."""
+    """Parts that remember what they were given: waves are encoded as their mean level."""
+
+    sample_rate = RATE
 
     def __init__(self) -> None:
         self.heard: list[np.ndarray] = []
         self.texts: list[str] = []
         self.encoded: list[np.ndarray] = []
-
-    def studio(self) -> Studio:
-        return Studio(RATE, self.encode, self.decode, self.listen, self.read)
 
     def encode(self, waves: np.ndarray) -> np.ndarray:
         self.encoded.append(waves[0])
@@ -30,11 +29,11 @@ class Recorder:
     def decode(self, latents: np.ndarray) -> np.ndarray:
         return latents.mean(axis=(1, 3)).repeat(HOP, axis=1)
 
-    def listen(self, waves: np.ndarray) -> np.ndarray:
+    def embed_waves(self, waves: np.ndarray) -> np.ndarray:
         self.heard.append(waves[0])
         return np.full((1, 4), 0.25, np.float32)
 
-    def read(self, texts: Sequence[str]) -> np.ndarray:
+    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
         self.texts += texts
         return np.full((1, 4), 0.5, np.float32)
 
@@ -44,12 +43,12 @@ def examples(recorder: Recorder, text_share: float, drop: float = 0.0, **options
     latents = np.zeros((CLIPS, 4, FRAMES, 3), np.float16)
     latents[0, :2] = 1.0
     axes = np.eye(4, dtype=np.float16)
-    conditions = Conditions(axes[[0, 0, 1, 1]], np.array([0, 2, 4]), axes[2:], np.full(4, -1, np.float16))
+    conditions = ClipEmbeddings(axes[[0, 0, 1, 1]], np.array([0, 2, 4]), axes[2:], np.full(4, -1, np.float16))
     downbeats = [[0.2, 0.6, 3.0], [0.4, 0.8, 3.0]]
     mixup = MixupOptions(**{"kind": "blm", "probability": 1.0, "other_partner": True} | options)
     mixer = Mixer([[0.2, 0.6], [0.4, 0.8]], downbeats, [None, None], SECONDS, mixup)
     waves = np.stack([np.full(FRAMES * HOP, 20000, np.int16), np.arange(FRAMES * HOP, dtype=np.int16)])
-    mixing = Mixing(mixer, recorder.studio(), waves, CAPTIONS)
+    mixing = Mixing(mixer, recorder, waves, CAPTIONS)
     return Examples(latents, conditions, crop_frames=(8,), drop=drop, text_share=text_share, mixing=mixing)
 
 
@@ -126,7 +125,7 @@ def test_captions_are_drawn_in_proportion_to_their_words_to_a_power(power: float
     """Each clip has one caption of two words and one of six; those of the other clip have as many as nobody draws."""
     axes = np.eye(4, dtype=np.float16)
     words = np.array([900, 900, 2, 6])
-    conditions = Conditions(axes, np.array([0, 2, 4]), axes[:2], axes[0], words)
+    conditions = ClipEmbeddings(axes, np.array([0, 2, 4]), axes[:2], axes[0], words)
     latents = np.zeros((CLIPS, 4, FRAMES, 3), np.float16)
     made = Examples(latents, conditions, crop_frames=(8,), drop=0.0, text_share=1.0, caption_power=power)
     _, condition = draw(made, count=4000, clip=1)
@@ -137,7 +136,7 @@ def test_captions_are_drawn_in_proportion_to_their_words_to_a_power(power: float
 def ramp(count: int, downbeats: Sequence[Sequence[int]] | None, crop_frames: Sequence[int] = (8,)) -> np.ndarray:
     """First frames of examples of a clip whose latents are the numbers of their frames."""
     latents = np.broadcast_to(np.arange(FRAMES, dtype=np.float16)[:, None], (1, 4, FRAMES, 3))
-    conditions = Conditions(
+    conditions = ClipEmbeddings(
         np.eye(4, dtype=np.float16)[:1], np.array([0, 1]), np.eye(4, dtype=np.float16)[:1], np.zeros(4, np.float16)
     )
     made = Examples(latents, conditions, crop_frames=crop_frames, drop=0.0, text_share=1.0, downbeats=downbeats)
@@ -155,7 +154,7 @@ def test_clips_without_an_early_downbeat_begin_anywhere() -> None:
 
 def test_each_batch_has_one_of_the_lengths_and_long_ones_are_the_clip() -> None:
     latents = np.zeros((1, 4, FRAMES, 3), np.float16)
-    conditions = Conditions(
+    conditions = ClipEmbeddings(
         np.eye(4, dtype=np.float16)[:1], np.array([0, 1]), np.eye(4, dtype=np.float16)[:1], np.zeros(4, np.float16)
     )
     made = Examples(latents, conditions, crop_frames=(8, 16, 99), drop=0.0, text_share=1.0)

@@ -8,9 +8,9 @@ from musicldm.data.store import ClipRow
 from musicldm.errors import DataError, InvalidInputError
 from musicldm.training.mixup.mixing import (
     GROUP_WIDTH,
-    Mix,
     Mixer,
     MixupOptions,
+    Pairing,
     downbeat_cut,
     folded,
     join_captions,
@@ -105,7 +105,7 @@ def test_the_downbeats_of_two_click_tracks_fall_within_one_latent_frame(fps: flo
     worst = 0.0
     for _ in range(200):
         cuts = random.uniform(0, 5, size=2)
-        starts = latent_cuts(Mix(1, *cuts, 0.5), fps)
+        starts = latent_cuts(Pairing(1, *cuts, 0.5), fps)
         assert min(starts) >= 0
         assert all(start <= cut * fps or 0 in starts for start, cut in zip(starts, cuts, strict=True))
         assert all(cut * fps - start < 2.5 for start, cut in zip(starts, cuts, strict=True))
@@ -113,7 +113,7 @@ def test_the_downbeats_of_two_click_tracks_fall_within_one_latent_frame(fps: flo
         worst = max(worst, abs(misaligned))
         a, b = (np.zeros((2, frames, 1), np.float32) for _ in range(2))
         a[0, starts[0] :: 25], b[0, starts[1] :: 25] = 1.0, 1.0
-        mixed = mix_latents(a, b, Mix(1, *cuts, 0.5), fps)
+        mixed = mix_latents(a, b, Pairing(1, *cuts, 0.5), fps)
         assert np.flatnonzero(mixed[0, :, 0]).tolist() == list(range(0, mixed.shape[1], 25))
         assert mixed.shape[1] == frames - max(starts)
     assert worst <= 0.5 + 1e-9
@@ -121,17 +121,17 @@ def test_the_downbeats_of_two_click_tracks_fall_within_one_latent_frame(fps: flo
 
 def test_mixtures_of_waves_are_the_weighted_sum_at_a_peak_of_one_half() -> None:
     a, b = (rng(seed).standard_normal(RATE).astype(np.float32) for seed in (1, 2))
-    mixed = mix_waves(a, b, Mix(1, 0.25, 0.5, 0.7), RATE)
+    mixed = mix_waves(a, b, Pairing(1, 0.25, 0.5, 0.7), RATE)
     wanted = 0.7 * a[4000:12000].astype(np.float64) + 0.3 * b[8000:].astype(np.float64)
     assert np.allclose(mixed, wanted * 0.5 / np.abs(wanted).max(), atol=1e-6)
-    assert np.allclose(mix_waves(a, b, Mix(1, 0.25, 0.5, 0.7), RATE, peak=None), wanted, atol=1e-6)
-    silent = mix_waves(0 * a, 0 * b, Mix(1, 0.0, 0.0, 0.5), RATE)
+    assert np.allclose(mix_waves(a, b, Pairing(1, 0.25, 0.5, 0.7), RATE, peak=None), wanted, atol=1e-6)
+    silent = mix_waves(0 * a, 0 * b, Pairing(1, 0.0, 0.0, 0.5), RATE)
     assert not silent.any()
 
 
 def test_matched_loudness_makes_the_result_independent_of_the_partners_level() -> None:
     a, b = (rng(seed).standard_normal(RATE).astype(np.float32) for seed in (1, 2))
-    mix = Mix(1, 0.0, 0.1, 0.4)
+    mix = Pairing(1, 0.0, 0.1, 0.4)
     matched = [mix_waves(a, gain * b, mix, RATE, match_loudness=True, peak=None) for gain in (0.01, 1.0)]
     assert np.allclose(*matched, atol=1e-5)
     part = matched[0] - 0.4 * a[: len(matched[0])]
@@ -143,7 +143,7 @@ def test_matched_loudness_makes_the_result_independent_of_the_partners_level() -
 def test_moments_of_mixed_latents_are_those_of_mixed_draws() -> None:
     random = rng(5)
     a, b = (np.abs(random.standard_normal((4, 6, 2))).astype(np.float32) + 0.1 for _ in range(2))
-    mixed = mix_latents(a, b, Mix(1, 0.0, 0.0, 0.3), 1.0)
+    mixed = mix_latents(a, b, Pairing(1, 0.0, 0.0, 0.3), 1.0)
     draws = [x[:2] + x[2:] * random.standard_normal((40000, 2, 6, 2)) for x in (a, b)]
     z = 0.3 * draws[0] + 0.7 * draws[1]
     assert np.allclose(mixed[:2], z.mean(axis=0), atol=0.03)

@@ -6,10 +6,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from musicldm import MusicLDMPipeline
-from musicldm.data.conditions import stored_latents, stored_texts
+from musicldm.data.embeddings import stored_latents, stored_texts
 from musicldm.data.store import ClipStore
 from musicldm.errors import CheckpointError, InvalidInputError
+from musicldm.model.clap import Clap
 from musicldm.model.lora import FILE_NAME
+from musicldm.model.vae import Vae
 from musicldm.training.networks.lora import TARGETS
 from musicldm.training.run import train
 from musicldm.training.tasks.ldm import LdmRecipe, build_scheduler
@@ -90,8 +92,8 @@ def test_a_lora_learns_what_it_is_shown(model: Path, trained: Path, tone_corpus:
         pipeline = MusicLDMPipeline.from_pretrained(model)
         pipeline.load_lora(trained, scale)
         store = ClipStore(tone_corpus)
-        means, _ = np.split(stored_latents(store, pipeline.vae)[list(range(11))], 2, axis=1)
-        texts = stored_texts(store, pipeline.text_encoder, pipeline.tokenizer)[:22:2]
+        means, _ = np.split(stored_latents(store, Vae(pipeline.vae))[list(range(11))], 2, axis=1)
+        texts = stored_texts(store, Clap(pipeline.text_encoder, pipeline.tokenizer))[:22:2]
         latents = torch.from_numpy(means.astype(np.float32)) * pipeline.vae.config.scaling_factor
         torch.manual_seed(0)
         noise, steps = torch.randn_like(latents), torch.linspace(50, 950, len(latents)).long()

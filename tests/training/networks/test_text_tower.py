@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from transformers import AutoTokenizer, ClapTextModel
 
 from musicldm.errors import CheckpointError, InvalidInputError, MissingDependencyError
-from musicldm.training import text_tower
+from musicldm.training.networks import text_tower
 from musicldm.training.networks.text_tower import (
     ENCODER_PACKAGE,
     PAD_ID,

@@ -15,11 +15,12 @@ from musicldm.data.prepare import prepare
 from musicldm.data.store import ClipStore
 from musicldm.errors import DataError
 from musicldm.machine.parallel import Engine
-from musicldm.training.tasks.clap_attributes import TEMPO_BINS, Attributes, Heads, tempo_target
-from musicldm.training.loop.trainer import Loop, LoopOptions
+from musicldm.training.loop.options import LoopOptions
+from musicldm.training.loop.trainer import Loop
 from musicldm.training.tasks import clap as clap_module
-from musicldm.training.tasks.clap import ClapTask, info_nce, make_task
-from tests.tiny_encoder import RECIPE, tiny_encoder
+from musicldm.training.tasks.clap import ClapTask, info_nce
+from musicldm.training.tasks.clap_attributes import TEMPO_BINS, Attributes, Heads, tempo_target
+from tests.tiny_encoder import RECIPE, tiny_clap_task, tiny_encoder
 from tests.tolerances import FLOAT16, layers
 
 
@@ -58,16 +59,16 @@ def composed(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
 
 def task(store: ClipStore, stage: str = "text") -> ClapTask:
     torch.manual_seed(0)
-    return make_task(replace(RECIPE, stage=stage), store.part(slice(0, 10)), store.part(slice(10, 12)))
+    return tiny_clap_task(store.part(slice(0, 10)), store.part(slice(10, 12)), replace(RECIPE, stage=stage))
 
 
 def test_held_out_clips_may_have_values_that_no_training_clip_has(composed: ClipStore) -> None:
     """A small corpus: all rock to train on, all jazz held out."""
     rock, jazz = composed.part(slice(0, 12, 2)), composed.part(slice(1, 12, 2))
-    trained = make_task(replace(RECIPE, stage="text"), rock, jazz)
+    trained = tiny_clap_task(rock, jazz, replace(RECIPE, stage="text"))
     assert trained.attributes is not None
     assert trained.attributes.values["genre"] == ("jazz", "rock")
-    assert 0 <= trained.validate()["text_genre"] <= 1
+    assert 0 <= trained.validate().figures["text_genre"] <= 1
 
 
 def test_infonce_is_log_batch_for_equal_rows_and_zero_for_a_sharp_match() -> None:
@@ -91,7 +92,7 @@ def test_cached_lower_layers_give_what_the_whole_tower_gives(composed: ClipStore
     made.modules.eval()
     texts = made.captions[:6]
     with torch.no_grad():
-        short = made._embed(torch.arange(6))
+        short = made.embed(torch.arange(6))
         tokens = made.tokenizer(texts, padding=True, return_tensors="pt")
         whole = F.normalize(made.modules["clap"].get_text_features(**tokens).pooler_output, dim=-1)
     torch.testing.assert_close(short, whole, rtol=0, atol=4 * FLOAT16)  # stored between layers, of states up to four
@@ -104,7 +105,7 @@ def test_meaning_is_the_sentence_encoders_own_embedding(composed: ClipStore) -> 
 
 
 def trained_towers(made: ClapTask) -> set[str]:
-    losses = made.losses("generator", made.batch(np.arange(4), np.random.default_rng(0)), 0.0)
+    losses = next(made.losses(made.batch(np.arange(4), np.random.default_rng(0)), 0.0))
     assert losses is not None
     losses["loss"].backward()
     named = made.modules["clap"].named_parameters()
@@ -151,7 +152,7 @@ def test_captions_are_drawn_from_the_clips_own(composed: ClipStore) -> None:
 
 def test_the_exported_clap_is_the_trained_one(composed: ClipStore, tmp_path: Path) -> None:
     made = task(composed)
-    Loop(made, LoopOptions(tmp_path, steps=4, device="cpu"), report=lambda line: None).run()
+    Loop(made, LoopOptions(tmp_path, steps=4, device="cpu")).run()
     stored = ClapModel.from_pretrained(tmp_path / "text_encoder").eval()
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "tokenizer")
     extractor = ClapFeatureExtractor.from_pretrained(tmp_path / "feature_extractor")

@@ -6,8 +6,8 @@ import torch
 from diffusers import AutoencoderKL
 from transformers import SpeechT5HifiGan
 
-from musicldm.audio.mel import log_mel
-from musicldm.data.conditions import Conditions
+from musicldm.audio.mel import MelSpec, log_mel
+from musicldm.data.embeddings import ClipEmbeddings
 from musicldm.data.store import ClipStore
 from musicldm.errors import InvalidInputError
 from musicldm.training.networks.discriminators import (
@@ -17,15 +17,10 @@ from musicldm.training.networks.discriminators import (
     discriminator_loss,
     feature_matching_loss,
 )
-from musicldm.training.tasks.ldm import (
-    LdmRecipe,
-    LdmTask,
-    build_scheduler,
-    build_unet,
-    refit_condition,
-    sampling_scheduler,
-    spread_condition,
-)
+from musicldm.training.networks.unet import build_unet, refit_condition, spread_condition
+from musicldm.training.tasks.ldm import LdmTask
+from musicldm.training.tasks.ldm_inputs import LatentClips, LatentInputs
+from musicldm.training.tasks.ldm_recipe import LdmRecipe, build_scheduler, sampling_scheduler
 from musicldm.training.tasks.vae import VaeRecipe, VaeTask, build_vae
 from musicldm.training.tasks.vocoder import VocoderRecipe, VocoderTask, build_vocoder, spectral_loss
 from tests.tolerances import layers, sums
@@ -96,7 +91,7 @@ def test_the_exported_vae_gives_latents_of_unit_deviation(tones: ClipStore, tmp_
 def test_a_new_vocoder_is_loud_enough_to_have_gradients(tones: ClipStore) -> None:
     """As transformers initialises it, all output lies under the floor of the log-mel."""
     torch.manual_seed(0)
-    wave = build_vocoder(VocoderRecipe())(torch.from_numpy(np.asarray(tones.mels[:2], np.float32)))
+    wave = build_vocoder(VocoderRecipe(), tones.spec)(torch.from_numpy(np.asarray(tones.mels[:2], np.float32)))
     assert wave.shape == (2, 16000)
     assert wave.std().item() > 1e-3
 
@@ -133,28 +128,27 @@ def test_vocoder_segments_are_cut_where_their_mels_are(tones: ClipStore) -> None
 
 
 def test_upsampling_that_does_not_make_the_hop_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match=r"make 80, not the hop 160"):
-        VocoderRecipe(upsample_rates=(5, 4, 4), upsample_kernels=(11, 8, 8))
+    recipe = VocoderRecipe(upsample_rates=(5, 4, 4), upsample_kernels=(11, 8, 8))
+    with pytest.raises(InvalidInputError, match=r"\(5, 4, 4\) make 80 samples a frame, .* hop of 160: .* --hop 80"):
+        build_vocoder(recipe, MelSpec())
 
 
 def ldm_task(words: np.ndarray | None = None, **changes: object) -> LdmTask:
     rng = np.random.default_rng(1)
     latents = np.abs(rng.standard_normal((12, 4, 16, 4))).astype(np.float16)
     text = np.arange(24, dtype=np.float16)[:, None].repeat(8, 1)
-    conditions = Conditions(text, np.arange(0, 25, 2), 100 + text[:12], np.full(8, -1, np.float16), words)
+    embeddings = ClipEmbeddings(text, np.arange(0, 25, 2), 100 + text[:12], np.full(8, -1, np.float16), words)
     recipe = LdmRecipe(channels=(8, 16), groups=4, head_channels=8, condition_width=8, batch_size=2, crop_frames=(8,))
     recipe = replace(recipe, **changes)
     downbeats = [[1, 5, 12]] * 12
-    return LdmTask(
-        recipe, latents, conditions, latents, conditions,
-        scaling_factor=2.0, downbeats=downbeats, held_out_downbeats=downbeats,
-    )  # fmt: skip
+    clips = LatentClips(latents, embeddings, downbeats)
+    return LdmTask(recipe, LatentInputs(clips, clips, MelSpec(), 2.0, build_unet(recipe, 2)))
 
 
 @pytest.mark.parametrize(("start", "frames"), [("downbeat", {1, 5}), ("any", set(range(9)))])
 def test_crops_start_where_the_recipe_says(start: str, frames: set[int]) -> None:
     ldm = ldm_task(start=start)
-    ldm.latents[:] = np.arange(16)[:, None]
+    ldm.train.moments[:] = np.arange(16)[:, None]
     rng = np.random.default_rng(0)
     drawn = np.concatenate([ldm.batch(np.arange(12), rng)["latent"].numpy() for _ in range(20)])
     assert set(drawn[:, 0, 0, 0] / 2) == frames
@@ -164,11 +158,11 @@ def test_crops_start_where_the_recipe_says(start: str, frames: set[int]) -> None
 def test_validation_takes_crops_as_training_does() -> None:
     """The frames before the first downbeat are not numbers, and neither are those after the crop."""
     ldm = ldm_task(start="downbeat", crop_frames=(6, 8))
-    ldm.held_out[:, :, :1] = ldm.held_out[:, :, 9:] = np.nan
-    assert np.isfinite(ldm.validate()["loss"])
+    ldm.held_out.moments[:, :, :1] = ldm.held_out.moments[:, :, 9:] = np.nan
+    assert np.isfinite(ldm.validate().figures["loss"])
     any_start = ldm_task(start="any", crop_frames=(6, 8))
-    any_start.held_out[:, :, :1] = np.nan
-    assert np.isnan(any_start.validate()["loss"])
+    any_start.held_out.moments[:, :, :1] = np.nan
+    assert np.isnan(any_start.validate().figures["loss"])
 
 
 def test_an_unknown_start_of_crops_is_refused() -> None:
@@ -185,8 +179,8 @@ def test_min_snr_weighs_errors_of_the_clean_latent_by_the_smaller_of_snr_and_gam
     # An error d of the clean latent x is one of d √(ᾱ / (1 − ᾱ)) of the noise, and of d / √(1 − ᾱ) of v.
     squared = alpha / (1 - alpha) if prediction == "epsilon" else 1 / (1 - alpha)
     wanted = np.minimum(alpha / (1 - alpha), 5.0) / squared
-    assert np.allclose(ldm._weights(steps).numpy(), wanted, rtol=1e-3)
-    assert torch.equal(ldm_task(prediction=prediction)._weights(steps), torch.ones(4))
+    assert np.allclose(ldm.weights(steps).numpy(), wanted, rtol=1e-3)
+    assert torch.equal(ldm_task(prediction=prediction).weights(steps), torch.ones(4))
     with pytest.raises(InvalidInputError, match="min_snr is -1"):
         ldm_task(min_snr=-1.0)
 
@@ -208,7 +202,7 @@ def test_conditions_are_the_clips_own_in_the_stated_shares(ldm: LdmTask) -> None
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.8])
 def test_steps_of_the_noisier_half_have_their_share_and_are_alike_within_a_half(share: float) -> None:
     torch.manual_seed(0)
-    steps = ldm_task(noisy_share=share, train_timesteps=10)._draw_steps(20_000).numpy()
+    steps = ldm_task(noisy_share=share, train_timesteps=10).draw_steps(20_000).numpy()
     shares = np.bincount(steps, minlength=10) / len(steps)
     assert shares == pytest.approx([(1 - share) / 5] * 5 + [share / 5] * 5, abs=0.01)
 
@@ -269,14 +263,14 @@ def standard_deviations(points: torch.Tensor) -> torch.Tensor:
 def test_latents_are_the_posteriors_means_scaled() -> None:
     ldm = ldm_task(crop_frames=(16,))
     drawn = ldm.batch(np.array([3]), np.random.default_rng(0))["latent"].numpy()
-    assert np.array_equal(drawn[0], 2 * ldm.latents[3, :2].astype(np.float32))
+    assert np.array_equal(drawn[0], 2 * ldm.train.moments[3, :2].astype(np.float32))
 
 
 def test_latents_are_drawn_from_the_posterior_where_wanted() -> None:
     ldm = ldm_task(sample_posterior=True, crop_frames=(16,))
     rng = np.random.default_rng(0)
     drawn = np.stack([ldm.batch(np.array([3]), rng)["latent"].numpy() for _ in range(400)])
-    mean, deviation = np.split(ldm.latents[3].astype(np.float64), 2)
+    mean, deviation = np.split(ldm.train.moments[3].astype(np.float64), 2)
     assert drawn.mean() == pytest.approx(2 * mean.mean(), rel=0.05)
     assert drawn.var() == pytest.approx(4 * (np.square(deviation).mean() + mean.var()), rel=0.1)
 
@@ -298,7 +292,7 @@ def test_a_perfect_denoiser_has_no_loss(ldm: LdmTask) -> None:
             return type("Out", (), {"sample": velocity})
 
     ldm.unet = Perfect()
-    assert float(ldm._errors(latent, torch.zeros(2, 8), noise, steps).sum()) == pytest.approx(0.0, abs=1e-9)
+    assert float(ldm.errors(latent, torch.zeros(2, 8), noise, steps).sum()) == pytest.approx(0.0, abs=1e-9)
 
 
 def test_training_and_sampling_share_the_noise_schedule() -> None:
@@ -319,8 +313,8 @@ def test_the_gradient_term_sees_what_l1_does_not(tones: ClipStore) -> None:
     checks[::2, ::2] = checks[1::2, 1::2] = -1
     terms = {}
     for name, error in (("constant", torch.ones(8, 8)), ("alternating", checks)):
-        task._pass = (real + error * task.recipe.mel_deviation, torch.zeros(()))
-        terms[name] = task.losses("generator", {"mel": real}, 0.0)
+        fake = real + error * task.recipe.mel_deviation
+        terms[name] = task.generator_losses(real, fake, torch.zeros(()), is_adversarial=False)
     assert float(terms["constant"]["l1"]) == pytest.approx(float(terms["alternating"]["l1"]))
     assert float(terms["constant"]["gradient"]) == pytest.approx(0.0, abs=1e-6)
     assert float(terms["alternating"]["gradient"]) == pytest.approx(4.0)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 from diffusers.training_utils import EMAModel
@@ -26,3 +28,40 @@ class MovingAverage(EMAModel):
         if trained:
             averages, weights = zip(*trained, strict=True)
             torch._foreach_lerp_(averages, weights, 1 - self.cur_decay_value)
+
+
+class Averages:
+    """The moving averages of some of a task's modules."""
+
+    def __init__(self, modules: nn.ModuleDict, names: Sequence[str], decay: float) -> None:
+        options = {"decay": decay, "use_ema_warmup": True, "power": 0.75, "foreach": True}
+        self.modules = modules
+        self.averages = {name: MovingAverage(modules[name].parameters(), **options) for name in names}
+
+    def step(self) -> None:
+        """Moves them towards the weights as they are."""
+        for name, average in self.averages.items():
+            average.step(self.modules[name].parameters())
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """While it lasts, the modules have the averaged weights."""
+        for name, average in self.averages.items():
+            parameters = list(self.modules[name].parameters())
+            average.store(parameters)
+            average.copy_to(parameters)
+        try:
+            yield
+        finally:
+            for name, average in self.averages.items():
+                average.restore(self.modules[name].parameters())
+
+    def state_dicts(self) -> dict[str, Any]:
+        """As a checkpoint keeps them."""
+        return {name: average.state_dict() for name, average in self.averages.items()}
+
+    def load_state_dicts(self, states: Mapping[str, Any], device: torch.device) -> None:
+        """Takes over what `state_dicts` gave."""
+        for name, average in self.averages.items():
+            average.load_state_dict(states[name])
+            average.to(device=device)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,18 +15,34 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from musicldm.audio import write as write_wave
+from musicldm.audio.writing import write as write_wave
 from musicldm.errors import MissingDependencyError, unknown_choice
+from musicldm.events import Progress
 from musicldm.files import append_line, whole, write_whole
 
 LOG = "log.jsonl"
 
 
-class Meter:
-    """Means of the losses since the last line, the rate, and the time left."""
+@dataclass(frozen=True)
+class TrainingProgress(Progress):
+    """How far a training is: steps done and of how many, or seconds where these end it.
 
-    def __init__(self) -> None:
-        self.period = 1.0 if sys.stderr.isatty() else 30.0
+    Attributes:
+        step: steps that are done.
+        figures: means of the losses since the last report, or what a validation found.
+        line: all of it in one line.
+    """
+
+    step: int
+    figures: Mapping[str, float] = field(hash=False)
+    line: str
+
+
+class Meter:
+    """Means of the losses since the last line, the rate, and the time left; due every `period` seconds."""
+
+    def __init__(self, period: float) -> None:
+        self.period = period
         self.sums: dict[str, float] = {}
         self.means: dict[str, float] = {}
         self.count = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -20,7 +20,7 @@ class Turn:
     """One optimiser's part in a step: which modules it trains and how.
 
     Args:
-        name: "generator", "discriminator", … as the task's `losses` knows it.
+        name: "generator", "discriminator", …
         modules: names in the task's `modules`, dots between a module and its parts.
         learning_rate: peak rate.
         betas: of AdamW.
@@ -57,8 +57,21 @@ class Schedule:
     ema_decay: float = 0.999
 
 
+@dataclass(frozen=True)
+class Validation:
+    """What held-out data say of the weights.
+
+    Attributes:
+        figures: by name.
+        samples: by name, waves (samples,) to hear and pictures (height, width), from the bottom up, to see.
+    """
+
+    figures: Mapping[str, float]
+    samples: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+
+
 class Task(Protocol):
-    """What one training is; its state is `modules`."""
+    """What one training is. All its state is `modules`: a checkpoint of them is enough to go on."""
 
     modules: nn.ModuleDict
     batch_size: int
@@ -69,7 +82,7 @@ class Task(Protocol):
 
     @property
     def recipe(self) -> Any:
-        """Its sizes and settings: a dataclass."""
+        """Its sizes and settings: a dataclass of the task's own."""
 
     @property
     def turns(self) -> Sequence[Turn]:
@@ -89,7 +102,7 @@ class Task(Protocol):
 
     @property
     def sample_rate(self) -> int:
-        """Of the waves among `samples`, in Hz."""
+        """Of the waves among the samples of a validation, in Hz."""
 
     @property
     def compiled(self) -> tuple[str, ...]:
@@ -101,17 +114,23 @@ class Task(Protocol):
     def batch(self, clips: npt.NDArray[np.int64], rng: np.random.Generator) -> Batch:
         """The training batch of these clips; crops and captions are drawn with `rng`."""
 
-    def losses(self, turn: str, batch: Batch, progress: float) -> Losses | None:
-        """Loss terms of a turn, their sum under "loss"; None when the turn rests at this progress (0 to 1).
+    def losses(self, batch: Batch, progress: float) -> Iterator[Losses | None]:
+        """The loss terms of each turn on a batch, one after the other in the order of `turns`.
 
-        Within a step all turns see the same weights.
+        What several turns need, such as the sound that a generator made, they share as the generator's local names;
+        a task keeps nothing of a step. Between two turns the loop only computes gradients: all turns of a step see
+        the same weights.
+
+        Args:
+            batch: as `batch` made it, on the device of `modules`.
+            progress: share of the run that is done, 0 to 1.
+
+        Yields:
+            Terms by name, what is to be minimised under "loss"; None when the turn rests.
         """
 
-    def validate(self) -> dict[str, float]:
-        """Figures on held-out data with the weights as they are."""
-
-    def samples(self) -> dict[str, npt.NDArray[np.float32]]:
-        """Things to hear (samples,) and see (height, width) by name, with the weights as they are."""
+    def validate(self) -> Validation:
+        """What held-out data say of the weights as they are."""
 
     def export(self, folder: Path) -> None:
         """Writes the trained part as diffusers or transformers folders."""

@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from musicldm.audio import Wave
 from musicldm.data.store import ClipRow
 from musicldm.errors import DataError, InvalidInputError, unknown_choice
 
@@ -36,7 +37,6 @@ _MODES = {"major": 0, "dorian": 2, "phrygian": 4, "lydian": 5, "mixolydian": 7, 
 _MODES |= {"major pentatonic": 0, "double harmonic": 4, "phrygian dominant": 4, "minor pentatonic": 9}
 _MODES |= {"harmonic minor": 9, "hirajoshi": 9}
 
-Wave = npt.NDArray[np.float32]
 Latent = npt.NDArray[np.floating[Any]]
 
 
@@ -49,7 +49,7 @@ class MixupOptions:
             latents likewise.
         probability: of a clip's being mixed; the paper does not say it.
         sound_condition: of a mixture where the condition is sound: the embedding of the mixture as it is "heard"
-            (published; decoding, encoding and listening in every step), or the two embeddings "mixed" with λ.
+            (published; decoded, encoded and embedded in every step), or the two embeddings "mixed" with λ.
         captions: where the condition is a caption: the "anchor"'s alone (published), both "joined" in one text, or
             their embeddings "mixed" with λ.
         fold_tempo: 70 and 140 BPM are one tempo.
@@ -82,7 +82,7 @@ class MixupOptions:
 
 
 @dataclass(frozen=True)
-class Mix:
+class Pairing:
     """What one clip is mixed with.
 
     Attributes:
@@ -128,17 +128,17 @@ def keys_agree(first: tuple[str, str] | None, second: tuple[str, str] | None) ->
 
     Scales of seven notes that are neighbours on the circle of fifths differ in one.
     """
-    return bool(_places_agree(_fifths(first), np.array([_fifths(second)]))[0])
+    return bool(_fifths_agree(_fifths(first), np.array([_fifths(second)]))[0])
 
 
-def _places_agree(place: int, others: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """Whether a place on the circle of fifths is the neighbour of others or the same; one below 0 is unknown."""
-    distance = (others - place) % 12
-    return np.asarray((place < 0) | (others < 0) | (np.minimum(distance, 12 - distance) <= 1))
+def _fifths_agree(fifth: int, others: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Whether a position on the circle of fifths is the neighbour of others or the same; below 0 is unknown."""
+    distance = (others - fifth) % 12
+    return np.asarray((fifth < 0) | (others < 0) | (np.minimum(distance, 12 - distance) <= 1))
 
 
 def _fifths(key: tuple[str, str] | None) -> int:
-    """Place on the circle of fifths of the major scale with the same notes; -1 where there is no key, or no such."""
+    """Position on the circle of fifths of the major scale with the same notes; -1 where there is no key, or no such."""
     if key is None or key[0] not in _KEYS or key[1] not in _MODES:
         return -1
     return (_KEYS.index(key[0]) - _MODES[key[1]]) * 7 % 12
@@ -157,63 +157,69 @@ def downbeat_cut(downbeats: Sequence[float], latest: float, rng: np.random.Gener
 
 
 def mix_waves(
-    anchor: Wave, partner: Wave, mix: Mix, sample_rate: int, *, match_loudness: bool = False, peak: float | None = PEAK
+    anchor: Wave,
+    partner: Wave,
+    pairing: Pairing,
+    sample_rate: int,
+    *,
+    match_loudness: bool = False,
+    peak: float | None = PEAK,
 ) -> Wave:
     """BAM: λ anchor + (1 − λ) partner from their cuts on, as long as the shorter.
 
     Args:
         anchor: (samples,).
         partner: (samples,).
-        mix: cuts and λ.
+        pairing: cuts and λ.
         sample_rate: in Hz.
         match_loudness: brings the partner's cut to the root mean square of the anchor's.
         peak: of the mixture; None leaves it.
     """
-    a = anchor[round(mix.start * sample_rate) :]
-    b = partner[round(mix.partner_start * sample_rate) :]
+    a = anchor[round(pairing.start * sample_rate) :]
+    b = partner[round(pairing.partner_start * sample_rate) :]
     length = min(len(a), len(b))
     a, b = a[:length].astype(np.float64), b[:length].astype(np.float64)
     if match_loudness:
         levels = [np.sqrt(np.square(x).mean()) if length else 0.0 for x in (a, b)]
         b = b * (levels[0] / levels[1] if min(levels) > 0 else 1.0)
-    mixed = mix.weight * a + (1 - mix.weight) * b
+    mixed = pairing.weight * a + (1 - pairing.weight) * b
     loudest = np.abs(mixed).max(initial=0.0)
     if peak is not None and loudest > 0:
         mixed *= peak / loudest
     return mixed.astype(np.float32)
 
 
-def latent_cuts(mix: Mix, frames_per_second: float) -> tuple[int, int]:
+def latent_cuts(pairing: Pairing, frames_per_second: float) -> tuple[int, int]:
     """The first frames of anchor and partner: those that hold the cuts, at most half a frame off each other.
 
     The partner is rounded by the distance between the two cuts: where each is rounded for itself, the downbeats may
     come to lie a whole frame apart. Where rounding would cut the partner's downbeat off, both begin a frame earlier.
     """
-    place, partner_place = mix.start * frames_per_second, mix.partner_start * frames_per_second
-    start = math.floor(place)
-    partner = start + round(partner_place - place)
-    if partner > partner_place:
+    position, partner_position = pairing.start * frames_per_second, pairing.partner_start * frames_per_second
+    start = math.floor(position)
+    partner = start + round(partner_position - position)
+    if partner > partner_position:
         start, partner = start - 1, partner - 1
     late = max(0, -start, -partner)
     return start + late, partner + late
 
 
-def mix_latents(anchor: Latent, partner: Latent, mix: Mix, frames_per_second: float) -> Latent:
+def mix_latents(anchor: Latent, partner: Latent, pairing: Pairing, frames_per_second: float) -> Latent:
     """BLM: λ z₁ + (1 − λ) z₂ from their cuts on, as long as the shorter.
 
     Args:
         anchor: (2 C, T, F), means and deviations of the posterior. Those of a weighted sum of independent normal draws
             are the weighted sum of the means and the root of the weighted sum of squares.
         partner: the same.
-        mix: cuts and λ.
+        pairing: cuts and λ.
         frames_per_second: of the latents.
     """
-    start, partner_start = latent_cuts(mix, frames_per_second)
+    start, partner_start = latent_cuts(pairing, frames_per_second)
     a, b = anchor[:, start:], partner[:, partner_start:]
     length = min(a.shape[1], b.shape[1])
     mean_a, deviation_a = np.split(a[:, :length].astype(np.float32), 2)
     mean_b, deviation_b = np.split(b[:, :length].astype(np.float32), 2)
-    weight = np.float32(mix.weight)
+    weight = np.float32(pairing.weight)
     mean = weight * mean_a + (1 - weight) * mean_b
     return np.concatenate([mean, np.hypot(weight * deviation_a, (1 - weight) * deviation_b)])
 
@@ -250,7 +256,7 @@ class Mixer:
             options: whom they may be mixed with.
         """
         self.options, self.seconds, self.downbeats = options, seconds, downbeats
-        self._places = np.array([_fifths(key) for key in keys])
+        self._key_fifths = np.array([_fifths(key) for key in keys])
         in_time = options.kind in ("bam", "blm")
         self._group = [tempo_group(b, fold=options.fold_tempo) if in_time else 0 for b in beats]
         members: dict[int, list[int]] = {}
@@ -281,10 +287,10 @@ class Mixer:
         if self.options.other_partner:
             members = members[members != index]
         if self.options.match_key:
-            members = members[_places_agree(int(self._places[index]), self._places[members])]
+            members = members[_fifths_agree(int(self._key_fifths[index]), self._key_fifths[members])]
         return members
 
-    def draw(self, index: int, needed: float, rng: np.random.Generator) -> Mix | None:
+    def draw(self, index: int, needed: float, rng: np.random.Generator) -> Pairing | None:
         """What clip `index` is mixed with; None where it stays as it is.
 
         Args:
@@ -294,9 +300,9 @@ class Mixer:
         """
         if self.options.kind == "none" or rng.random() >= self.options.probability:
             return None
-        return self.draw_mix(index, needed, rng)
+        return self.draw_pairing(index, needed, rng)
 
-    def draw_mix(self, index: int, needed: float, rng: np.random.Generator) -> Mix | None:
+    def draw_pairing(self, index: int, needed: float, rng: np.random.Generator) -> Pairing | None:
         """What clip `index` is mixed with, whatever the probability; None where there is nothing to mix it with."""
         partners = self.partners(index)
         if not len(partners):
@@ -304,10 +310,10 @@ class Mixer:
         partner = int(partners[rng.integers(len(partners))])
         weight = mixing_weight(rng)
         if self.options.kind == "simple":
-            return Mix(partner, 0.0, 0.0, weight)
+            return Pairing(partner, 0.0, 0.0, weight)
         latest = self.seconds - needed
         start = downbeat_cut(self.downbeats[index], latest, rng)
         partner_start = downbeat_cut(self.downbeats[partner], latest, rng)
         if start is None or partner_start is None:
             return None
-        return Mix(partner, start, partner_start, weight)
+        return Pairing(partner, start, partner_start, weight)

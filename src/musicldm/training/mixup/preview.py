@@ -7,15 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from musicldm.audio import Wave
 from musicldm.beats.files import draw_wave
 from musicldm.data.store import ClipStore
 from musicldm.errors import DataError, MissingDependencyError
-from musicldm.training.mixup.mixing import Mix, Mixer, MixupOptions, mix_latents, mix_waves
-from musicldm.training.mixup.studio import Studio
+from musicldm.training.array_parts import ArrayParts
+from musicldm.training.mixup.mixing import Mixer, MixupOptions, Pairing, mix_latents, mix_waves
 
-Wave = npt.NDArray[np.float32]
 _NEEDED = 0.4
 """Share of a clip that a mixture is long at least."""
 
@@ -31,7 +30,7 @@ class Example:
         downbeats: of anchor and partner in seconds from the cuts.
         beats: likewise.
         names: the files of anchor and partner.
-        mix: cuts and λ.
+        pairing: cuts and λ.
     """
 
     anchor: Wave
@@ -40,18 +39,18 @@ class Example:
     downbeats: tuple[tuple[float, ...], tuple[float, ...]]
     beats: tuple[tuple[float, ...], tuple[float, ...]]
     names: tuple[str, str]
-    mix: Mix
+    pairing: Pairing
 
 
 def examples(
-    store: ClipStore, options: MixupOptions, studio: Studio | None, count: int, seed: int = 0
+    store: ClipStore, options: MixupOptions, parts: ArrayParts | None, count: int, seed: int = 0
 ) -> Iterator[Example]:
     """Mixtures of clips drawn at random.
 
     Args:
         store: the clips.
         options: how they are mixed; their probability does not count.
-        studio: for "blm", which mixes latents.
+        parts: for "blm", which mixes latents.
         count: how many.
         seed: of all draws.
 
@@ -62,10 +61,10 @@ def examples(
     mixer = Mixer.of_rows(store.rows, seconds, options)
     rng, made = np.random.default_rng(seed), 0
     for clip in rng.permutation(len(store)):
-        mix = mixer.draw_mix(int(clip), _NEEDED * seconds, rng)
-        if mix is None:
+        pairing = mixer.draw_pairing(int(clip), _NEEDED * seconds, rng)
+        if pairing is None:
             continue
-        yield _example(store, int(clip), mix, options, studio)
+        yield _example(store, int(clip), pairing, options, parts)
         made += 1
         if made == count:
             return
@@ -73,17 +72,17 @@ def examples(
         raise DataError(f"no clip in {store.folder} has a partner to be mixed with by {options.kind!r}")
 
 
-def _example(store: ClipStore, clip: int, mix: Mix, options: MixupOptions, studio: Studio | None) -> Example:
+def _example(store: ClipStore, clip: int, pairing: Pairing, options: MixupOptions, parts: ArrayParts | None) -> Example:
     rate = store.spec.sample_rate
-    waves = [store.wave(index) for index in (clip, mix.partner)]
+    waves = [store.wave(index) for index in (clip, pairing.partner)]
     if options.kind == "blm":
-        assert studio is not None
-        mixture = _decoded(waves, mix, studio)
+        assert parts is not None
+        mixture = _decoded(waves, pairing, parts)
     else:
-        mixture = mix_waves(waves[0], waves[1], mix, rate, match_loudness=options.match_loudness)
-    cuts = (mix.start, mix.partner_start)
+        mixture = mix_waves(waves[0], waves[1], pairing, rate, match_loudness=options.match_loudness)
+    cuts = (pairing.start, pairing.partner_start)
     pieces = [wave[round(cut * rate) :][: len(mixture)] for wave, cut in zip(waves, cuts, strict=True)]
-    rows = [store.rows[index] for index in (clip, mix.partner)]
+    rows = [store.rows[index] for index in (clip, pairing.partner)]
     length = min(len(mixture), *(len(piece) for piece in pieces))
     times = [
         tuple(
@@ -99,15 +98,15 @@ def _example(store: ClipStore, clip: int, mix: Mix, options: MixupOptions, studi
         (times[0][0], times[0][1]),
         (times[1][0], times[1][1]),
         (rows[0].source, rows[1].source),
-        mix,
+        pairing,
     )
 
 
-def _decoded(waves: Sequence[Wave], mix: Mix, studio: Studio) -> Wave:
-    anchor, partner = (studio.encode(wave[None])[0] for wave in waves)
-    mixed = mix_latents(anchor, partner, mix, anchor.shape[1] * studio.sample_rate / len(waves[0]))
+def _decoded(waves: Sequence[Wave], pairing: Pairing, parts: ArrayParts) -> Wave:
+    anchor, partner = (parts.encode(wave[None])[0] for wave in waves)
+    mixed = mix_latents(anchor, partner, pairing, anchor.shape[1] * parts.sample_rate / len(waves[0]))
     mean, _ = np.split(mixed, 2)
-    wave: Wave = studio.decode(np.asarray(mean[None], dtype=np.float32))[0]
+    wave: Wave = parts.decode(np.asarray(mean[None], dtype=np.float32))[0]
     return wave
 
 
@@ -126,11 +125,11 @@ def picture(example: Example, sample_rate: int, title: str) -> bytes:
     names = (f"anchor: {example.names[0]}", f"partner: {example.names[1]}", "mixture, with the downbeats of both")
     downbeats = (*example.downbeats, example.downbeats[0] + example.downbeats[1])
     beats = (*example.beats, ())
-    for place, wave in enumerate((example.anchor, example.partner, example.mixture)):
-        axes = figure.add_subplot(3, 1, place + 1, ylim=(-1.05, 1.05), yticks=[], title=names[place])
+    for row, wave in enumerate((example.anchor, example.partner, example.mixture)):
+        axes = figure.add_subplot(3, 1, row + 1, ylim=(-1.05, 1.05), yticks=[], title=names[row])
         draw_wave(axes, wave, sample_rate)
-        axes.vlines(beats[place], -0.6, 0.6, color="tab:blue", linewidth=1)
-        axes.vlines(downbeats[place], -1.05, 1.05, color="tab:red", linewidth=2)
+        axes.vlines(beats[row], -0.6, 0.6, color="tab:blue", linewidth=1)
+        axes.vlines(downbeats[row], -1.05, 1.05, color="tab:red", linewidth=2)
         axes.set_xlim(0, len(wave) / sample_rate)
     axes.set_xlabel("seconds")
     file = io.BytesIO()

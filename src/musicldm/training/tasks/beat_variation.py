@@ -1,4 +1,4 @@
-"""An excerpt of a clip as a tracker is to hear it: varied in speed, tempo, colour and cleanness, its beats going along.
+"""An excerpt of a clip for training: varied in speed, tempo, colour and cleanness, its beats going along.
 
 Speed is changed on the wave, by the same resampling that brings it to 22,050 Hz; all else on its mel magnitudes, where
 it costs next to nothing: tempo by reading frames faster or slower, filters as curves over the bins, noise as such.
@@ -94,11 +94,11 @@ def varied_excerpt(
     if rng.random() < variation.mix:
         wave = wave + _decibels(rng.uniform(*variation.mix_decibels)) * np.roll(other, int(rng.integers(len(other))))
     speed = _octaves(rng, variation.speed, variation.speed_octaves)
-    heard = np.asarray(soxr.resample(wave, sample_rate * speed, SPEC.sample_rate, "LQ"), dtype=np.float32)
-    mel = magnitudes(torch.from_numpy(reflected(heard))).numpy()
-    places = _places(len(mel), frames, variation, rng)
-    mel = _read_at(mel, places)
-    beats, downbeats = (_moved(moments / speed, places) for moments in times)
+    resampled = np.asarray(soxr.resample(wave, sample_rate * speed, SPEC.sample_rate, "LQ"), dtype=np.float32)
+    mel = magnitudes(torch.from_numpy(reflected(resampled))).numpy()
+    positions = _positions(len(mel), frames, variation, rng)
+    mel = _read_at(mel, positions)
+    beats, downbeats = (_moved(moments / speed, positions) for moments in times)
     mel *= _colour(mel.shape[1], variation, rng)
     _spoil(mel, variation, rng)
     return torch.from_numpy(mel), (beats, downbeats)
@@ -114,28 +114,28 @@ def _octaves(rng: np.random.Generator, share: float, octaves: float) -> float:
     return float(2**power) if draw < share else 1.0
 
 
-def _places(count: int, frames: int, variation: Variation, rng: np.random.Generator) -> Floats:
+def _positions(count: int, frames: int, variation: Variation, rng: np.random.Generator) -> Floats:
     """Which frame of `count`, between frames too, each frame of the excerpt is: ascending, at most `frames` of them."""
     first = _octaves(rng, variation.tempo, variation.tempo_octaves)
     rates = np.full(frames, first)
     if first != 1.0 and rng.random() < variation.change:
         rates[int(rng.integers(frames)) :] = _octaves(rng, 1.0, variation.tempo_octaves)
     offsets = np.concatenate([[0.0], np.cumsum(rates[:-1])])
-    places = offsets + rng.uniform(0, max(count - 1 - offsets[-1], 0))
-    return np.asarray(places[places <= count - 1])
+    positions = offsets + rng.uniform(0, max(count - 1 - offsets[-1], 0))
+    return np.asarray(positions[positions <= count - 1])
 
 
-def _read_at(mel: npt.NDArray[np.float32], places: Floats) -> npt.NDArray[np.float32]:
-    low = np.minimum(places.astype(np.int64), max(len(mel) - 2, 0))
-    share = (places - low).astype(np.float32)[:, None]
+def _read_at(mel: npt.NDArray[np.float32], positions: Floats) -> npt.NDArray[np.float32]:
+    low = np.minimum(positions.astype(np.int64), max(len(mel) - 2, 0))
+    share = (positions - low).astype(np.float32)[:, None]
     return np.asarray((1 - share) * mel[low] + share * mel[np.minimum(low + 1, len(mel) - 1)])
 
 
-def _moved(moments: Floats, places: Floats) -> Floats:
+def _moved(moments: Floats, positions: Floats) -> Floats:
     """Moments of the clip in seconds to those of the excerpt; those outside it are dropped."""
     at = moments * FRAMES_PER_SECOND
-    inside = (at >= places[0]) & (at <= places[-1])
-    return np.asarray(np.interp(at[inside], places, np.arange(len(places)))) / FRAMES_PER_SECOND
+    inside = (at >= positions[0]) & (at <= positions[-1])
+    return np.asarray(np.interp(at[inside], positions, np.arange(len(positions)))) / FRAMES_PER_SECOND
 
 
 def _colour(bins: int, variation: Variation, rng: np.random.Generator) -> npt.NDArray[np.float32]:

@@ -6,7 +6,7 @@ excerpts that `beat_variation` makes faster, slower, softer, duller or noisier, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,8 +22,9 @@ from musicldm.beats.picking import pick_beats
 from musicldm.beats.spectrum import FRAMES_PER_SECOND, bins_below, compress
 from musicldm.data.store import ClipStore
 from musicldm.errors import DataError, InvalidInputError
+from musicldm.training.loop.task import Batch, Losses, Schedule, Turn, Validation
+from musicldm.training.setup import Setup, split
 from musicldm.training.tasks.beat_variation import Variation, plain_excerpt, varied_excerpt
-from musicldm.training.loop.task import Batch, Losses, Schedule, Turn
 
 FOLDER = "beat_model"
 TOLERANCE = 3
@@ -61,6 +62,9 @@ class BeatRecipe:
     beat_weight: float = 15.0
     downbeat_weight: float = 60.0
 
+
+_SHOWN = 2
+"""Clips of a validation that are kept to look at."""
 
 RECIPES: Mapping[str, BeatRecipe] = {"default": BeatRecipe()}
 
@@ -151,25 +155,38 @@ class BeatTask:
                 frames[name][row, nearest[(nearest >= 0) & (nearest < count)]] = 1
         return {"spectrum": stacked, **frames}
 
-    def losses(self, turn: str, batch: Batch, progress: float) -> Losses | None:  # noqa: ARG002
+    def losses(self, batch: Batch, progress: float) -> Iterator[Losses | None]:  # noqa: ARG002 - the same all along
+        """Of beats and downbeats."""
         logits = self.network(batch["spectrum"])
         weights = {"beat": self.recipe.beat_weight, "downbeat": self.recipe.downbeat_weight}
         terms = {
             name: shift_tolerant_loss(logits[name].float(), batch[name], batch["mask"], weight)
             for name, weight in weights.items()
         }
-        return {"loss": terms["beat"] + terms["downbeat"], **terms}
+        yield {"loss": terms["beat"] + terms["downbeat"], **terms}
 
-    def validate(self) -> dict[str, float]:
-        """F-measures of beats and downbeats within ±70 ms, means over the held-out clips; and what they miss."""
+    def validate(self) -> Validation:
+        """F-measures of beats and downbeats within ±70 ms, means over the held-out clips; and what they miss.
+
+        Of two clips the probabilities of beat (top) and downbeat over time, above those that would be right.
+        """
         scores: dict[str, list[float]] = {"beat_f": [], "downbeat_f": []}
+        samples: dict[str, npt.NDArray[np.float32]] = {}
         for index in range(len(self.held_out)):
-            found = pick_beats(*(value.numpy() for value in self._logits(index)))
-            truth = self.held_times[index]
-            for name, mine, true in zip(scores, found, truth, strict=True):
+            logits = self._logits(index)
+            picked = pick_beats(*(value.numpy() for value in logits))
+            for name, mine, true in zip(scores, picked, self.held_times[index], strict=True):
                 scores[name].append(f_measure(np.asarray(mine) / FRAMES_PER_SECOND, true))
+            if index < _SHOWN:
+                samples[f"clip{index}/beats"] = self._picture(torch.stack(logits).sigmoid().numpy(), index)
         figures = {name: float(np.mean(values)) for name, values in scores.items()}
-        return {**figures, "missed": 1 - float(np.mean(list(figures.values())))}
+        return Validation({**figures, "missed": 1 - float(np.mean(list(figures.values())))}, samples)
+
+    def _picture(self, probabilities: npt.NDArray[np.float32], index: int) -> npt.NDArray[np.float32]:
+        true = np.zeros_like(probabilities)
+        for row, moments in enumerate(self.held_times[index]):
+            true[row, np.minimum(np.round(moments * FRAMES_PER_SECOND).astype(int), true.shape[1] - 1)] = 1
+        return np.repeat(np.concatenate([true[::-1], probabilities[::-1]]), 16, axis=0)
 
     def _logits(self, index: int) -> tuple[Tensor, Tensor]:
         """Beat and downbeat logits (frames,) of a whole held-out clip."""
@@ -180,35 +197,26 @@ class BeatTask:
         logits = self.network(shown[None].to(device))
         return logits["beat"][0].float().cpu(), logits["downbeat"][0].float().cpu()
 
-    def samples(self) -> dict[str, npt.NDArray[np.float32]]:
-        """Probabilities of beat (top) and downbeat over time, above those that would be right."""
-        out: dict[str, npt.NDArray[np.float32]] = {}
-        for index in range(min(2, len(self.held_out))):
-            heard = torch.stack(self._logits(index)).sigmoid().numpy()
-            true = np.zeros_like(heard)
-            for row, moments in enumerate(self.held_times[index]):
-                true[row, np.minimum(np.round(moments * FRAMES_PER_SECOND).astype(int), true.shape[1] - 1)] = 1
-            out[f"clip{index}/beats"] = np.repeat(np.concatenate([true[::-1], heard[::-1]]), 16, axis=0)
-        return out
-
     def export(self, folder: Path) -> None:
         """Writes the folder that `BeatTracker.from_pretrained` loads."""
         save_network(self.network, self.recipe.network, folder / FOLDER)
 
 
-def make_task(recipe: BeatRecipe, train: ClipStore, held_out: ClipStore, *, init: Path | None = None) -> BeatTask:
-    """The task, its network that of the run or beat model in `init` where one is given.
+def make_task(setup: Setup) -> BeatTask:
+    """The training of a new network, or of that of the run or beat model in `init`.
 
     Raises:
         CheckpointError: no beat model there.
         InvalidInputError: one of other sizes than the recipe's.
     """
-    if init is None:
-        return BeatTask(recipe, train, held_out)
+    recipe = setup.recipe_of(RECIPES)
+    if setup.init is None:
+        return BeatTask(recipe, *split(setup.store))
+    init = setup.init
     network, config = load_network(init / FOLDER if (init / FOLDER).is_dir() else init)
     if config != recipe.network:
         raise InvalidInputError(f"the beat model in {init} has other sizes than the recipe: {config}")
-    return BeatTask(recipe, train, held_out, network=network)
+    return BeatTask(recipe, *split(setup.store), network=network)
 
 
 def _beat_times(store: ClipStore) -> list[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
@@ -224,20 +232,20 @@ def _beat_times(store: ClipStore) -> list[tuple[npt.NDArray[np.float64], npt.NDA
         raise DataError("beats and downbeats must be lists of seconds") from None
 
 
-def f_measure(found: npt.NDArray[np.float64], true: npt.NDArray[np.float64], window: float = WINDOW) -> float:
+def f_measure(estimated: npt.NDArray[np.float64], true: npt.NDArray[np.float64], window: float = WINDOW) -> float:
     """F-measure of moments in ascending seconds, each matched to at most one within ±`window`; 1 where there are none.
 
     Dixon 2007 (JNMR 36(1)). Taking matches in the order of time finds the most there can be.
     """
-    if not len(found) and not len(true):
+    if not len(estimated) and not len(true):
         return 1.0
     hits = i = j = 0
-    while i < len(found) and j < len(true):
-        distance = found[i] - true[j]
+    while i < len(estimated) and j < len(true):
+        distance = estimated[i] - true[j]
         if abs(distance) <= window:
             hits, i, j = hits + 1, i + 1, j + 1
         elif distance < 0:
             i += 1
         else:
             j += 1
-    return 2 * hits / (len(found) + len(true))
+    return 2 * hits / (len(estimated) + len(true))

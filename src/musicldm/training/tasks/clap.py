@@ -9,8 +9,7 @@ learn together (`default`) by InfoNCE alone.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,17 +19,19 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import ClapAudioConfig, ClapConfig, ClapFeatureExtractor, ClapModel
+from transformers import AutoTokenizer, ClapFeatureExtractor, ClapModel
 
-from musicldm.data.conditions import stored_texts
+from musicldm.data.embeddings import stored_texts
 from musicldm.data.encoders import embed_texts
 from musicldm.data.store import ClipStore
 from musicldm.errors import DataError
-from musicldm.model.clap_input import clap_input
-from musicldm.model.parts import load_part
+from musicldm.model.clap import Clap, clap_input
+from musicldm.training.loop.task import Batch, Losses, Schedule, Turn, Validation
+from musicldm.training.networks.clap import Scale, build_clap, build_extractor
+from musicldm.training.networks.text_states import freeze_states, run_layers, sentence_meanings
+from musicldm.training.networks.text_tower import load_encoder
+from musicldm.training.setup import Setup, split
 from musicldm.training.tasks.clap_attributes import Attributes, Heads, attribute_values
-from musicldm.training.loop.task import Batch, Losses, Schedule, Turn
-from musicldm.training.networks.text_tower import build_text_model, keep_pieces, load_encoder, make_tokenizer
 
 
 @dataclass(frozen=True)
@@ -81,96 +82,6 @@ _LENGTH_GROUPS = 4
 """Texts of a batch go through the layers in this many groups of like length, which saves padding."""
 
 
-def build_extractor(recipe: ClapRecipe) -> ClapFeatureExtractor:
-    """Waveform → log-mel in dB (1, frames, 64), silence after clips shorter than `max_seconds`."""
-    return ClapFeatureExtractor(
-        feature_size=64,
-        sampling_rate=recipe.sample_rate,
-        hop_length=recipe.hop_length,
-        max_length_s=recipe.max_seconds,
-        fft_window_size=1024,
-        frequency_min=0,
-        frequency_max=recipe.sample_rate / 2,
-        truncation="rand_trunc",
-        padding="repeatpad",
-    )
-
-
-def build_clap(recipe: ClapRecipe, captions: Sequence[str]) -> tuple[ClapModel, Any]:
-    """A CLAP whose text tower is the sentence encoder's, and its tokenizer."""
-    encoder = load_encoder()
-    used = {piece for caption in captions for piece in encoder.tokenizer.tokenize(caption)}
-    pieces = keep_pieces(encoder.tokenizer.vocab, recipe.pieces, used)
-    text = build_text_model(encoder, pieces, recipe.layers, recipe.max_tokens)
-    text.config.projection_dim = recipe.width
-    audio = ClapAudioConfig(
-        spec_size=recipe.spec_size,
-        num_mel_bins=64,
-        window_size=recipe.window,
-        patch_embeds_hidden_size=recipe.audio_channels,
-        hidden_size=recipe.audio_channels * 2 ** (len(recipe.depths) - 1),
-        depths=list(recipe.depths),
-        num_attention_heads=list(recipe.heads),
-        num_hidden_layers=len(recipe.depths),
-        projection_dim=recipe.width,
-        hidden_dropout_prob=0.0,
-    )
-    config = ClapConfig(text_config=text.config.to_dict(), audio_config=audio.to_dict(), projection_dim=recipe.width)
-    clap = ClapModel(config)
-    clap.text_model.load_state_dict(text.state_dict())
-    return clap, make_tokenizer(pieces, recipe.max_tokens)
-
-
-@dataclass(frozen=True)
-class FrozenStates:
-    """What the frozen layers make of many texts: (all tokens, hidden) float16, text i at first[i] : first[i + 1]."""
-
-    states: Tensor
-    first: npt.NDArray[np.int64]
-
-    @property
-    def lengths(self) -> npt.NDArray[np.int64]:
-        """Tokens of each text."""
-        return np.diff(self.first)
-
-    def batch(self, texts: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """Padded states (B, L, hidden) float32 and the mask (B, L) of texts."""
-        lengths = self.lengths[texts]
-        out = torch.zeros(len(texts), int(lengths.max()), self.states.shape[1])
-        for row, (text, length) in enumerate(zip(texts, lengths, strict=True)):
-            out[row, :length] = self.states[self.first[text] : self.first[text] + length]
-        return out, torch.arange(out.shape[1])[None] < torch.from_numpy(lengths)[:, None]
-
-
-@torch.no_grad()
-def freeze_states(
-    text_model: Any, tokenizer: Any, texts: Sequence[str], frozen: int, batch_size: int = 128
-) -> FrozenStates:
-    """Runs the embeddings and the first `frozen` layers once over all texts."""
-    text_model.eval()
-    ids = tokenizer(list(texts), truncation=True)["input_ids"]
-    first = np.cumsum([0, *map(len, ids)]).astype(np.int64)
-    states = torch.empty(int(first[-1]), text_model.config.hidden_size, dtype=torch.float16)
-    order = sorted(range(len(ids)), key=lambda index: len(ids[index]))
-    for start in range(0, len(order), batch_size):
-        rows = order[start : start + batch_size]
-        padded = tokenizer.pad({"input_ids": [ids[row] for row in rows]}, return_tensors="pt")
-        hidden = text_model.embeddings(input_ids=padded["input_ids"])
-        hidden = run_layers(text_model.encoder.layer[:frozen], hidden, padded["attention_mask"].bool())
-        for row, state in zip(rows, hidden, strict=True):
-            states[first[row] : first[row + 1]] = state[: len(ids[row])].half()
-    return FrozenStates(states, first)
-
-
-def run_layers(layers: Any, hidden: Tensor, mask: Tensor) -> Tensor:
-    """Transformer layers over hidden (B, L, H) where mask (B, L) is true."""
-    bias = torch.zeros(mask.shape, dtype=hidden.dtype, device=hidden.device)
-    bias = bias.masked_fill(~mask, torch.finfo(hidden.dtype).min)[:, None, None]
-    for layer in layers:
-        hidden = layer(hidden, attention_mask=bias)
-    return hidden
-
-
 def random_phrases(tokenizer: Any, count: int, seed: int = 0) -> list[str]:
     """Short phrases of random vocabulary words: what the text tower must keep understanding beside captions."""
     rng = np.random.default_rng(seed)
@@ -195,16 +106,17 @@ class ClapTask:
         held_out: ClipStore,
         clap: ClapModel,
         tokenizer: Any,
+        extractor: ClapFeatureExtractor | None = None,
     ) -> None:
         self.recipe, self.train, self.held_out, self.tokenizer = recipe, train, held_out, tokenizer
-        self.batch_size, self.sample_rate = recipe.batch_size, recipe.sample_rate
+        self.batch_size, self.sample_rate = recipe.batch_size, train.spec.sample_rate
         values = attribute_values([*train.rows, *held_out.rows])
         self.attributes = None if values is None else Attributes.of(train.rows, values)
         if self.attributes is None and recipe.stage != "joint":
             raise DataError(
                 f"{train.folder} does not know genre, tempo, …: recipe {recipe.stage!r} needs a composed corpus"
             )
-        self.extractor = build_extractor(recipe)
+        self.extractor = extractor or build_extractor(recipe)
         self.clap: Any = clap
         self.extras: Any = self._extras()
         self.modules = nn.ModuleDict({"clap": clap, "extras": self.extras})
@@ -216,12 +128,12 @@ class ClapTask:
         self.first = np.cumsum([0, *(len(row.captions) for row in train.rows)])
         self._spectrograms: dict[int, Tensor] = {}
         if recipe.stage == "audio":
-            self.locked = torch.from_numpy(stored_texts(train, clap, tokenizer))
+            self.locked = torch.from_numpy(stored_texts(train, Clap(clap, tokenizer)))
         else:
             texts = [*self.captions, *random_phrases(tokenizer, _PHRASE_COUNT)]
             self.states = freeze_states(clap.text_model, tokenizer, texts, recipe.frozen)
         if recipe.stage == "text":
-            self.meaning = sentence_meanings(self.states, recipe.frozen)
+            self.meaning = sentence_meanings(self.states, recipe.frozen, load_encoder())
 
     def _extras(self) -> nn.ModuleDict:
         extras = nn.ModuleDict()
@@ -253,10 +165,11 @@ class ClapTask:
         drawn = {"clips": clips, "captions": which, "phrases": phrases, "shift": shift}
         return {name: torch.from_numpy(np.asarray(value)) for name, value in drawn.items()}
 
-    def losses(self, turn: str, batch: Batch, progress: float) -> Losses | None:  # noqa: ARG002 - one turn
-        return self._text_losses(batch) if self.recipe.stage == "text" else self._audio_losses(batch)
+    def losses(self, batch: Batch, progress: float) -> Iterator[Losses | None]:  # noqa: ARG002 - the same all along
+        """Of the towers that train."""
+        yield self._text_losses(batch) if self.recipe.stage == "text" else self._audio_losses(batch)
 
-    def _embed(self, texts: Tensor) -> Tensor:
+    def embed(self, texts: Tensor) -> Tensor:
         """Unit embeddings (B, D) of texts by index, through the layers that train."""
         numbers = texts.cpu().numpy()
         order = np.argsort(self.states.lengths[numbers], kind="stable")
@@ -271,7 +184,7 @@ class ClapTask:
         assert self.attributes is not None
         clips = batch["clips"].cpu()
         texts = torch.cat([batch["captions"], batch["phrases"]]).cpu()
-        embedded = self._embed(texts)
+        embedded = self.embed(texts)
         captions = embedded[: len(clips)]
         truth = F.normalize(self.extras["truth"](self.attributes.features()[clips].to(embedded.device)), dim=-1)
         meant = self.meaning[texts].float().to(embedded.device)
@@ -286,20 +199,20 @@ class ClapTask:
 
     def _audio_losses(self, batch: Batch) -> Losses:
         clips = batch["clips"].cpu()
-        heard = self._hear(self.train, clips, batch["shift"].cpu())
+        sounds = self._embed_sound(self.train, clips, batch["shift"].cpu())
         if self.recipe.stage == "joint":
-            contrast = info_nce(heard, self._embed(batch["captions"]), self.extras["scale"]())
+            contrast = info_nce(sounds, self.embed(batch["captions"]), self.extras["scale"]())
             return {"loss": contrast, "contrast": contrast}
         assert self.attributes is not None
-        text = self.locked[batch["captions"].cpu()].float().to(heard.device)
+        text = self.locked[batch["captions"].cpu()].float().to(sounds.device)
         terms = {
-            "contrast": info_nce(heard, text, self.extras["scale"]()),
-            "heads": self.extras["heads"].loss(heard, self.attributes, clips)
+            "contrast": info_nce(sounds, text, self.extras["scale"]()),
+            "heads": self.extras["heads"].loss(sounds, self.attributes, clips)
             + 0.3 * self.extras["heads"].loss(text, self.attributes, clips),
         }
         return {"loss": terms["contrast"] + 0.5 * terms["heads"], **terms}
 
-    def _hear(self, store: ClipStore, clips: Tensor, shift: Tensor | None = None) -> Tensor:
+    def _embed_sound(self, store: ClipStore, clips: Tensor, shift: Tensor | None = None) -> Tensor:
         """Unit embeddings (B, D) of clips' sound, their spectrograms turned in time by `shift` frames."""
         spectrograms = []
         for row, clip in enumerate(clips.tolist()):
@@ -316,35 +229,39 @@ class ClapTask:
             self._spectrograms[key] = features["input_features"][0].half()
         return self._spectrograms[key]
 
-    def validate(self) -> dict[str, float]:
+    def validate(self) -> Validation:
         """Spread of held-out captions; retrieval of held-out clips by caption; attributes read off embeddings."""
         texts = [row.captions[0] for row in self.held_out.rows]
-        text = torch.from_numpy(embed_texts(self.clap, self.tokenizer, texts)).float()
+        text = torch.from_numpy(embed_texts(Clap(self.clap, self.tokenizer), texts)).float()
         embeddings = {"text": text}
         similarity = text @ text.T
         figures = {"unrelated_texts": similarity[~torch.eye(len(texts), dtype=torch.bool)].mean().item()}
         if self.recipe.stage != "text":
-            parts = torch.split(torch.arange(len(texts)), 32)
-            heard = torch.cat([self._hear(self.held_out, part) for part in parts]).cpu()
-            order = (text @ heard.T).argsort(dim=1, descending=True)
-            place = (order == torch.arange(len(texts))[:, None]).float().argmax(1)
-            figures |= {f"recall_at_{k}": (place < k).float().mean().item() for k in (1, 10)}
-            figures["loss"] = info_nce(heard, text, self.extras["scale"]().cpu()).item()
-            embeddings["audio"] = heard
+            embeddings["audio"] = self._held_out_sounds()
+            figures |= recalls(text, embeddings["audio"])
+            figures["loss"] = info_nce(embeddings["audio"], text, self.extras["scale"]().cpu()).item()
         if "heads" in self.extras:
-            assert self.attributes is not None
-            truth = Attributes.of(self.held_out.rows, self.attributes.values)
-            assert truth is not None
-            if self.recipe.stage == "text":
-                everything = torch.arange(len(texts))
-                figures["loss"] = self.extras["heads"].loss(text.to(self.clap.device), truth, everything).item()
-            for name, embedding in embeddings.items():
-                found = self.extras["heads"].figures(embedding.to(self.clap.device), truth)
-                figures |= {f"{name}_{key}": value for key, value in found.items()}
-        return figures
+            figures |= self._attributes_read(embeddings)
+        return Validation(figures)
 
-    def samples(self) -> dict[str, npt.NDArray[np.float32]]:
-        return {}
+    def _held_out_sounds(self) -> Tensor:
+        parts = torch.split(torch.arange(len(self.held_out)), 32)
+        return torch.cat([self._embed_sound(self.held_out, part) for part in parts]).cpu()
+
+    def _attributes_read(self, embeddings: Mapping[str, Tensor]) -> dict[str, float]:
+        """What the heads read off embeddings of text and audio (clips, D), and their loss where text alone trains."""
+        assert self.attributes is not None
+        truth = Attributes.of(self.held_out.rows, self.attributes.values)
+        assert truth is not None
+        figures: dict[str, float] = {}
+        if self.recipe.stage == "text":
+            text = embeddings["text"]
+            loss = self.extras["heads"].loss(text.to(self.clap.device), truth, torch.arange(len(text)))
+            figures["loss"] = loss.item()
+        for name, embedding in embeddings.items():
+            read = self.extras["heads"].figures(embedding.to(self.clap.device), truth)
+            figures |= {f"{name}_{key}": value for key, value in read.items()}
+        return figures
 
     def export(self, folder: Path) -> None:
         scale = self.extras["scale"]().detach().log()
@@ -355,32 +272,6 @@ class ClapTask:
         self.extractor.save_pretrained(folder / "feature_extractor")
 
 
-class Scale(nn.Module):
-    """The learned inverse temperature, from 1 / 0.07 up to 100."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.log = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
-
-    def forward(self) -> Tensor:
-        return self.log.exp().clamp(max=100)
-
-
-@torch.no_grad()
-def sentence_meanings(states: FrozenStates, frozen: int) -> Tensor:
-    """The sentence encoder's unit embeddings (texts, hidden) float16: its further layers, then the mean over tokens."""
-    rest = load_encoder().model.encoder.layer[frozen:]
-    count = len(states.first) - 1
-    out = torch.empty(count, states.states.shape[1], dtype=torch.float16)
-    order = np.argsort(states.lengths)
-    for rows in np.array_split(order, math.ceil(count / 128)):
-        hidden, mask = states.batch(rows)
-        hidden = run_layers(rest, hidden, mask)
-        pooled = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
-        out[torch.from_numpy(rows)] = F.normalize(pooled, dim=-1).half()
-    return out
-
-
 def info_nce(first: Tensor, second: Tensor, scale: Tensor) -> Tensor:
     """Symmetric InfoNCE of matching unit rows (B, D), `scale` the inverse temperature. arXiv 2103.00020, figure 3."""
     logits = scale * first @ second.T
@@ -388,18 +279,22 @@ def info_nce(first: Tensor, second: Tensor, scale: Tensor) -> Tensor:
     return (F.cross_entropy(logits, labels) + F.cross_entropy(logits.T, labels)) / 2
 
 
-def make_task(
-    recipe: ClapRecipe,
-    train: ClipStore,
-    held_out: ClipStore,
-    init: Path | None = None,
-) -> ClapTask:
-    """The training of a new CLAP, or of that in the model folder `init`."""
-    if init is None:
-        clap, tokenizer = build_clap(recipe, [caption for row in train.rows for caption in row.captions])
-    else:
-        from transformers import AutoTokenizer
+def recalls(texts: Tensor, sounds: Tensor) -> dict[str, float]:
+    """Share of texts (n, D) whose own sound, the row of the same number, is among the first 1 and 10 of all."""
+    order = (texts @ sounds.T).argsort(dim=1, descending=True)
+    rank = (order == torch.arange(len(texts))[:, None]).float().argmax(1)
+    return {f"recall_at_{k}": (rank < k).float().mean().item() for k in (1, 10)}
 
-        clap = load_part(ClapModel, init, "text_encoder")
-        tokenizer = load_part(AutoTokenizer, init, "tokenizer")
-    return ClapTask(recipe, train, held_out, clap, tokenizer)
+
+def make_task(setup: Setup) -> ClapTask:
+    """The training of a new CLAP, or of that in the model folder `init`, with the feature extractor that it has."""
+    recipe = setup.recipe_of(RECIPES)
+    train, held_out = split(setup.store)
+    if setup.init is None:
+        captions = [caption for row in train.rows for caption in row.captions]
+        clap, tokenizer = build_clap(recipe, captions, load_encoder())
+        return ClapTask(recipe, train, held_out, clap, tokenizer)
+    clap, tokenizer = setup.load_init(ClapModel, "text_encoder"), setup.load_init(AutoTokenizer, "tokenizer")
+    has_extractor = (setup.init / "feature_extractor").is_dir()
+    extractor = setup.load_init(ClapFeatureExtractor, "feature_extractor") if has_extractor else None
+    return ClapTask(recipe, train, held_out, clap, tokenizer, extractor)

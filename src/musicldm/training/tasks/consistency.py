@@ -7,18 +7,24 @@ every point is to give the same end. Sampled with diffusers' `LCMScheduler`.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from diffusers import LCMScheduler, UNet2DConditionModel
+from diffusers import LCMScheduler, SchedulerMixin
 from torch import Tensor
 
 from musicldm.errors import InvalidInputError
+from musicldm.sampling.guidance import guide
+from musicldm.training.assemble import SCHEDULER_CONFIG
 from musicldm.training.loop.task import Batch, Losses, Schedule
-from musicldm.training.tasks.ldm import LdmRecipe, LdmTask, noise_schedule
+from musicldm.training.setup import Setup
+from musicldm.training.tasks.ldm import LdmTask
+from musicldm.training.tasks.ldm_inputs import LatentInputs, load_inputs
+from musicldm.training.tasks.ldm_recipe import LdmRecipe, noise_schedule
 
 
 @dataclass(frozen=True)
@@ -73,38 +79,39 @@ class ConsistencyTask(LdmTask):
     name = "distill"
     recipe: ConsistencyRecipe
 
-    def __init__(self, recipe: ConsistencyRecipe, *data: Any, unet: UNet2DConditionModel, **options: Any) -> None:
+    def __init__(self, recipe: ConsistencyRecipe, inputs: LatentInputs) -> None:
         # Before a LoRA is added to the student.
-        self.teacher: Any = copy.deepcopy(unet).eval().requires_grad_(False)
-        super().__init__(recipe, *data, unet=unet, **options)
+        self.teacher: Any = copy.deepcopy(inputs.unet).eval().requires_grad_(False)
+        super().__init__(recipe, inputs)
         self.alphas = torch.cat([self.scheduler.alphas_cumprod, torch.ones(1)])  # at -1, the clean latent
-        self.empty = torch.from_numpy(self.held_out_conditions.empty.astype("float32"))
+        self.empty = torch.from_numpy(self.held_out.embeddings.empty.astype("float32"))
 
-    def losses(self, turn: str, batch: Batch, progress: float) -> Losses | None:  # noqa: ARG002 - one turn
+    def losses(self, batch: Batch, progress: float) -> Iterator[Losses | None]:  # noqa: ARG002 - the same all along
+        """The mean disagreement at random steps of the path."""
         latent = batch["latent"]
-        steps = self._on_path(self._draw_steps(len(latent))).to(latent.device)
+        steps = self.on_path(self.draw_steps(len(latent))).to(latent.device)
         noise = torch.randn(latent.shape, device=latent.device)
-        errors = self._disagreement(latent, batch["condition"], noise, steps)
-        return {"loss": errors.mean()}
+        errors = self.disagreement(latent, batch["condition"], noise, steps)
+        yield {"loss": errors.mean()}
 
     @property
     def _stride(self) -> int:
         return self.recipe.train_timesteps // self.recipe.solver_steps
 
-    def _on_path(self, steps: Tensor) -> Tensor:
+    def on_path(self, steps: Tensor) -> Tensor:
         """The solver's steps at or next above training steps; they are those that `LCMScheduler` knows."""
         return (steps // self._stride + 1) * self._stride - 1
 
-    def _disagreement(self, latent: Tensor, condition: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
+    def disagreement(self, latent: Tensor, condition: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
         """Pseudo-Huber distance (B,) between the ends of the path seen from a step and from the teacher's next one."""
         before = steps - self._stride
         noisy = self.scheduler.add_noise(latent, noise, steps)
         with torch.no_grad():
-            target = self._end(self._teachers_step(noisy, condition, steps, before), condition, before)
-        difference = self._end(noisy, condition, steps).float() - target.float()
+            target = self.end(self.teachers_step(noisy, condition, steps, before), condition, before)
+        difference = self.end(noisy, condition, steps).float() - target.float()
         return ((difference.square() + self.recipe.huber**2).sqrt() - self.recipe.huber).mean(dim=(1, 2, 3))
 
-    def _teachers_step(self, noisy: Tensor, condition: Tensor, steps: Tensor, before: Tensor) -> Tensor:
+    def teachers_step(self, noisy: Tensor, condition: Tensor, steps: Tensor, before: Tensor) -> Tensor:
         """One guided DDIM step (arXiv 2010.02502, eq. 12 with η = 0)."""
         self.teacher.to(noisy.device)
         labels = torch.cat([self.empty.to(condition).expand_as(condition), condition])
@@ -112,20 +119,20 @@ class ConsistencyTask(LdmTask):
             torch.cat([noisy] * 2), torch.cat([steps] * 2), encoder_hidden_states=None, class_labels=labels
         ).sample
         without, with_text = seen.float().chunk(2)
-        clean, noise = self._parts(without + self.recipe.guidance_scale * (with_text - without), noisy, steps)
+        clean, noise = self._clean_and_noise(guide(without, with_text, self.recipe.guidance_scale), noisy, steps)
         signal, rest = self._levels(before)
         return signal * clean + rest * noise
 
-    def _end(self, noisy: Tensor, condition: Tensor, steps: Tensor) -> Tensor:
+    def end(self, noisy: Tensor, condition: Tensor, steps: Tensor) -> Tensor:
         """The student's guess of the clean latent; what is clean already stays as it is.
 
         The weights that the paper gives input and guess besides (eq. 9) are 0 and 1 to 1e-5 at all steps but that.
         """
         seen = self.unet(noisy, steps.clamp(min=0), encoder_hidden_states=None, class_labels=condition).sample
-        clean, _ = self._parts(seen.float(), noisy, steps)
+        clean, _ = self._clean_and_noise(seen.float(), noisy, steps)
         return clean
 
-    def _parts(self, predicted: Tensor, noisy: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
+    def _clean_and_noise(self, predicted: Tensor, noisy: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
         """The clean latent and the noise that a prediction stands for."""
         signal, rest = self._levels(steps)
         if self.recipe.prediction == "v_prediction":
@@ -137,19 +144,13 @@ class ConsistencyTask(LdmTask):
         alphas = self.alphas.to(steps.device)[steps]
         return _wide(alphas.sqrt()), _wide((1 - alphas).sqrt())
 
-    def _validation_errors(self, latent: Tensor, condition: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
-        return self._disagreement(latent, condition, noise, self._on_path(steps))
+    def validation_errors(self, latent: Tensor, condition: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
+        return self.disagreement(latent, condition, noise, self.on_path(steps))
 
-    def _sample(self, condition: Tensor, empty: Tensor) -> Tensor:  # noqa: ARG002 - without guidance
+    def _sampler(self) -> tuple[SchedulerMixin, float]:
         scheduler = distilled_scheduler(self.recipe)
         scheduler.set_timesteps(self.recipe.sampling_steps)
-        shape = (len(condition), self.latents.shape[1] // 2, *self.latents.shape[2:])
-        generator = torch.Generator().manual_seed(0)
-        latent = torch.randn(shape, generator=generator).to(condition.device)
-        for step in scheduler.timesteps:
-            seen: Any = self.unet(latent, step, None, class_labels=condition).sample.float()
-            latent = scheduler.step(seen, step, latent, generator=generator).prev_sample
-        return latent
+        return scheduler, 1.0
 
     def _export_scheduler(self, folder: Path) -> None:
         distilled_scheduler(self.recipe).save_pretrained(folder / "scheduler")
@@ -175,3 +176,18 @@ def of_teacher(recipe: ConsistencyRecipe, scheduler: Mapping[str, Any]) -> Consi
 
 def _wide(values: Tensor) -> Tensor:
     return values[:, None, None, None]
+
+
+def make_task(setup: Setup) -> ConsistencyTask:
+    """The distillation of the UNet in `init`, on latents and embeddings by the `model`'s VAE and CLAP.
+
+    Raises:
+        InvalidInputError: no teacher, or one that cannot be distilled; and as in `load_inputs`.
+    """
+    if setup.init is None or not (setup.init / SCHEDULER_CONFIG).is_file():
+        raise InvalidInputError("distillation needs its teacher, --init: a folder with unet/ and scheduler/ in it")
+    if "prediction" in setup.changes:
+        raise InvalidInputError(f"prediction {setup.changes['prediction']}: a student's is its teacher's, leave it out")
+    scheduler = json.loads((setup.init / SCHEDULER_CONFIG).read_text(encoding="utf-8"))
+    recipe = of_teacher(setup.recipe_of(RECIPES), scheduler)
+    return ConsistencyTask(recipe, load_inputs(setup, recipe, ConsistencyTask.name))

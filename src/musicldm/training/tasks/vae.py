@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,11 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
-from musicldm.audio.mel import MelSpec
 from musicldm.data.store import ClipStore
+from musicldm.errors import InvalidInputError
+from musicldm.training.loop.task import Batch, Losses, Schedule, Turn, Validation
 from musicldm.training.networks.discriminators import PatchDiscriminator, adversarial_loss, discriminator_loss
-from musicldm.training.loop.task import Batch, Losses, Schedule, Turn
+from musicldm.training.setup import Setup, check_bins, split
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class VaeRecipe:
     """Sizes and weights of a VAE training; the defaults make the shipped model's.
 
     Args:
+        mel_bins: that the data must have; None takes any.
         channels: widths from the full resolution down; each step but the last halves time and frequency.
         mel_mean, mel_deviation: folded into the first and last convolution, so that the folder takes raw log-mels.
         crop_frames: length of a training crop.
@@ -34,7 +36,7 @@ class VaeRecipe:
         adversarial_from: share of the run from which the PatchGAN trains.
     """
 
-    spec: MelSpec = MelSpec()  # noqa: RUF009 - frozen
+    mel_bins: int | None = None
     channels: tuple[int, ...] = (32, 64, 96, 128)
     layers: int = 1
     groups: int = 16
@@ -67,8 +69,12 @@ _PUBLISHED = VaeRecipe(
 RECIPES: Mapping[str, VaeRecipe] = {
     "default": VaeRecipe(),
     "published": _PUBLISHED,
-    "appendix": replace(_PUBLISHED, spec=MelSpec(n_mels=128), channels=(128, 256, 512, 512), latent_channels=16),
+    "appendix": replace(_PUBLISHED, mel_bins=128, channels=(128, 256, 512, 512), latent_channels=16),
 }
+
+
+_SHOWN = 2
+"""Clips of a validation that are kept to look at."""
 
 
 def build_vae(recipe: VaeRecipe) -> AutoencoderKL:
@@ -114,7 +120,7 @@ class VaeTask:
         self, recipe: VaeRecipe, train: ClipStore, held_out: ClipStore, *, vae: AutoencoderKL | None = None
     ) -> None:
         self.recipe, self.train, self.held_out = recipe, train, held_out
-        self.batch_size, self.sample_rate = recipe.batch_size, recipe.spec.sample_rate
+        self.batch_size, self.sample_rate = recipe.batch_size, train.spec.sample_rate
         model = vae if vae is not None else build_vae(recipe)
         self.vae: Any = model
         self.discriminator = PatchDiscriminator(recipe.patch_channels)
@@ -123,7 +129,6 @@ class VaeTask:
             Turn("discriminator", ("discriminator",), recipe.discriminator_rate, (0.5, 0.9), 0.0, 1.0),
             Turn("generator", ("vae",), recipe.learning_rate, recipe.betas, 0.0, 1.0),
         )
-        self._pass: tuple[Tensor, Tensor] | None = None
 
     def __len__(self) -> int:
         return len(self.train)
@@ -135,20 +140,22 @@ class VaeTask:
         crops = [self.train.mels[clip, start : start + length] for clip, start in zip(clips, starts, strict=True)]
         return {"mel": torch.from_numpy(np.stack(crops).astype(np.float32))[:, None]}
 
-    def losses(self, turn: str, batch: Batch, progress: float) -> Losses | None:
+    def losses(self, batch: Batch, progress: float) -> Iterator[Losses | None]:
+        """Of the discriminator, then of the autoencoder on the same reconstructions."""
         real = batch["mel"]
-        adversarial = progress >= self.recipe.adversarial_from
-        if turn == "discriminator":
-            posterior = self.vae.encode(real).latent_dist
-            fake = self.vae.decode(posterior.sample()).sample
-            self._pass = fake, posterior.kl().mean() / posterior.mean[0].numel()
-            if not adversarial:
-                return None
-            judge = self.discriminator
-            return {"loss": discriminator_loss(judge(self._inside(real)), judge(self._inside(fake.detach())))}
-        assert self._pass is not None
-        fake, kl = self._pass
-        self._pass = None
+        is_adversarial = progress >= self.recipe.adversarial_from
+        posterior = self.vae.encode(real).latent_dist
+        fake = self.vae.decode(posterior.sample()).sample
+        kl = posterior.kl().mean() / posterior.mean[0].numel()
+        yield self._discriminator_losses(real, fake.detach()) if is_adversarial else None
+        yield self.generator_losses(real, fake, kl, is_adversarial=is_adversarial)
+
+    def _discriminator_losses(self, real: Tensor, fake: Tensor) -> Losses:
+        judge = self.discriminator
+        return {"loss": discriminator_loss(judge(self._inside(real)), judge(self._inside(fake)))}
+
+    def generator_losses(self, real: Tensor, fake: Tensor, kl: Tensor, *, is_adversarial: bool) -> Losses:
+        """Terms of log-mels (B, 1, frames, bins), their reconstructions, and the posterior's divergence."""
         error = self._inside(fake) - self._inside(real)
         terms = {
             "l1": error.abs().mean(),
@@ -156,7 +163,7 @@ class VaeTask:
             "kl": kl,
         }
         loss = terms["l1"] + self.recipe.gradient_weight * terms["gradient"] + self.recipe.kl_weight * terms["kl"]
-        if adversarial:
+        if is_adversarial:
             terms["adversarial"] = adversarial_loss(self.discriminator(self._inside(fake)))
             loss = loss + self.recipe.adversarial_weight * terms["adversarial"]
         return {"loss": loss, **terms}
@@ -164,22 +171,21 @@ class VaeTask:
     def _inside(self, mel: Tensor) -> Tensor:
         return (mel.float() - self.recipe.mel_mean) / self.recipe.mel_deviation
 
-    def validate(self) -> dict[str, float]:
-        """Log-mel L1 in nats and the latents' deviation on whole held-out clips."""
+    def validate(self) -> Validation:
+        """Log-mel L1 in nats and the latents' deviation on whole held-out clips; two of them and what is left."""
         errors, deviations = [], []
-        for mel, seen, latent in self._reconstructions(min(24, len(self.held_out))):
+        samples: dict[str, npt.NDArray[np.float32]] = {}
+        for index, (mel, seen, latent) in enumerate(self._reconstructions(min(24, len(self.held_out)))):
             errors.append(float(F.l1_loss(seen, mel)))
             deviations.append(float(latent.std()))
-        return {"log_mel_l1": float(np.mean(errors)), "latent_deviation": float(np.mean(deviations))}
-
-    def samples(self) -> dict[str, npt.NDArray[np.float32]]:
-        out: dict[str, npt.NDArray[np.float32]] = {}
-        for index, (mel, seen, _) in enumerate(self._reconstructions(min(2, len(self.held_out)))):
-            out[f"clip{index}/true"] = mel[0, 0].T.cpu().numpy()
-            out[f"clip{index}/seen"] = seen[0, 0].T.cpu().numpy()
-        return out
+            if index < _SHOWN:
+                samples[f"clip{index}/true"] = mel[0, 0].T.cpu().numpy()
+                samples[f"clip{index}/seen"] = seen[0, 0].T.cpu().numpy()
+        figures = {"log_mel_l1": float(np.mean(errors)), "latent_deviation": float(np.mean(deviations))}
+        return Validation(figures, samples)
 
     def _reconstructions(self, count: int) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """Log-mels (1, 1, frames, bins), what the VAE makes of them, and latents of the first held-out clips."""
         device = next(self.modules.parameters()).device
         out = []
         for index in range(count):
@@ -194,3 +200,33 @@ class VaeTask:
         latents = torch.cat([latent.flatten() for _, _, latent in self._reconstructions(min(64, len(self.held_out)))])
         self.vae.register_to_config(scaling_factor=float(1 / latents.std()))
         self.vae.save_pretrained(folder / "vae")
+
+
+def make_task(setup: Setup) -> VaeTask:
+    """The training of a new VAE, or of that in the model folder `init`.
+
+    Raises:
+        InvalidInputError: log-mels that the recipe or the model folder is not for.
+        CheckpointError: a model folder without VAE.
+    """
+    recipe = setup.recipe_of(RECIPES)
+    check_bins(recipe.mel_bins, setup.store)
+    setup.check_mels()
+    vae = setup.load_init(AutoencoderKL, "vae")
+    channels = recipe.channels if vae is None else vae.config.block_out_channels
+    check_divisible(setup.store, 2 ** (len(channels) - 1))
+    return VaeTask(recipe, *split(setup.store), vae=vae)
+
+
+def check_divisible(store: ClipStore, scale: int) -> None:
+    """Nothing where a VAE of this scale takes whole clips.
+
+    Raises:
+        InvalidInputError: their frames or bins are no multiples of it.
+    """
+    frames, bins = store.mels.shape[1:]
+    if frames % scale or bins % scale:
+        raise InvalidInputError(
+            f"{store.folder} has clips of {frames} frames with {bins} mel bins, and this VAE takes multiples of "
+            f"{scale}: prepare with other --seconds or --mel-bins"
+        )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -11,21 +12,26 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
+from diffusers import AutoencoderKL
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
 from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
 
 from musicldm.audio.mel import MelSpec, log_mel
+from musicldm.data.cutting import FULL_SCALE
 from musicldm.data.store import ClipStore
 from musicldm.errors import InvalidInputError
-from musicldm.model.vocoder import vocode
+from musicldm.model.mels import MEL_KEY, beside_configuration
+from musicldm.model.vae import Vae
+from musicldm.model.vocoder import HifiGan
+from musicldm.training.loop.task import Batch, Losses, Schedule, Turn, Validation
 from musicldm.training.networks.discriminators import (
     WaveDiscriminators,
     adversarial_loss,
     discriminator_loss,
     feature_matching_loss,
 )
-from musicldm.training.loop.task import Batch, Losses, Schedule, Turn
+from musicldm.training.setup import Setup, check_bins, split
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,7 @@ class VocoderRecipe:
     """Sizes and weights of a vocoder training; the defaults make the shipped model's.
 
     Args:
+        mel_bins: that the data must have; None takes any.
         segment_frames: length of a training segment in mel frames.
         optimizer: of the generator's hidden weights; HiFi-GAN has "adamw", as the discriminators have here.
         mel_weight: of the L1 between log-mels (HiFi-GAN's λ_mel is 45).
@@ -47,7 +54,7 @@ class VocoderRecipe:
         mel_mean, mel_deviation: the generator's input is shifted and scaled by these, inside the checkpoint.
     """
 
-    spec: MelSpec = MelSpec()  # noqa: RUF009 - frozen
+    mel_bins: int | None = None
     initial_channels: int = 256
     upsample_rates: tuple[int, ...] = (5, 4, 4, 2)
     upsample_kernels: tuple[int, ...] = (11, 8, 8, 4)
@@ -75,13 +82,6 @@ class VocoderRecipe:
     scale_channels: tuple[int, ...] = (8, 16, 32, 64)
     schedule: Schedule = Schedule()  # noqa: RUF009 - frozen
 
-    def __post_init__(self) -> None:
-        hop = int(np.prod(self.upsample_rates))
-        if hop != self.spec.hop_length:
-            raise InvalidInputError(
-                f"upsample_rates {self.upsample_rates} make {hop}, not the hop {self.spec.hop_length}"
-            )
-
 
 _PUBLISHED = VocoderRecipe(
     initial_channels=1024,
@@ -108,18 +108,30 @@ _PUBLISHED = VocoderRecipe(
 RECIPES: Mapping[str, VocoderRecipe] = {
     "default": VocoderRecipe(),
     "published": _PUBLISHED,
-    "appendix": replace(_PUBLISHED, spec=MelSpec(n_mels=128)),
+    "appendix": replace(_PUBLISHED, mel_bins=128),
 }
 
+_SHOWN = 2
+"""Clips of a validation that are kept to listen to."""
 _RESOLUTIONS = ((512, 128), (1024, 256), (2048, 512))
 """Window and hop in samples of the spectra that `spectral_loss` compares."""
 
 
-def build_vocoder(recipe: VocoderRecipe) -> SpeechT5HifiGan:
-    """A generator with random weights; its input (B, frames, bins) is the raw log-mel."""
+def build_vocoder(recipe: VocoderRecipe, spec: MelSpec) -> SpeechT5HifiGan:
+    """A generator with random weights; its input (B, frames, bins) is the raw log-mel of `spec`.
+
+    Raises:
+        InvalidInputError: the upsampling rates do not make the hop.
+    """
+    hop = math.prod(recipe.upsample_rates)
+    if hop != spec.hop_length:
+        raise InvalidInputError(
+            f"upsample_rates {recipe.upsample_rates} make {hop} samples a frame, and the data have a hop of "
+            f"{spec.hop_length}: prepare with --hop {hop}, or give a recipe with other rates"
+        )
     config = SpeechT5HifiGanConfig(
-        model_in_dim=recipe.spec.n_mels,
-        sampling_rate=recipe.spec.sample_rate,
+        model_in_dim=spec.n_mels,
+        sampling_rate=spec.sample_rate,
         upsample_initial_channel=recipe.initial_channels,
         upsample_rates=list(recipe.upsample_rates),
         upsample_kernel_sizes=list(recipe.upsample_kernels),
@@ -167,22 +179,26 @@ class VocoderTask:
         held_out: ClipStore,
         *,
         vocoder: SpeechT5HifiGan | None = None,
-        vae: Any = None,
+        vae: Vae | None = None,
     ) -> None:
         self.recipe, self.train, self.held_out = recipe, train, held_out
-        self.batch_size, self.sample_rate = recipe.batch_size, recipe.spec.sample_rate
+        self.spec = train.spec
+        self.batch_size, self.sample_rate = recipe.batch_size, self.spec.sample_rate
         self.schedule = recipe.schedule
         self.goal = "log_mel_l1" if vae is None else "log_mel_l1_from_vae"
-        generator = vocoder if vocoder is not None else build_vocoder(recipe)
+        generator = vocoder if vocoder is not None else build_vocoder(recipe, self.spec)
         generator.apply_weight_norm()
         generator.config.mel_dither = recipe.dither
+        setattr(generator.config, MEL_KEY, beside_configuration(self.spec))
         discriminators = WaveDiscriminators(
             recipe.periods, recipe.period_channels, recipe.scales, recipe.scale_channels
         )
         self.generator: Any = generator
         self.discriminators = discriminators
         self.modules = nn.ModuleDict({"generator": generator, "discriminators": discriminators})
-        self.vae = vae.requires_grad_(False).eval() if vae is not None else None
+        self.vae = vae
+        if vae is not None:
+            vae.model.requires_grad_(False).eval()
         self.turns: tuple[Turn, ...] = (
             Turn("discriminator", ("discriminators",), recipe.discriminator_rate, recipe.betas, 0.0, 10.0),
             Turn(
@@ -196,19 +212,19 @@ class VocoderTask:
                 outer=("generator.conv_pre", "generator.conv_post"),
             ),
         )
-        self._fake: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.train)
 
     def batch(self, clips: npt.NDArray[np.int64], rng: np.random.Generator) -> Batch:
         """`wave` (B, samples) and `mel` (B, frames, bins) of random segments."""
-        recipe, hop = self.recipe, self.recipe.spec.hop_length
-        length = recipe.segment_frames
+        hop, length = self.spec.hop_length, self.recipe.segment_frames
         waves, mels = [], []
         for clip in clips:
             start = int(rng.integers(0, self.train.mels.shape[1] - length + 1))
-            waves.append(np.asarray(self.train.waves[clip, start * hop : (start + length) * hop], np.float32) / 32767)
+            waves.append(
+                np.asarray(self.train.waves[clip, start * hop : (start + length) * hop], np.float32) / FULL_SCALE
+            )
             mels.append(np.asarray(self.train.mels[clip, start : start + length], np.float32))
         return {"wave": torch.from_numpy(np.stack(waves)), "mel": torch.from_numpy(np.stack(mels))}
 
@@ -217,29 +233,35 @@ class VocoderTask:
         return mel + self.recipe.dither * torch.randn(mel.shape).to(mel.device)
 
     def _seen(self, mel: Tensor, progress: float) -> Tensor:
+        """A batch of log-mels, from a share of the run on partly as the VAE makes them."""
         if self.vae is None or progress < self.recipe.reconstructions_from:
             return mel
         count = round(self.recipe.reconstructed * len(mel))
-        self.vae.to(mel.device)
         with torch.no_grad():
-            seen = self.vae.decode(self.vae.encode(mel[:count, None]).latent_dist.mode()).sample[:, 0]
-        return torch.cat([seen, mel[count:]])
+            return torch.cat([self._reconstructed(self.vae, mel[:count]), mel[count:]])
 
-    def losses(self, turn: str, batch: Batch, progress: float) -> Losses | None:
-        adversarial = progress >= self.recipe.adversarial_from
-        if turn == "discriminator":
-            # The published kernels make a few samples more than the frames have.
-            self._fake = self.generator(self._input(batch, progress)).float()[:, : batch["wave"].shape[1]]
-            if not adversarial:
-                return None
-            discriminators = self.discriminators
-            return {"loss": discriminator_loss(discriminators(batch["wave"]), discriminators(self._fake.detach()))}
-        assert self._fake is not None
-        fake, real = self._fake, batch["wave"]
-        terms = {"mel": F.l1_loss(log_mel(fake, self.recipe.spec), log_mel(real, self.recipe.spec))}
+    def _reconstructed(self, vae: Vae, mel: Tensor) -> Tensor:
+        vae.model.to(mel.device)
+        return vae.decode(vae.encode(mel)[0])
+
+    def losses(self, batch: Batch, progress: float) -> Iterator[Losses | None]:
+        """Of the discriminators, then of the generator on the same sound."""
+        is_adversarial = progress >= self.recipe.adversarial_from
+        real = batch["wave"]
+        # The published kernels make a few samples more than the frames have.
+        fake = self.generator(self._input(batch, progress)).float()[:, : real.shape[1]]
+        if is_adversarial:
+            yield {"loss": discriminator_loss(self.discriminators(real), self.discriminators(fake.detach()))}
+        else:
+            yield None
+        yield self._generator_losses(real, fake, is_adversarial=is_adversarial)
+
+    def _generator_losses(self, real: Tensor, fake: Tensor, *, is_adversarial: bool) -> Losses:
+        """Terms of waves (B, samples) and what the generator made of their log-mels."""
+        terms = {"mel": F.l1_loss(log_mel(fake, self.spec), log_mel(real, self.spec))}
         terms["spectral"] = spectral_loss(fake, real)
         loss = self.recipe.mel_weight * terms["mel"] + self.recipe.spectral_weight * terms["spectral"]
-        if adversarial:
+        if is_adversarial:
             verdicts = self.discriminators(fake)
             with torch.no_grad():
                 reference = self.discriminators(real)
@@ -247,35 +269,33 @@ class VocoderTask:
             terms["features"] = feature_matching_loss(reference, verdicts)
             loss = loss + self.recipe.adversarial_weight * terms["adversarial"]
             loss = loss + self.recipe.feature_weight * terms["features"]
-        self._fake = None
         return {"loss": loss, **terms}
 
-    def validate(self) -> dict[str, float]:
+    def validate(self) -> Validation:
         """Log-mel L1 in nats on whole held-out clips, from true mels and (where there is a VAE) from its own."""
         errors: dict[str, list[float]] = {"log_mel_l1": [], "log_mel_l1_from_vae": []}
-        device = next(self.modules.parameters()).device
+        samples: dict[str, npt.NDArray[np.float32]] = {}
         for index in range(min(24, len(self.held_out))):
-            mel = torch.from_numpy(np.asarray(self.held_out.mels[index], np.float32))[None].to(device)
-            errors["log_mel_l1"].append(self._error(mel, mel))
+            mel = self._held_out_mel(index)
+            wave = self._wave(mel)
+            errors["log_mel_l1"].append(self._error(wave, mel))
             if self.vae is not None:
-                self.vae.to(device)
-                seen = self.vae.decode(self.vae.encode(mel[:, None]).latent_dist.mode()).sample[:, 0]
-                errors["log_mel_l1_from_vae"].append(self._error(seen, mel))
-        return {name: float(np.mean(values)) for name, values in errors.items() if values}
+                errors["log_mel_l1_from_vae"].append(self._error(self._wave(self._reconstructed(self.vae, mel)), mel))
+            if index < _SHOWN:
+                samples[f"clip{index}/wave"] = wave[0].cpu().numpy()
+                samples[f"clip{index}/mel"] = log_mel(wave, self.spec)[0].T.cpu().numpy()
+        return Validation({name: float(np.mean(values)) for name, values in errors.items() if values}, samples)
 
-    def _error(self, given: Tensor, wanted: Tensor) -> float:
-        wave = vocode(self.generator, given)[:, : given.shape[1] * self.recipe.spec.hop_length]
-        return float(F.l1_loss(log_mel(wave, self.recipe.spec), wanted))
-
-    def samples(self) -> dict[str, npt.NDArray[np.float32]]:
+    def _held_out_mel(self, index: int) -> Tensor:
         device = next(self.modules.parameters()).device
-        out: dict[str, npt.NDArray[np.float32]] = {}
-        for index in range(min(2, len(self.held_out))):
-            mel = torch.from_numpy(np.asarray(self.held_out.mels[index], np.float32))[None].to(device)
-            wave = vocode(self.generator, mel)[:, : mel.shape[1] * self.recipe.spec.hop_length]
-            out[f"clip{index}/wave"] = wave[0].cpu().numpy()
-            out[f"clip{index}/mel"] = log_mel(wave, self.recipe.spec)[0].T.cpu().numpy()
-        return out
+        return torch.from_numpy(np.asarray(self.held_out.mels[index], np.float32))[None].to(device)
+
+    def _wave(self, mel: Tensor) -> Tensor:
+        """Log-mels (1, frames, bins) to waves (1, samples)."""
+        return HifiGan(self.generator)(mel)[:, : mel.shape[1] * self.spec.hop_length]
+
+    def _error(self, wave: Tensor, wanted: Tensor) -> float:
+        return float(F.l1_loss(log_mel(wave, self.spec), wanted))
 
     def export(self, folder: Path) -> None:
         generator = self.generator
@@ -286,3 +306,17 @@ class VocoderTask:
             if is_parametrized(module, "weight"):
                 remove_parametrizations(module, "weight")
         plain.save_pretrained(folder / "vocoder")
+
+
+def make_task(setup: Setup) -> VocoderTask:
+    """The training of a new vocoder, or of that in `init`; with a `model`, also on what its VAE makes of log-mels.
+
+    Raises:
+        InvalidInputError: log-mels that the recipe or a model folder is not for.
+        CheckpointError: a model folder that lacks the part.
+    """
+    recipe = setup.recipe_of(RECIPES)
+    check_bins(recipe.mel_bins, setup.store)
+    setup.check_mels()
+    vocoder, vae = setup.load_init(SpeechT5HifiGan, "vocoder"), setup.load_model(AutoencoderKL, "vae")
+    return VocoderTask(recipe, *split(setup.store), vocoder=vocoder, vae=None if vae is None else Vae(vae))

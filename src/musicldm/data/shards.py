@@ -1,4 +1,4 @@
-"""Units of work: the sources that become one shard, planned from their names and sizes, each made by one function.
+"""Which sources become one shard, by their names and sizes, and the one function that makes a shard of them.
 
 A shard is named by a hash of its sources' contents and the settings, so that the same sources give the same shards
 whatever was prepared before, whoever makes them, and however often it was stopped.
@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from musicldm.data.arrays import ArrayFile, mapped
+from musicldm.data.arrays import ArrayFile, memory_map
 from musicldm.data.cutting import Tracker, clips_of
 from musicldm.data.folders import WORK, publish, remove
 from musicldm.data.manifest import CLIPS, SHARD, SHARDS, Made, PrepareSettings, Shard
@@ -31,7 +31,7 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True)
 class Job:
-    """What each worker has to know beside its unit.
+    """What each worker has to know beside the shard that it is to make.
 
     Attributes:
         root: the folder that sources' paths are below.
@@ -53,8 +53,8 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where the clips and captions of a source lie in a shard that has them already."""
+class StoredClips:
+    """Where the clips and captions of a source lie in a shard that already has them."""
 
     shard: str
     first_clip: int
@@ -64,32 +64,32 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Unit:
-    """The sources of one shard, each with the places where its clips already are."""
+class ShardPlan:
+    """The sources of one shard, each with the shards where its clips already are."""
 
     name: str
-    sources: tuple[tuple[Source, tuple[Place, ...]], ...]
+    sources: tuple[tuple[Source, tuple[StoredClips, ...]], ...]
 
     def save(self, folder: Path) -> Path:
-        """Writes the unit for a worker to read."""
+        """Writes the plan for a worker to read."""
         path = folder / f"{self.name}.jsonl"
         with path.open("w", encoding="utf-8", newline="\n") as file:
-            for source, places in self.sources:
-                entry = {"source": asdict(source), "places": [asdict(place) for place in places]}
+            for source, stored in self.sources:
+                entry = {"source": asdict(source), "stored": [asdict(clips) for clips in stored]}
                 file.write(json.dumps(entry, ensure_ascii=False) + "\n")
         return path
 
     @classmethod
-    def load(cls, path: Path) -> Unit:
+    def load(cls, path: Path) -> ShardPlan:
         entries = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
         sources = []
         for entry in entries:
             source = Source(**{**entry["source"], "captions": tuple(entry["source"]["captions"])})
-            sources.append((source, tuple(Place(**place) for place in entry["places"])))
+            sources.append((source, tuple(StoredClips(**clips) for clips in entry["stored"])))
         return cls(path.stem, tuple(sources))
 
 
-def grouped(sources: Iterable[Source]) -> Iterator[list[Source]]:
+def shard_groups(sources: Iterable[Source]) -> Iterator[list[Source]]:
     """Sources in their order as groups of about `SHARD_BYTES`.
 
     Whether a source begins a group depends on its own name and size alone: to add, change or remove one changes its
@@ -110,22 +110,22 @@ def _draw(name: str) -> float:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) / 2**64
 
 
-def unit_name(settings: PrepareSettings, sources: Iterable[Source]) -> str:
+def shard_name(settings: PrepareSettings, sources: Iterable[Source]) -> str:
     """Hash of all that decides about the bytes of a shard."""
     content = json.dumps([settings.identity, [(source.name, source.digest) for source in sources]])
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def places_in(shards: Iterable[Shard], settings: PrepareSettings) -> Mapping[Key, Sequence[Place]]:
+def stored_clips(shards: Iterable[Shard], settings: PrepareSettings) -> Mapping[Key, Sequence[StoredClips]]:
     """Where each source of shards that were made with these settings has its clips."""
-    found: dict[Key, list[Place]] = defaultdict(list)
+    stored: dict[Key, list[StoredClips]] = defaultdict(list)
     for shard in shards:
         clip = caption = 0
         for made in shard.sources if shard.settings == settings.identity else ():
-            place = Place(shard.folder.name, clip, made.clips, caption, made.captions)
-            found[made.name, made.digest].append(place)
+            clips = StoredClips(shard.folder.name, clip, made.clips, caption, made.captions)
+            stored[made.name, made.digest].append(clips)
             clip, caption = clip + made.clips, caption + made.captions
-    return found
+    return stored
 
 
 @contextmanager
@@ -141,25 +141,25 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def run_unit(path: Path, job: Job) -> int:
-    """Makes the shard of a unit, or what is missing of it; returns its number of sources.
+def make_shard(path: Path, job: Job) -> int:
+    """Makes a planned shard, or what is missing of it; returns its number of sources.
 
     Every engine calls this and nothing else. It may be killed at any point and called again, and by two at once.
     """
-    unit = Unit.load(path)
-    folder = job.out / SHARDS / unit.name
+    plan = ShardPlan.load(path)
+    folder = job.out / SHARDS / plan.name
     with one_thread():
         if not (folder / SHARD).is_file():
-            _build(unit, job, folder)
+            _build(plan, job, folder)
         if job.model is not None:
-            _encode(unit, job, Shard.load(folder))
-    return len(unit.sources)
+            _encode(plan, job, Shard.load(folder))
+    return len(plan.sources)
 
 
-def _build(unit: Unit, job: Job, folder: Path) -> None:
-    unfinished = Path(tempfile.mkdtemp(prefix=f"{unit.name}.", dir=job.out / WORK))
+def _build(plan: ShardPlan, job: Job, folder: Path) -> None:
+    unfinished = Path(tempfile.mkdtemp(prefix=f"{plan.name}.", dir=job.out / WORK))
     try:
-        _Builder(job, unfinished).shard(unit).save()
+        _ShardWriter(job, unfinished).shard(plan).save()
         unfinished.chmod(0o755)
         publish(unfinished, folder)
     finally:
@@ -167,8 +167,8 @@ def _build(unit: Unit, job: Job, folder: Path) -> None:
             remove(unfinished)
 
 
-class _Builder:
-    """Writes the clips of one unit's sources into a folder, one after the other."""
+class _ShardWriter:
+    """Writes the clips of the sources of one shard into a folder, one after the other."""
 
     def __init__(self, job: Job, folder: Path) -> None:
         self.job, self.folder = job, folder
@@ -178,7 +178,7 @@ class _Builder:
         self.problems: list[Problem] = []
         self.seconds = 0.0
 
-    def shard(self, unit: Unit) -> Shard:
+    def shard(self, plan: ShardPlan) -> Shard:
         settings = self.job.settings
         spec, samples = settings.spec, settings.samples
         with (
@@ -187,8 +187,8 @@ class _Builder:
             ArrayFile(self.folder / "mels.npy", (spec.frames(samples), spec.n_mels), "float16") as self.mels,
             (self.folder / CLIPS).open("w", encoding="utf-8", newline="\n") as rows,
         ):
-            for source, places in unit.sources:
-                self._add(source, places, rows.write)
+            for source, stored in plan.sources:
+                self._add(source, stored, rows.write)
             to_disk(rows)
         shard = Shard(
             self.folder,
@@ -203,11 +203,11 @@ class _Builder:
             shard.add(name)
         return shard
 
-    def _add(self, source: Source, places: Sequence[Place], write: Callable[[str], object]) -> None:
-        here = [place for place in places if (self.job.out / SHARDS / place.shard / SHARD).is_file()]
+    def _add(self, source: Source, stored: Sequence[StoredClips], write: Callable[[str], object]) -> None:
+        there = [clips for clips in stored if (self.job.out / SHARDS / clips.shard / SHARD).is_file()]
         clips = captions = 0
-        found = self._copied(source, here[0], write) if here else self._cut(source, write)
-        for caption_count in found:
+        added = self._copied(source, there[0], write) if there else self._cut(source, write)
+        for caption_count in added:
             clips, captions = clips + 1, captions + caption_count
         self.made.append(Made(source.name, source.digest, clips, captions))
 
@@ -225,13 +225,13 @@ class _Builder:
             self.seconds += clip.row["seconds"]
             yield len(clip.row["captions"])
 
-    def _copied(self, source: Source, place: Place, write: Callable[[str], object]) -> Iterator[int]:
+    def _copied(self, source: Source, stored: StoredClips, write: Callable[[str], object]) -> Iterator[int]:
         """Takes over the clips of a source from another shard."""
-        folder = self.job.out / SHARDS / place.shard
-        self.problems += [one for one in Shard.load(folder).report if one.file == source.name]
-        clips = slice(place.first_clip, place.first_clip + place.clips)
-        self.waves.append(mapped(folder / "waves.npy")[clips])
-        self.mels.append(mapped(folder / "mels.npy")[clips])
+        folder = self.job.out / SHARDS / stored.shard
+        self.problems += [problem for problem in Shard.load(folder).report if problem.file == source.name]
+        clips = slice(stored.first_clip, stored.first_clip + stored.clips)
+        self.waves.append(memory_map(folder / "waves.npy")[clips])
+        self.mels.append(memory_map(folder / "mels.npy")[clips])
         for line in (folder / CLIPS).read_text(encoding="utf-8").split("\n")[clips]:
             row = json.loads(line)
             write(line + "\n")
@@ -245,18 +245,18 @@ def loaded_tracker(load: Callable[[], Tracker]) -> Tracker:
     return load()
 
 
-def _encode(unit: Unit, job: Job, shard: Shard) -> None:
+def _encode(plan: ShardPlan, job: Job, shard: Shard) -> None:
     from musicldm.data.encoders import Encoders, Known, add_arrays
 
     assert job.model is not None
     known = []
     clip = caption = 0
-    for (_, places), made in zip(unit.sources, shard.sources, strict=True):
-        for place in places:
-            other = job.out / SHARDS / place.shard
-            if place.shard != unit.name and made.clips and (other / SHARD).is_file():
-                clips = slice(place.first_clip, place.first_clip + place.clips)
-                captions = slice(place.first_caption, place.first_caption + place.captions)
+    for (_, stored), made in zip(plan.sources, shard.sources, strict=True):
+        for rows in stored:
+            other = job.out / SHARDS / rows.shard
+            if rows.shard != plan.name and made.clips and (other / SHARD).is_file():
+                clips = slice(rows.first_clip, rows.first_clip + rows.clips)
+                captions = slice(rows.first_caption, rows.first_caption + rows.captions)
                 new = slice(clip, clip + made.clips), slice(caption, caption + made.captions)
                 known.append(Known(Shard.load(other), clips, captions, *new))
         clip, caption = clip + made.clips, caption + made.captions

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from musicldm.data.arrays import Sharded
-from musicldm.data.encoders import Encoders, embed_texts, latents_name, sounds_name, texts_name
+from musicldm.data.encoders import Encoders, embed_texts
 from musicldm.data.manifest import row_starts
 from musicldm.data.prepare import encode
 from musicldm.data.store import ClipStore
+from musicldm.events import Listener, ignore
+from musicldm.model.clap import Clap
+from musicldm.model.identity import latents_name, sounds_name, texts_name
+from musicldm.model.vae import Vae
 
 
 @dataclass(frozen=True)
-class Conditions:
+class ClipEmbeddings:
     """Unit-norm CLAP embeddings of prepared clips, float16.
 
     Attributes:
@@ -34,43 +36,37 @@ class Conditions:
     empty: npt.NDArray[np.float16]
     words: npt.NDArray[np.int64] | None = None
 
-    def part(self, clips: slice) -> Conditions:
+    def part(self, clips: slice) -> ClipEmbeddings:
         """Those of some of the clips, one after the other."""
         start, stop, _ = clips.indices(len(self.audio))
         return replace(self, first=self.first[start : stop + 1], audio=self.audio[start:stop])
 
 
-def stored_latents(store: ClipStore, vae: Any, progress: Callable[[int, int], None] | None = None) -> Sharded:
+def stored_latents(store: ClipStore, vae: Vae, listen: Listener = ignore) -> Sharded:
     """Means and deviations (N, 2 C, T, F) float16 of the posterior of every clip; what is missing is made first."""
-    encode(store.folder, Encoders(vae=vae), ("latents",), progress)
-    return store.array(latents_name(vae))
+    encode(store.folder, Encoders(vae=vae), ("latents",), listen)
+    return store.array(latents_name(vae.model))
 
 
-def stored_texts(store: ClipStore, clap: Any, tokenizer: Any) -> npt.NDArray[np.float16]:
+def stored_texts(store: ClipStore, clap: Clap, listen: Listener = ignore) -> npt.NDArray[np.float16]:
     """Embeddings (captions, D) of the captions of every clip; what is missing is made first."""
-    encode(store.folder, Encoders(clap=clap, tokenizer=tokenizer), ("texts",))
-    return np.asarray(store.caption_array(texts_name(clap)))
+    encode(store.folder, Encoders(clap=clap), ("texts",), listen)
+    return np.asarray(store.caption_array(texts_name(clap.model)))
 
 
-def stored_conditions(
-    store: ClipStore,
-    clap: Any,
-    tokenizer: Any,
-    extractor: Any,
-    *,
-    sounds: bool = True,
-    progress: Callable[[int, int], None] | None = None,
-) -> Conditions:
+def stored_embeddings(
+    store: ClipStore, clap: Clap, *, sounds: bool = True, listen: Listener = ignore
+) -> ClipEmbeddings:
     """Embeddings of captions, of sounds, and of the empty string; what is missing is made first.
 
     Without `sounds`, of captions alone.
     """
-    text = stored_texts(store, clap, tokenizer)
+    text = stored_texts(store, clap)
     audio = np.zeros((len(store), 1), dtype=np.float16)
     if sounds:
-        encode(store.folder, Encoders(clap=clap, extractor=extractor), ("sounds",), progress)
-        audio = np.asarray(store.array(sounds_name(clap)))
+        encode(store.folder, Encoders(clap=clap), ("sounds",), listen)
+        audio = np.asarray(store.array(sounds_name(clap.model)))
     first = row_starts(len(row.captions) for row in store.rows)
-    empty = embed_texts(clap, tokenizer, [""])[0]
+    empty = embed_texts(clap, [""])[0]
     words = np.array([len(caption.split()) for row in store.rows for caption in row.captions])
-    return Conditions(text, first, np.broadcast_to(audio, (len(store), text.shape[1])), empty, words)
+    return ClipEmbeddings(text, first, np.broadcast_to(audio, (len(store), text.shape[1])), empty, words)
