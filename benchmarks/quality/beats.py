@@ -30,8 +30,8 @@ import numpy as np
 import torch
 from librosa.beat import beat_track
 
+from benchmarks.circumstances import RESULTS, circumstances, fingerprint, plain
 from benchmarks.quality.beats_music import Piece, composed, fluidsynth_installed, played, synthesised
-from benchmarks.quality.model_card import circumstances, fingerprint, plain
 from benchmarks.tables.beats_table import table
 from musicldm.audio.resampling import resample
 from musicldm.beats.network import DEFAULT, DEFAULT_FOLDER
@@ -41,7 +41,7 @@ from musicldm.beats.tracker import Beats, BeatTracker
 from musicldm.evaluation.metrics.estimate import estimate
 from musicldm.evaluation.metrics.tempo import tempo_met
 
-RESULTS = Path(__file__).resolve().parents[1] / "results" / "beats.json"
+RESULT = RESULTS / "beats.json"
 TRAINING_FONT = Path("/usr/share/sounds/sf3/FluidR3Mono_GM.sf3")
 UNSEEN_FONT = Path("/usr/share/sounds/sf2/TimGM6mb.sf2")
 PACKAGES = ("mir_eval", "beat-this", "tinysoundfont", "soxr")
@@ -167,7 +167,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--clips", type=int, default=200, help="of the first two sets; others have a quarter")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--seed", type=int, default=7001, help="of the composed sets; the corpus of the training has 0")
-    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--out", type=Path, default=RESULT)
     return parser.parse_args()
 
 

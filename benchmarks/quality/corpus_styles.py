@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from benchmarks.circumstances import RESULTS
 from musicldm.audio.mel import MelSpec, log_mel
 from musicldm.corpus.composing.arrangement import compose
 from musicldm.corpus.sound.rendering import render
@@ -30,7 +31,7 @@ from musicldm.corpus.sound.soundfont import SoundFont
 from musicldm.corpus.sound.soundfonts import find_soundfonts
 from musicldm.corpus.styles import STYLES
 
-RESULT = Path(__file__).resolve().parents[1] / "results" / "corpus_styles.json"
+RESULT = RESULTS / "corpus_styles.json"
 PACKAGES = ("numpy", "torch", "tinysoundfont")
 RATE, HOP, BANDS = 16000, 160, 40
 FOLDS, STEPS = 5, 400

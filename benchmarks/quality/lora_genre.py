@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.quality.model_card import circumstances, fingerprint, plain
+from benchmarks.circumstances import RESULTS, circumstances, fingerprint, plain
 from musicldm.errors import unknown_choice
 from musicldm.evaluation.metrics.estimate import difference, estimate
 from musicldm.listeners.judges import Judges, judges_folder
 from musicldm.pipeline import MusicLDMPipeline
 
-RESULT = Path(__file__).resolve().parents[1] / "results" / "lora_genre.json"
+RESULT = RESULTS / "lora_genre.json"
 SCALES = (0.0, 0.5, 1.0)
 MOODS = ("happy", "sad", "calm", "dark", "playful", "dreamy")
 KINDS = ("music with a slow beat", "music with a fast beat", "a melody without drums", "a groove", "music for a film")

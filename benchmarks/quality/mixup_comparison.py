@@ -27,7 +27,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from benchmarks.quality.model_card import circumstances, fingerprint, plain, sung
+from benchmarks.circumstances import circumstances, fingerprint, plain
+from benchmarks.quality.model_card import generate_waves
 from benchmarks.tables.mixup_comparison_table import write_results
 from musicldm.data.store import ClipStore
 from musicldm.evaluation.metrics.clap_score import clap_score
@@ -141,7 +142,7 @@ def generated(out: Path, options: argparse.Namespace) -> Waves:
     pipe.register_modules(unet=UNet2DConditionModel.from_pretrained(out / "unet", torch_dtype=dtype))
     pipe.to(choose_device(options.device)).set_progress_bar_config(disable=True)
     rows = ClipStore(options.test).rows[: options.generations]
-    return sung(pipe, [row.captions[0] for row in rows], BATCH)
+    return generate_waves(pipe, [row.captions[0] for row in rows], BATCH)
 
 
 def measured(waves: Waves, data: Path, options: argparse.Namespace) -> dict[str, Any]:

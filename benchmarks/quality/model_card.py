@@ -13,18 +13,13 @@ speed             seconds a clip warm, and of `musicldm generate` from a cold st
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from benchmarks.circumstances import RESULTS, circumstances, fingerprint, plain
 from musicldm.audio.mel import log_mel
 from musicldm.beats.network import DEFAULT_FOLDER
 from musicldm.beats.tracker import BeatTracker
@@ -43,7 +39,6 @@ from musicldm.evaluation.metrics.stft_distance import stft_distance
 from musicldm.evaluation.metrics.tempo import tempo_met
 from musicldm.listeners.judges import DRUMS, Judges, JudgeVerdict, judges_folder
 from musicldm.listeners.tempo import tempo_of
-from musicldm.machine.devices import fast_dtype
 from musicldm.pipeline import MusicLDMPipeline
 from musicldm.training.tasks.judges import accuracies
 
@@ -53,7 +48,6 @@ STEPS = (5, 10, 20, 50, 100, 200)
 GUIDANCE_SCALES = (1.5, 2.5, 4.0, 6.0, 8.0)
 CANDIDATES = 4
 LOW_QUALITY = "low quality"
-PACKAGES = ("torch", "diffusers", "transformers", "numpy", "librosa")
 
 
 @dataclass(frozen=True)
@@ -347,7 +341,7 @@ def main() -> None:
     write_table(options.out)
 
 
-def sung(pipe: MusicLDMPipeline, texts: Sequence[str], size: int = 8) -> Waves:
+def generate_waves(pipe: MusicLDMPipeline, texts: Sequence[str], size: int = 8) -> Waves:
     """A wave for each text (n, samples), from the seed of its number, by the model's own settings, `size` at once."""
     waves = []
     for start in range(0, len(texts), size):
@@ -358,60 +352,12 @@ def sung(pipe: MusicLDMPipeline, texts: Sequence[str], size: int = 8) -> Waves:
     return np.concatenate(waves)
 
 
-def plain(value: Any) -> Any:
-    """Estimates as dictionaries and numbers rounded to four digits, ready for JSON."""
-    if isinstance(value, Estimate):
-        return {key: round(number, 4) for key, number in asdict(value).items()}
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [plain(item) for item in value]
-    return round(value, 4) if isinstance(value, float) else value
-
-
-def fingerprint(model: Path) -> str:
-    """Hash (12 hex digits) of the weights of a model folder."""
-    digest = hashlib.sha256()
-    for path in sorted(model.rglob("*.safetensors")):
-        digest.update(path.relative_to(model).as_posix().encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()[:12]
-
-
-def circumstances(options: argparse.Namespace, seconds: float) -> dict[str, Any]:
-    """Hardware, versions, date and duration of a section."""
-    return {
-        "hardware": ", ".join([f"{processor()}, {options.threads} of {os.cpu_count()} cores", *graphics()]),
-        "load": round(os.getloadavg()[0], 1),
-        "python": platform.python_version(),
-        **{package: version(package) for package in PACKAGES},
-        "date": datetime.now(UTC).date().isoformat(),
-        "seconds": round(seconds, 1),
-        "seed": options.seed,
-    }
-
-
-def graphics() -> list[str]:
-    """Names of the GPUs that PyTorch sees, which the device "auto" takes."""
-    return [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
-
-
-def processor() -> str:
-    """Name of the processor, and what it multiplies with, which tells apart those that are sold under one name."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    name = names[0] if names else platform.processor() or platform.machine()
-    half = " with bfloat16" if fast_dtype("cpu") == torch.bfloat16 else ""
-    return f"{name}, {torch.backends.cpu.get_cpu_capability()}{half}"
-
-
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--judges", type=judges_folder, default="default", help="or a folder of them")
     parser.add_argument("--corpus", type=Path, help="held-out corpus, prepared, for the section reconstruction")
-    parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parents[1] / "results" / "model_card.json")
+    parser.add_argument("--out", type=Path, default=RESULTS / "model_card.json")
     parser.add_argument("--sections", type=lambda text: text.split(","), default=list(SECTIONS))
     parser.add_argument("--prompts", type=int, default=216, help="of the sections known and held_out each")
     parser.add_argument("--pairs", type=int, default=72, help="of the sections negative and quality")

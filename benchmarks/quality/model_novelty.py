@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.quality.model_card import circumstances, fingerprint, plain, sung
+from benchmarks.circumstances import RESULTS, circumstances, fingerprint, plain
+from benchmarks.quality.model_card import generate_waves
 from musicldm.audio import Wave
 from musicldm.audio.mel import MelSpec, log_mel
 from musicldm.audio.reading import read
@@ -31,7 +32,7 @@ from musicldm.novelty.check import NoveltyReport, check
 from musicldm.novelty.index import open_index
 from musicldm.pipeline import MusicLDMPipeline
 
-RESULT = Path(__file__).resolve().parents[1] / "results" / "model_novelty.json"
+RESULT = RESULTS / "model_novelty.json"
 BATCH = 8
 
 
@@ -50,8 +51,8 @@ def main() -> None:
     trained_on = [read(options.training / name, rate)[0] for name in names]
     captions = {row["file_name"]: row["text"] for row in corpus_rows(options.training)}
     sounds = {
-        "the model's": list(sung(pipe, [row["text"] for row in rows])),
-        "the model's, captions of training clips": list(sung(pipe, [captions[name] for name in names])),
+        "the model's": list(generate_waves(pipe, [row["text"] for row in rows])),
+        "the model's, captions of training clips": list(generate_waves(pipe, [captions[name] for name in names])),
         "new clips": [read(options.corpus / row["file_name"], rate)[0] for row in rows],
         "training clips through its VAE and vocoder": coded(parts_folder(options.model), trained_on, rate),
     }

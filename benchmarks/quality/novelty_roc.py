@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from benchmarks.quality.model_card import circumstances, plain
+from benchmarks.circumstances import RESULTS, circumstances, plain
 from benchmarks.quality.model_novelty import coded
 from musicldm.audio import Wave
 from musicldm.audio.reading import read
@@ -38,7 +38,7 @@ from musicldm.novelty.fingerprint import RATE, peaks_of
 from musicldm.novelty.index import NoveltyIndex, open_index
 from musicldm.novelty.outline import best_outlined, outline_of
 
-RESULT = Path(__file__).resolve().parents[1] / "results" / "novelty_roc.json"
+RESULT = RESULTS / "novelty_roc.json"
 TARGETS = ("exact", "low pass 1.5 kHz", "high pass 500 Hz", "telephone", "noise at -10 dB", "cut to 3 s")
 TARGET = 0.99
 FALSE_ALARMS = (0.001, 0.003, 0.01, 0.03, 0.1)

@@ -19,7 +19,7 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import AutoTokenizer, ClapModel
 
-from benchmarks.quality.model_card import circumstances, fingerprint, plain
+from benchmarks.circumstances import RESULTS, circumstances, fingerprint, plain
 from musicldm.data.embeddings import stored_latents
 from musicldm.data.encoders import embed_texts
 from musicldm.data.store import ClipRow, ClipStore
@@ -30,7 +30,7 @@ from musicldm.model.parts import load_part
 from musicldm.model.vae import Vae
 from musicldm.training.tasks.ldm_recipe import LdmRecipe, build_scheduler
 
-RESULT = Path(__file__).resolve().parents[1] / "results" / "prompt_hearing.json"
+RESULT = RESULTS / "prompt_hearing.json"
 STEPS = (300, 600, 800, 900)
 FRAMES, LATEST = 96, 32
 WRONG_TEMPI = (0.8, 1.25)

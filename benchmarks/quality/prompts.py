@@ -14,14 +14,14 @@ from typing import Any
 
 import torch
 
-from benchmarks.quality.model_card import circumstances, fingerprint, plain
+from benchmarks.circumstances import RESULTS, circumstances, fingerprint, plain
 from musicldm.audio.levels import normalise
 from musicldm.audio.writing import write
 from musicldm.beats.tracker import BeatTracker
 from musicldm.listeners.judges import Judges, judges_folder
 from musicldm.pipeline import MusicLDMPipeline
 
-RESULTS = Path(__file__).resolve().parents[1] / "results" / "prompts.json"
+RESULT = RESULTS / "prompts.json"
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--judges", type=judges_folder, default="default", help="or a folder of them")
-    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--out", type=Path, default=RESULT)
     parser.add_argument("--audio", type=Path, help="folder for the six clips as FLAC")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--seed", type=int, default=0, help="of the first prompt; the next ones count on")

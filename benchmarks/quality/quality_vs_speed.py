@@ -27,7 +27,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.quality.model_card import Bench, Hits, circumstances, fingerprint, plain, shares
+from benchmarks.circumstances import RESULTS, circumstances, fingerprint, plain
+from benchmarks.quality.model_card import Bench, Hits, shares
 from musicldm.audio.mel import log_mel
 from musicldm.beats.tracker import BeatTracker
 from musicldm.corpus.captions import evaluation_prompts
@@ -40,7 +41,6 @@ from musicldm.machine.devices import dtypes_of_parts
 from musicldm.pipeline import MusicLDMPipeline
 from musicldm.sampling.schedulers import SCHEDULERS
 
-RESULTS = Path(__file__).resolve().parents[1] / "results"
 SHARES = ("genre", "drums", "lead", "tempo", "tempo_folded")
 PROMPT = "melodic techno with a fast beat and synths"
 

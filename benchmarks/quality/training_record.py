@@ -17,9 +17,9 @@ from typing import Any
 
 import torch
 
-from benchmarks.quality.model_card import circumstances, plain
+from benchmarks.circumstances import RESULTS, circumstances, plain
 
-RESULTS = Path(__file__).resolve().parents[1] / "results" / "training.json"
+RESULT = RESULTS / "training.json"
 PARTS = ("vae", "vocoder", "clap", "ldm")
 
 
@@ -66,7 +66,7 @@ def main() -> None:
         "--went-on", nargs="+", choices=PARTS, default=[], help="parts that began as the record has them"
     )
     parser.add_argument("--corpus", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--out", type=Path, default=RESULT)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="that the trainings had")
     parser.add_argument("--seed", type=int, default=0, help="of the trainings")
     parser.add_argument(

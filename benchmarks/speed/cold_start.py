@@ -17,10 +17,11 @@ import sys
 import time
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from statistics import median
 
-RESULT = Path(__file__).resolve().parents[1] / "results" / "cold_start.json"
+from benchmarks.circumstances import RESULTS
+
+RESULT = RESULTS / "cold_start.json"
 MARGINS = {"whole": 1_000_000, "50": 50, "20": 20, "8": 8}
 DTYPES = ("bfloat16", "float32")
 IMPORTS = ("all at once", "some waiting")
@@ -51,7 +52,7 @@ def main() -> None:
     }
     for what, seconds in found.items():
         print(what, seconds)
-    from benchmarks.quality.model_card import processor
+    from benchmarks.circumstances import processor
 
     result = {
         "seconds": found,

@@ -20,11 +20,11 @@ from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.circumstances import RESULTS
 from musicldm.corpus.composing.arrangement import compose
 from musicldm.corpus.sound import players, rendering
 from musicldm.corpus.sound.degradation import degrade
@@ -32,7 +32,7 @@ from musicldm.corpus.sound.soundfont import SoundFont
 from musicldm.corpus.sound.soundfonts import find_soundfonts
 from musicldm.corpus.truth import GENRES
 
-RESULT = Path(__file__).resolve().parents[1] / "results" / "corpus_speed.json"
+RESULT = RESULTS / "corpus_speed.json"
 PACKAGES = ("numpy", "scipy", "tinysoundfont", "soundfile")
 CLIP_SECONDS = 10.24
 # What is timed inside the renderer, outermost first; what a stage contains is taken from it.

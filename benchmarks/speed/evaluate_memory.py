@@ -19,9 +19,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.circumstances import RESULTS
 from benchmarks.speed.prepare_speed import COMPOSED, command, corpus_of
 
-RESULT = Path(__file__).resolve().parents[1] / "results" / "evaluate_memory.json"
+RESULT = RESULTS / "evaluate_memory.json"
 PACKAGES = ("numpy", "torch", "transformers", "soundfile", "soxr", "librosa")
 REFERENCE = 100
 

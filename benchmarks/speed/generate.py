@@ -31,12 +31,11 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.quality.model_card import processor
+from benchmarks.circumstances import RESULTS, processor
 from musicldm import MusicLDMPipeline
 from musicldm.model.folder import DEFAULT_FOLDER
 
 ROOT = Path(__file__).resolve().parents[2]
-RESULTS = Path(__file__).resolve().parents[1] / "results"
 UPSTREAM = ("torch==2.13.0", "diffusers==0.39.0", "transformers==4.57.6", "accelerate==1.15.0", "librosa==0.11.0")
 WORKER = Path(__file__).parent / "generate_worker.py"
 PACKAGES = ("torch", "diffusers", "transformers", "openvino", "nncf")
@@ -170,7 +169,7 @@ def full_size(folder: Path, upstream: Path) -> Path:
     checkpoint = folder / "checkpoint"
     if not (checkpoint / "model_index.json").is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        making = [str(upstream), "-m", "benchmarks.parity_full_size", "checkpoint", str(folder)]
+        making = [str(upstream), "-m", "benchmarks.speed.parity_full_size", "checkpoint", str(folder)]
         subprocess.run(making, check=True, cwd=ROOT)
     return checkpoint
 

@@ -21,13 +21,12 @@ from typing import Any
 
 import torch
 
-from benchmarks.quality.model_card import graphics, processor
+from benchmarks.circumstances import RESULTS, graphics, processor
 from benchmarks.speed.parity_full_size import full_size_parts
 from musicldm import MusicLDMPipeline
 from musicldm.machine.devices import dtypes_of_parts
 from tests.tiny_model import tiny_tokenizer
 
-RESULTS = Path(__file__).resolve().parents[1] / "results"
 PROMPT = "melodic techno with a fast beat and synths"
 SECONDS = 10.24
 SHIPPED, PUBLISHED = "shipped", "published size"

@@ -1,4 +1,6 @@
-"""One way to generate in one process: `python generate_worker.py '{"who": "ours", "model": …}'` prints what it cost.
+"""What one way to generate costs, in a process of its own.
+
+    python benchmarks/speed/generate_worker.py '{"who": "ours", "model": …}'
 
 Runs in two environments: ours, and that of diffusers' own pipeline (see generate.py), so it knows of both and imports
 one. Times are of the second and later calls; the first one warms up.

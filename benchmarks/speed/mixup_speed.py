@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.circumstances import RESULTS
 from musicldm.data.store import ClipStore
 from musicldm.model.folder import resolve
 from musicldm.training.loop.options import LoopOptions
@@ -30,7 +31,7 @@ from musicldm.training.mixup.mixing import MixupOptions
 from musicldm.training.setup import Setup
 from musicldm.training.tasks import ldm
 
-RESULT = Path(__file__).resolve().parents[1] / "results" / "mixup_speed.json"
+RESULT = RESULTS / "mixup_speed.json"
 PACKAGES = ("numpy", "torch", "diffusers")
 FLOOR = 0.85
 VARIANTS: Mapping[str, Mapping[str, Any]] = {

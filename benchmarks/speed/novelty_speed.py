@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from benchmarks.quality.model_card import circumstances, plain
+from benchmarks.circumstances import RESULTS, circumstances, plain
 from musicldm.data.store import ClipStore
 from musicldm.evaluation.metrics.estimate import estimate
 from musicldm.listeners.embedders import open_embedder
@@ -47,7 +47,7 @@ from musicldm.novelty.index import (
 )
 from musicldm.novelty.outline import STEPS_PER_SECOND, Outline
 
-RESULT = Path(__file__).resolve().parents[1] / "results" / "novelty_speed.json"
+RESULT = RESULTS / "novelty_speed.json"
 TARGET_MS = 50.0
 SECONDS = 10.24
 _NOISE = 0.25

@@ -2,8 +2,8 @@
 
 Two runs in two environments, from the root of the repository (see tests/oracles/make_references.py for the first):
 
-    oracle/bin/python -m benchmarks.parity_full_size make FOLDER
-    python -m benchmarks.parity_full_size compare FOLDER
+    oracle/bin/python -m benchmarks.speed.parity_full_size make FOLDER
+    python -m benchmarks.speed.parity_full_size compare FOLDER
 
 The first builds the checkpoint with upstream's pipeline (2 GB, deleted by hand) and stores what that makes of it;
 the second makes the same with ours and records the largest difference under benchmarks/results.

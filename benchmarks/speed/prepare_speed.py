@@ -27,7 +27,9 @@ from typing import Any
 
 import soundfile
 
-RESULT = Path(__file__).resolve().parents[1] / "results" / "prepare_speed.json"
+from benchmarks.circumstances import RESULTS
+
+RESULT = RESULTS / "prepare_speed.json"
 PACKAGES = ("numpy", "torch", "soundfile", "soxr", "diffusers", "transformers")
 COMPOSED = 200
 CLIP_HOURS = 10.24 / 3600
@@ -35,6 +37,7 @@ PUBLISHED_HOURS = 466
 # ru_maxrss of the one child that it runs, and its CPU time.
 CHILD = """
 import json, resource, subprocess, sys
+from benchmarks.circumstances import RESULTS
 code = subprocess.run(sys.argv[1:]).returncode
 used = resource.getrusage(resource.RUSAGE_CHILDREN)
 print(json.dumps([code, used.ru_maxrss / 1024, used.ru_utime + used.ru_stime]))

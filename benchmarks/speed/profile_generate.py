@@ -11,17 +11,16 @@ import os
 import time
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.quality.model_card import processor
+from benchmarks.circumstances import RESULTS, processor
 from musicldm import MusicLDMPipeline
 from musicldm.machine.devices import dtypes_of_parts
 
-RESULT = Path(__file__).resolve().parents[1] / "results" / "profile_generate.md"
+RESULT = RESULTS / "profile_generate.md"
 PROMPT = "melodic techno with a fast beat and synths"
 WAYS: dict[str, tuple[torch.dtype, dict[str, Any]]] = {
     "float32, 50 steps of DDIM": (torch.float32, {"scheduler": "ddim", "num_inference_steps": 50}),

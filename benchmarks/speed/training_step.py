@@ -30,7 +30,7 @@ from diffusers.models.attention_processor import AttnProcessor2_0
 from diffusers.training_utils import EMAModel
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.quality.model_card import processor
+from benchmarks.circumstances import RESULTS, processor
 from musicldm.audio.mel import MelSpec
 from musicldm.data.embeddings import ClipEmbeddings
 from musicldm.training.loop.options import LoopOptions
@@ -40,7 +40,7 @@ from musicldm.training.tasks.ldm import LdmTask
 from musicldm.training.tasks.ldm_inputs import LatentClips, LatentInputs
 from musicldm.training.tasks.ldm_recipe import RECIPES
 
-RESULT = Path(__file__).resolve().parents[1] / "results" / "training_step.json"
+RESULT = RESULTS / "training_step.json"
 PACKAGES = ("numpy", "torch", "diffusers", "accelerate")
 PLAIN = "plain loop, float32"
 VARIANTS: Mapping[str, Mapping[str, Any]] = {

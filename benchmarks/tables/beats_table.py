@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).resolve().parents[1] / "results" / "beats.json"
+from benchmarks.circumstances import RESULTS
+
+RESULT = RESULTS / "beats.json"
 FIGURES = {
     "beat_f": "beat F",
     "downbeat_f": "downbeat F",
@@ -56,6 +58,13 @@ def _verdict(report: Mapping[str, Any], key: str, floor: float) -> str:
     return "met" if min(means) >= floor else "missed"
 
 
-if __name__ == "__main__":
-    path = Path(sys.argv[1]) if len(sys.argv) > 1 else RESULTS
+def main() -> None:
+    """Writes the table beside the results."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("results", type=Path, nargs="?", default=RESULT)
+    path = parser.parse_args().results
     path.with_suffix(".md").write_text(table(json.loads(path.read_text(encoding="utf-8"))), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

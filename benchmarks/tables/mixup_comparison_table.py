@@ -1,18 +1,22 @@
-"""Table and figure of `mixup_comparison.py`: means over seeds with their intervals, beside the paper's rows."""
+"""Table and figure of results/mixup_comparison.json: `python -m benchmarks.tables.mixup_comparison_table`.
+
+Means over seeds with their intervals, beside the paper's rows.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.stats import t as student
 
-ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "results" / "mixup_comparison.json"
-FIGURE = ROOT.parent / "docs" / "images" / "mixup-comparison.svg"
+from benchmarks.circumstances import RESULTS, ROOT
+
+RESULT = RESULTS / "mixup_comparison.json"
+FIGURE = ROOT / "docs" / "images" / "mixup-comparison.svg"
 COLUMNS = {
     "fad": ("FAD (CLAP) ↓", "{:.4f}"),
     "fad_judges": ("FAD (judges) ↓", "{:.2f}"),
@@ -57,8 +61,8 @@ def write_results(runs: Sequence[Mapping[str, Any]]) -> None:
         "runs": list(runs),
     }
     text = "\n\n".join([conditions(runs), table(groups), AGAINST, table(against, signed=True), "\n".join(PAPER)])
-    RESULTS.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    RESULTS.with_suffix(".md").write_text(text + "\n", encoding="utf-8")
+    RESULT.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    RESULT.with_suffix(".md").write_text(text + "\n", encoding="utf-8")
     draw(groups)
 
 
@@ -132,5 +136,11 @@ def draw(groups: Mapping[tuple[int, str], Summary]) -> None:
     pyplot.close(figure)
 
 
+def main() -> None:
+    """Writes table and figure of the stored results."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    write_results(json.loads(RESULT.read_text(encoding="utf-8"))["runs"])
+
+
 if __name__ == "__main__":
-    write_results(json.loads(RESULTS.read_text(encoding="utf-8"))["runs"])
+    main()

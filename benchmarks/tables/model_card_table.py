@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from benchmarks.circumstances import RESULTS
 
 Section = Mapping[str, Any]
 
@@ -245,7 +247,12 @@ def write_table(results: Path) -> None:
     results.with_suffix(".md").write_text(text, encoding="utf-8")
 
 
+def main() -> None:
+    """Writes the tables of a file of results."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("results", type=Path, nargs="?", default=RESULTS / "model_card.json")
+    write_table(parser.parse_args().results)
+
+
 if __name__ == "__main__":
-    write_table(
-        Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parents[1] / "results" / "model_card.json"
-    )
+    main()

@@ -6,17 +6,16 @@ Reads results/model_card.json (benchmarks/quality/model_card.py) and results/pro
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from benchmarks.circumstances import RESULTS, ROOT
 from benchmarks.tables.model_card_table import body, headlines
 
-ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 MEASURES = ROOT / "docs" / "measures.md"
-RESULTS = ROOT / "benchmarks" / "results"
 BEGIN, END = "<!-- measured:begin -->", "<!-- measured:end -->"
 UNMEASURED = "Not measured yet: `benchmarks/quality/model_card.py` makes the table that stands here."
 INTRODUCTION = """\
@@ -116,7 +115,13 @@ def fill(text: str, content: str) -> str:
     return f"{head}{begin}\n\n{content}\n\n{end}{tail}"
 
 
+def main() -> None:
+    """Writes the block and the document."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    card = load("model_card")
+    README.write_text(fill(README.read_text(encoding="utf-8"), block(card)), encoding="utf-8")
+    MEASURES.write_text(measures(card, load("prompts")), encoding="utf-8")
+
+
 if __name__ == "__main__":
-    found = load("model_card")
-    README.write_text(fill(README.read_text(encoding="utf-8"), block(found)), encoding="utf-8")
-    MEASURES.write_text(measures(found, load("prompts")), encoding="utf-8")
+    main()

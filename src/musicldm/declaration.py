@@ -97,25 +97,25 @@ def left_to(owner: type, name: str, /, **known: Any) -> Any:
 
 
 def _setting_of(owner: type, name: str) -> Setting:
-    return next(one.setting for one in declared(owner) if one.name == name)
+    return next(entry.setting for entry in declared(owner) if entry.name == name)
 
 
 def declared(owner: type[Any]) -> tuple[Declared, ...]:
     """The fields of a dataclass that are settings, in order."""
-    found: Callable[[Any], tuple[Declared, ...]] = _declared
-    return found(owner)
+    remembered: Callable[[Any], tuple[Declared, ...]] = _declared
+    return remembered(owner)
 
 
 @cache
 def _declared(owner: type[Any]) -> tuple[Declared, ...]:
     hints = get_type_hints(owner)
     made = []
-    for one in fields(owner):
-        if "setting" in one.metadata:
-            types = set(get_args(hints[one.name])) or {hints[one.name]}
+    for entry in fields(owner):
+        if "setting" in entry.metadata:
+            types = set(get_args(hints[entry.name])) or {hints[entry.name]}
             kinds = types - {NoneType}
             kind = _KINDS.get(next(iter(kinds)), "other") if len(kinds) == 1 else "other"
-            made.append(Declared(one.name, kind, one.default, NoneType in types, one.metadata["setting"]))
+            made.append(Declared(entry.name, kind, entry.default, NoneType in types, entry.metadata["setting"]))
     return tuple(made)
 
 
@@ -133,30 +133,30 @@ def as_words(name: str, value: object) -> str:
 Naming = Callable[[str, object], str]
 
 
-def check(one: Declared, value: object, naming: Naming) -> object:
+def check(entry: Declared, value: object, naming: Naming) -> object:
     """The value as it is kept.
 
     Args:
-        one: what the value is of.
+        entry: what the value is of.
         value: as it came, from Python, JSON or the command line.
         naming: name and value to the start of the error.
 
     Raises:
         InvalidInputError: a value of another type or outside the range.
     """
-    if value is None and one.may_be_none:
+    if value is None and entry.may_be_none:
         return None
-    known = one.setting
+    known = entry.setting
     if known.choices is not None:
         if value not in known.choices:
-            raise unknown_choice(one.name.replace("_", " "), value, known.choices)
+            raise unknown_choice(entry.name.replace("_", " "), value, known.choices)
         return value
     try:
-        return _in_range(known, (known.take or _TAKES[one.kind])(value))
+        return _in_range(known, (known.take or _TAKES[entry.kind])(value))
     except InvalidInputError:
         raise
     except (TypeError, ValueError, OverflowError):
-        raise InvalidInputError(f"{naming(one.name, value)}: it must be {valid(one)}") from None
+        raise InvalidInputError(f"{naming(entry.name, value)}: it must be {valid(entry)}") from None
 
 
 def check_all(values: Any, naming: Naming) -> None:
@@ -165,14 +165,14 @@ def check_all(values: Any, naming: Naming) -> None:
     Raises:
         InvalidInputError: see `check`.
     """
-    for one in declared(type(values)):
-        object.__setattr__(values, one.name, check(one, getattr(values, one.name), naming))
+    for entry in declared(type(values)):
+        object.__setattr__(values, entry.name, check(entry, getattr(values, entry.name), naming))
 
 
-def valid(one: Declared) -> str:
+def valid(entry: Declared) -> str:
     """What a value must be, in words."""
     names: dict[Kind, str] = {"integer": "an integer", "number": "a finite number", "text": "a text"}
-    return one.setting.words or names.get(one.kind, "true or false") + _range(one.setting)
+    return entry.setting.words or names.get(entry.kind, "true or false") + _range(entry.setting)
 
 
 def describe(owner: type, defaults: object = None) -> list[dict[str, object]]:
@@ -187,13 +187,13 @@ def describe(owner: type, defaults: object = None) -> list[dict[str, object]]:
         of the valid ones), `help`, `panel` and `default`; None where there is no such thing.
     """
     made = []
-    for one in declared(owner):
-        known, default = one.setting, one.default
+    for entry in declared(owner):
+        known, default = entry.setting, entry.default
         if known.of_model and defaults is not None:
             default = getattr(defaults, known.of_model)
         about: dict[str, object] = {
-            "name": one.name,
-            "kind": one.kind,
+            "name": entry.name,
+            "kind": entry.kind,
             "unit": known.unit or None,
             "minimum": known.at_least,
         }

@@ -15,6 +15,7 @@ from musicldm.audio.mel import MelSpec, log_mel
 from musicldm.errors import InvalidInputError
 from tests.tolerances import layers, sums
 
+pytestmark = pytest.mark.numeric
 SPECS = [
     MelSpec(),
     MelSpec(n_mels=128),

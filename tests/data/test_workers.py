@@ -141,7 +141,6 @@ def test_two_processes_give_each_items_own_result() -> None:
     assert list(Engine("ray")(len, [])) == []
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="finds the worker in /proc")
 def lacking(extra: str) -> None:
     raise MissingDependencyError("av", extra)
 

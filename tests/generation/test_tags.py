@@ -18,7 +18,7 @@ def test_a_file_of_an_older_version_can_be_repeated(tmp_path: Path) -> None:
     tags = {"prompt": "x", "seed": 7, "batch": [6, 7, 7], "steps": 9, "unknown": 1}
     write(tmp_path / "old.wav", np.zeros(100, np.float32), 16000, settings=tags)
     stored = StoredTake.read(tmp_path / "old.wav")
-    assert (stored.seed, stored.batch, stored.place, stored.model_hash) == (7, (6, 7, 7), 1, None)
+    assert (stored.seed, stored.batch, stored.position, stored.model_hash) == (7, (6, 7, 7), 1, None)
     settings = Settings.of({"steps": None}, stored.settings)
     assert (settings.steps, settings.model) == (9, "default")
 

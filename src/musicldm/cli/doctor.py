@@ -32,7 +32,7 @@ EXTRAS = {
     "trackio": ("trackio",),
     "wandb": ("wandb",),
 }
-"""The packages that each extra's work imports."""
+"""The packages that each extra's work imports; and that of the corpus, which is in no extra."""
 HARMFUL = ("torchaudio", "torchvision")
 """Where their build does not fit torch's, parts of diffusers and transformers no longer import."""
 
@@ -111,7 +111,8 @@ def _extras() -> Iterator[Finding]:
     for extra, packages in EXTRAS.items():
         missing = [name for name in packages if not _installed(name)]
         advice = "; ".join(str(MissingDependencyError(name, extra)) for name in missing)
-        yield Finding(f"extra {extra}", "missing" if missing else "ok", advice or ", ".join(packages))
+        name = extra if extra == "corpus" else f"extra {extra}"
+        yield Finding(name, "missing" if missing else "ok", advice or ", ".join(packages))
 
 
 def _installed(package: str) -> bool:

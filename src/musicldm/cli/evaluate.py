@@ -105,7 +105,7 @@ def _write(report: EvaluationReport, out: Path, training: Path | None) -> list[P
 
     out.mkdir(parents=True, exist_ok=True)
     stems = ("report" if number == 1 else f"report-{number}" for number in count(1))
-    stem = next(one for one in stems if not any((out / f"{one}.{ending}").exists() for ending in ("json", "html")))
+    stem = next(stem for stem in stems if not any((out / f"{stem}.{ending}").exists() for ending in ("json", "html")))
     html = page(report, training).encode()
     written = [write_new(out, stem, "json", report.to_json().encode())]
     try:

@@ -60,7 +60,7 @@ def command_of(kind: type[Settings]) -> Callable[..., None]:
 
     signature = Signature(_parameters(kind))
     generate.__signature__ = signature  # type: ignore[attr-defined]
-    generate.__annotations__ = {name: one.annotation for name, one in signature.parameters.items()}
+    generate.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()}
     return generate
 
 

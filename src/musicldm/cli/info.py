@@ -19,11 +19,11 @@ def info(
     """Show the settings inside a file of music."""
     from musicldm.generation.tags import read_tags
 
-    found = [{"file": str(file), **read_tags(file)} for file in files]
+    told = [{"file": str(file), **read_tags(file)} for file in files]
     if as_json:
-        print(json.dumps(found[0] if len(found) == 1 else found, indent=2, ensure_ascii=False))
+        print(json.dumps(told[0] if len(told) == 1 else told, indent=2, ensure_ascii=False))
         return
-    for settings in found:
+    for settings in told:
         show_table(("setting", "value"), [(name, _text(value)) for name, value in settings.items()])
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from musicldm.cli import options
 from musicldm.cli.display import silence_libraries
 from musicldm.errors import InvalidInputError
 
@@ -30,7 +31,7 @@ def preview(
         str | None, typer.Option(metavar="A,B,…", help="Improvements, as in `musicldm train`.")
     ] = None,
     model: Annotated[str, typer.Option(help="Whose VAE and vocoder blm is heard through.")] = "default",
-    seed: Annotated[int, typer.Option(help="Of every random draw.", show_default=True)] = 0,
+    seed: Annotated[int, options.seed()] = 0,
 ) -> None:
     """Write sources and mixtures to hear, and pictures of their beats; nothing is overwritten."""
     from musicldm.audio.writing import encode
@@ -44,8 +45,8 @@ def preview(
         raise InvalidInputError(f"-n {count}: it must be at least 1")
     if kind == "none":
         raise InvalidInputError("unknown mixup kind 'none' for a preview: choose one of simple, bam, blm")
-    options: Any = {"kind": kind, **improvements(mixup_with)}
-    chosen = MixupOptions(**options)
+    mixing: Any = {"kind": kind, **improvements(mixup_with)}
+    chosen = MixupOptions(**mixing)
     store = ClipStore(data)
     parts = _parts(model, store) if kind == "blm" else None
     rate = store.spec.sample_rate

@@ -134,7 +134,7 @@ def _show(file: Path, report: NoveltyReport) -> None:
     from musicldm.novelty.check import in_words
 
     print(f"{file}: {report.sentence}")
-    rows = [(f"{one.similarity:.3f}", "whole clip", in_words(one.place)) for one in report.nearest]
-    closest = max(report.passages, key=lambda one: one.similarity)
+    rows = [(f"{clip.similarity:.3f}", "whole clip", in_words(clip.place)) for clip in report.nearest]
+    closest = max(report.passages, key=lambda passage: passage.similarity)
     span = f"{closest.start:.1f} to {closest.end:.1f} s"
     show_table(("similarity", "of", "to"), [*rows, (f"{closest.similarity:.3f}", span, in_words(closest.place))])

@@ -60,12 +60,12 @@ Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of m
 
 def parameters(kind: type[Settings], panel: str) -> list[Parameter]:
     """The options of the settings of a panel, in order; None where the user says nothing."""
-    return [_parameter(one) for one in declared(kind) if one.setting.panel == panel]
+    return [_parameter(entry) for entry in declared(kind) if entry.setting.panel == panel]
 
 
-def _parameter(one: Declared) -> Parameter:
-    known = one.setting
-    shown = known.shown if known.shown is not None else _default(one)
+def _parameter(entry: Declared) -> Parameter:
+    known = entry.setting
+    shown = known.shown if known.shown is not None else _default(entry)
     choices = None if known.choices is None else "|".join(known.choices)
     option = typer.Option(
         *known.flags,
@@ -74,13 +74,13 @@ def _parameter(one: Declared) -> Parameter:
         metavar=known.metavar or choices,
         show_default=shown or False,
     )
-    return keyword(one.name, Annotated[_TYPES.get(one.kind, str) | None, option])
+    return keyword(entry.name, Annotated[_TYPES.get(entry.kind, str) | None, option])
 
 
-def _default(one: Declared) -> str:
-    if one.setting.of_model:
+def _default(entry: Declared) -> str:
+    if entry.setting.of_model:
         return _OWN
-    return f"{one.default:g}" if isinstance(one.default, float) else str(one.default or "")
+    return f"{entry.default:g}" if isinstance(entry.default, float) else str(entry.default or "")
 
 
 def keyword(name: str, annotation: Any, default: object = None) -> Parameter:

@@ -8,10 +8,11 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from musicldm.cli import options
 from musicldm.cli.display import listening
 
 _MELS = "Log-mels"
-_Workers = Annotated[int | None, typer.Option(help="Processes.", show_default="one a core")]
+_Workers = Annotated[int | None, options.workers("one a core")]
 _Beats = Annotated[
     str | None,
     typer.Option(
@@ -30,7 +31,7 @@ def prepare(
     ] = None,
     normalize: Annotated[str, typer.Option(metavar="peak|loudness|none", show_default=True)] = "peak",
     beats: _Beats = None,
-    seconds: Annotated[float, typer.Option(help="Length of a clip.", show_default=True)] = 10.24,
+    seconds: Annotated[float, options.clip_seconds()] = 10.24,
     sample_rate: Annotated[
         int | None, typer.Option(help="Hz.", show_default="--model's, or 16000", rich_help_panel=_MELS)
     ] = None,
@@ -58,12 +59,10 @@ def prepare(
         ),
     ] = None,
     workers: _Workers = None,
-    engine: Annotated[str, typer.Option(metavar="local|ray", show_default=True)] = "local",
-    address: Annotated[str | None, typer.Option(help="Of a Ray cluster; without one it is started here.")] = None,
-    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Of --model.", show_default=True)] = "auto",
-    mixed_precision: Annotated[
-        str, typer.Option(metavar="no|bf16|fp16", help="Of the VAE in --model.", show_default=True)
-    ] = "no",
+    engine: Annotated[str, options.engine()] = "local",
+    address: Annotated[str | None, options.address()] = None,
+    device: Annotated[str, options.device("Of --model.")] = "auto",
+    mixed_precision: Annotated[str, options.mixed_precision("Of the VAE in --model.")] = "no",
 ) -> None:
     """Prepare music to train on: clips, log-mels, latents, embeddings; only what is new or changed."""
     from musicldm.data.manifest import REPORT, PrepareSettings

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from musicldm.cli import options
 from musicldm.cli.display import silence_libraries
 from musicldm.cli.ending import at_next_chance
 from musicldm.errors import InvalidInputError, unknown_choice
@@ -39,7 +40,7 @@ def train(
     ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Clips in a batch.", show_default="the recipe's")] = None,
     learning_rate: Annotated[float | None, typer.Option(show_default="the recipe's")] = None,
-    seed: Annotated[int, typer.Option(help="Of every random draw.", show_default=True)] = 0,
+    seed: Annotated[int, options.seed()] = 0,
     minutes: Annotated[
         float | None, typer.Option(help="End after this time in all; or give --steps.", rich_help_panel=_LENGTH)
     ] = None,
@@ -53,12 +54,8 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint in --out.", rich_help_panel=_LENGTH)
     ] = False,
-    device: Annotated[
-        str, typer.Option(metavar="auto|cpu|cuda|mps", show_default=True, rich_help_panel=_LENGTH)
-    ] = "auto",
-    mixed_precision: Annotated[
-        str, typer.Option(metavar="no|bf16|fp16", show_default=True, rich_help_panel=_LENGTH)
-    ] = "no",
+    device: Annotated[str, options.device(panel=_LENGTH)] = "auto",
+    mixed_precision: Annotated[str, options.mixed_precision(panel=_LENGTH)] = "no",
     accumulate: Annotated[
         int, typer.Option(help="Batches whose gradients make one step.", show_default=True, rich_help_panel=_LENGTH)
     ] = 1,
@@ -170,8 +167,8 @@ def _printer() -> Listener:
     return listen
 
 
-def _given(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _condition(condition: str | None) -> dict[str, Any]:
@@ -192,19 +189,19 @@ def improvements(names: str | None) -> dict[str, Any]:
     Raises:
         InvalidInputError: an unknown name.
     """
-    found = {}
+    chosen = {}
     for name in names.split(",") if names else ():
         if name.strip() not in _IMPROVEMENTS:
             raise unknown_choice("--mixup-with", name, _IMPROVEMENTS)
-        found[name.strip().replace("-", "_")] = True
-    return found
+        chosen[name.strip().replace("-", "_")] = True
+    return chosen
 
 
-def _mixup(options: dict[str, Any]) -> dict[str, Any]:
-    if not options:
+def _mixup(mixing: dict[str, Any]) -> dict[str, Any]:
+    if not mixing:
         return {}
     from musicldm.training.mixup.mixing import KINDS, MixupOptions
 
-    if "kind" not in options:
+    if "kind" not in mixing:
         raise InvalidInputError(f"how to mix is said, but not what: give --mixup, one of {', '.join(KINDS)}")
-    return {"mixup": MixupOptions(**options)}
+    return {"mixup": MixupOptions(**mixing)}

@@ -19,7 +19,7 @@ KIND = "prepared data"
 WORK = "work"
 """Folder of what is not finished, gone at the end."""
 _SHARD = re.compile(r"[0-9a-f]{16}")
-_UNIT = re.compile(r"[0-9a-f]{16}\.jsonl")
+_PLAN = re.compile(r"[0-9a-f]{16}\.jsonl")
 _UNFINISHED = re.compile(r"[0-9a-f]{16}\.\w{8}")
 _FILE = re.compile(
     rf"{re.escape(CLIPS)}|{re.escape(SHARD)}|({'|'.join(MEANINGS)})(-[0-9a-f]+)?\.npy|{re.escape(SCRATCH)}\w{{8}}"
@@ -74,10 +74,10 @@ def _read_object(path: Path) -> dict[str, object]:
 def _parsed(content: bytes) -> dict[str, object]:
     """A JSON object; an empty one where it is none."""
     try:
-        found = json.loads(content)
+        parsed = json.loads(content)
     except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return parsed if isinstance(parsed, dict) else {}
 
 
 def load_complete(folder: Path) -> Shard | None:
@@ -95,8 +95,8 @@ def load_complete(folder: Path) -> Shard | None:
 
 def shard_folders(out: Path) -> Iterator[Path]:
     """Folders below `shards/` whose names are those of shards, complete or not."""
-    found = sorted((out / SHARDS).iterdir()) if (out / SHARDS).is_dir() else []
-    yield from (path for path in found if _SHARD.fullmatch(path.name) and path.is_dir())
+    entries = sorted((out / SHARDS).iterdir()) if (out / SHARDS).is_dir() else []
+    yield from (path for path in entries if _SHARD.fullmatch(path.name) and path.is_dir())
 
 
 def complete_shards(out: Path) -> Iterator[Shard]:
@@ -118,11 +118,11 @@ def clear(out: Path) -> None:
 def clear_work(out: Path) -> None:
     """Takes away what is ours in `work/`, and the folder where nothing else is in it."""
     work = out / WORK
-    found = list(work.iterdir()) if work.is_dir() else []
-    for path in found:
+    entries = list(work.iterdir()) if work.is_dir() else []
+    for path in entries:
         if _UNFINISHED.fullmatch(path.name) and path.is_dir():
             remove(path)
-    files.remove_listed(work, [path.name for path in found if _UNIT.fullmatch(path.name) and path.is_file()])
+    files.remove_listed(work, [path.name for path in entries if _PLAN.fullmatch(path.name) and path.is_file()])
 
 
 def remove(folder: Path) -> None:

@@ -111,8 +111,8 @@ class Shard:
     @classmethod
     def load(cls, folder: Path) -> Shard:
         kept = json.loads((folder / SHARD).read_text(encoding="utf-8"))
-        sources = tuple(Made(**one) for one in kept["sources"])
-        report = tuple(Problem(**one) for one in kept["report"])
+        sources = tuple(Made(**made) for made in kept["sources"])
+        report = tuple(Problem(**problem) for problem in kept["report"])
         return cls(folder, kept["settings"], kept["sample_rate"], sources, kept["seconds"], report, kept["files"])
 
     def save(self) -> None:
@@ -121,8 +121,8 @@ class Shard:
             "settings": self.settings,
             "sample_rate": self.sample_rate,
             "seconds": self.seconds,
-            "sources": [asdict(one) for one in self.sources],
-            "report": [one.entry() for one in self.report],
+            "sources": [asdict(made) for made in self.sources],
+            "report": [problem.entry() for problem in self.report],
             "files": dict(sorted(self.files.items())),
         }
         write_json(self.folder / SHARD, content)
@@ -139,11 +139,11 @@ class Shard:
 
     @property
     def clips(self) -> int:
-        return sum(one.clips for one in self.sources)
+        return sum(made.clips for made in self.sources)
 
     @property
     def captions(self) -> int:
-        return sum(one.captions for one in self.sources)
+        return sum(made.captions for made in self.sources)
 
 
 def write_json(path: Path, content: object) -> None:
@@ -158,14 +158,21 @@ def _laid_out(content: object, indent: str = "") -> str:
         return line
     deeper = f"\n{indent}  "
     if isinstance(content, list):
-        return "[" + ",".join(deeper + _laid_out(one, f"{indent}  ") for one in content) + f"\n{indent}]"
+        return "[" + ",".join(deeper + _laid_out(entry, f"{indent}  ") for entry in content) + f"\n{indent}]"
     entries = (f"{deeper}{json.dumps(key)}: {_laid_out(one, f'{indent}  ')}" for key, one in content.items())
     return "{" + ",".join(entries) + f"\n{indent}}}"
 
 
+def read_json_lines(path: Path) -> list[Any]:
+    """The JSON values of a file of our own with one a line; only line feeds end them."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
+
+
 def write_report(out: Path, shards: Sequence[Shard], problems: Sequence[Problem]) -> Counter[str]:
     """Writes what was left out and why; returns how often each reason stands there."""
-    left_out = sorted([*problems, *(one for shard in shards for one in shard.report)], key=lambda one: one.file)
+    left_out = sorted(
+        [*problems, *(problem for shard in shards for problem in shard.report)], key=lambda problem: problem.file
+    )
     lines = (json.dumps(problem.entry(), ensure_ascii=False) + "\n" for problem in left_out)
     write_whole(out / REPORT, "".join(lines))
     return Counter(problem.reason for problem in left_out)
@@ -224,11 +231,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise DataError(f"{folder} is not prepared: musicldm prepare {folder} --out {folder}-prepared, then give that")
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        found = manifest["format"]
+        has_format = manifest["format"]
     except (ValueError, KeyError, TypeError):
         raise DataError(f"{path} is no manifest of prepared data") from None
-    if found != FORMAT:
-        raise DataError(f"{path} has format {found}, this version reads {FORMAT}: run musicldm prepare again")
+    if has_format != FORMAT:
+        raise DataError(f"{path} has format {has_format}, this version reads {FORMAT}: run musicldm prepare again")
     return manifest
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from musicldm.data.arrays import ArrayFile, memory_map
 from musicldm.data.cutting import Tracker, clips_of
 from musicldm.data.folders import WORK, publish, remove
-from musicldm.data.manifest import CLIPS, SHARD, SHARDS, Made, PrepareSettings, Shard
+from musicldm.data.manifest import CLIPS, SHARD, SHARDS, Made, PrepareSettings, Shard, read_json_lines
 from musicldm.data.sources import Problem, Source
 from musicldm.files import named, to_disk
 
@@ -81,7 +81,7 @@ class ShardPlan:
 
     @classmethod
     def load(cls, path: Path) -> ShardPlan:
-        entries = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
+        entries = read_json_lines(path)
         sources = []
         for entry in entries:
             source = Source(**{**entry["source"], "captions": tuple(entry["source"]["captions"])})

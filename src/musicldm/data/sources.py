@@ -246,7 +246,7 @@ def tags_caption(record: Mapping[str, Any]) -> str:
     words: list[str] = []
     for tag in _MUSIC_TAGS:
         value = record.get(tag) or ()
-        words += value.split(",") if isinstance(value, str) else [one for one in value if isinstance(one, str)]
+        words += value.split(",") if isinstance(value, str) else [word for word in value if isinstance(word, str)]
     if isinstance(bpm := record.get("bpm"), int | float | str) and (number := _number(bpm)):
         words.append(f"{number:g} BPM")
     if isinstance(key := record.get("key"), str) and key.strip():

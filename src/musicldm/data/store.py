@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy.typing as npt
 from musicldm.audio.mel import MelSpec
 from musicldm.data.arrays import Sharded
 from musicldm.data.cutting import FULL_SCALE
-from musicldm.data.manifest import CLIPS, SHARDS, read_manifest, row_starts, spec_of
+from musicldm.data.manifest import CLIPS, SHARDS, read_json_lines, read_manifest, row_starts, spec_of
 from musicldm.errors import DataError
 
 
@@ -36,11 +35,7 @@ class ClipRow:
 
 def read_rows(path: Path) -> list[ClipRow]:
     """The lines of a shard's `clips.jsonl`."""
-    rows = []
-    for line in path.read_text(encoding="utf-8").split("\n")[:-1]:
-        entry = json.loads(line)
-        rows.append(ClipRow(entry["source"], tuple(entry["captions"]), entry))
-    return rows
+    return [ClipRow(entry["source"], tuple(entry["captions"]), entry) for entry in read_json_lines(path)]
 
 
 class ClipStore:

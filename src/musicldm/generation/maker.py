@@ -91,8 +91,8 @@ class Maker:
         scores: Sequence[float | None] = result.scores or [None] * len(batch)
         seeds = tuple(row.seed for row in batch)
         return [
-            Take(wave, row, seeds, place, None if score is None else float(score), settled)
-            for place, (wave, row, score) in enumerate(zip(result.audios, batch, scores, strict=True))
+            Take(wave, row, seeds, position, None if score is None else float(score), settled)
+            for position, (wave, row, score) in enumerate(zip(result.audios, batch, scores, strict=True))
             if row.kept
         ]
 

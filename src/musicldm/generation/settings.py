@@ -218,7 +218,7 @@ class Settings:
         Raises:
             InvalidInputError: no such setting, or a value outside its range.
         """
-        known = {one.name: one.setting for one in declared(cls)}
+        known = {entry.name: entry.setting for entry in declared(cls)}
         for name in given:
             if name not in known:
                 raise unknown_choice("setting", name, known)
@@ -235,23 +235,25 @@ class Settings:
         Raises:
             InvalidInputError: a value of another type or outside its range.
         """
-        found = {one: tags[one.name] for one in declared(cls) if one.setting.stored and tags.get(one.name) is not None}
-        return {one.name: check(one, value, as_words) for one, value in found.items()}
+        stored = [entry for entry in declared(cls) if entry.setting.stored and tags.get(entry.name) is not None]
+        return {entry.name: check(entry, tags[entry.name], as_words) for entry in stored}
 
     def tags(self) -> dict[str, Any]:
         """What a file remembers of them."""
         values = asdict(self)
-        return {one.name: values[one.name] for one in declared(type(self)) if one.setting.stored}
+        return {entry.name: values[entry.name] for entry in declared(type(self)) if entry.setting.stored}
 
     def arguments(self) -> dict[str, Any]:
         """What the pipeline is called with; None leaves an argument to the model."""
-        named = [(one.setting.argument, one.name) for one in declared(type(self))]
+        named = [(entry.setting.argument, entry.name) for entry in declared(type(self))]
         return {argument: getattr(self, name) for argument, name in named if argument is not None}
 
     def loaded_like(self, other: Settings) -> bool:
         """Whether a model that was loaded for the others serves for these."""
         return all(
-            getattr(self, one.name) == getattr(other, one.name) for one in declared(Settings) if one.setting.loads
+            getattr(self, entry.name) == getattr(other, entry.name)
+            for entry in declared(Settings)
+            if entry.setting.loads
         )
 
     def settled(self, pipeline: MusicLDMPipeline) -> Self:
@@ -264,9 +266,9 @@ class Settings:
 
         defaults = pipeline.generation_defaults.preset(self.preset)
         filled = {
-            one.name: getattr(defaults, one.setting.of_model)
-            for one in declared(type(self))
-            if one.setting.of_model and getattr(self, one.name) is None
+            entry.name: getattr(defaults, entry.setting.of_model)
+            for entry in declared(type(self))
+            if entry.setting.of_model and getattr(self, entry.name) is None
         }
         scheduler = self.scheduler or defaults.scheduler
         active = pipeline.scheduler if scheduler is None else make_scheduler(scheduler, pipeline.scheduler.config)

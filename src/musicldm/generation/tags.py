@@ -24,7 +24,7 @@ class StoredTake:
         prompt: the text.
         seed: of the wave.
         batch: the seeds it was computed with, in order.
-        place: its own among them.
+        position: its own among them; the tag is called `place`.
         model_hash: of the model that made it; None where the file does not say.
         settings: by name, checked; those that an earlier version did not have are left out.
     """
@@ -32,7 +32,7 @@ class StoredTake:
     prompt: str
     seed: int
     batch: tuple[int, ...]
-    place: int
+    position: int
     model_hash: str | None
     settings: Mapping[str, object]
 
@@ -45,9 +45,9 @@ class StoredTake:
         """
         tags = read_tags(path)
         batch = tags["batch"]
-        place = tags.get("place", batch.index(tags["seed"]))
-        if not all(map(_is_seed, batch)) or not (_is_seed(place) and place < len(batch)):
-            raise DataError(f"{path}: batch {batch} and place {place}: seeds and a place among them are expected")
+        position = tags.get("place", batch.index(tags["seed"]))
+        if not all(map(_is_seed, batch)) or not (_is_seed(position) and position < len(batch)):
+            raise DataError(f"{path}: batch {batch} and place {position}: seeds and a place among them are expected")
         known_hash = tags.get("model_hash")
         try:
             settings = kind.remembered(tags)
@@ -57,7 +57,7 @@ class StoredTake:
             tags["prompt"],
             tags["seed"],
             tuple(batch),
-            place,
+            position,
             known_hash if isinstance(known_hash, str) else None,
             settings,
         )

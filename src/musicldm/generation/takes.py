@@ -77,7 +77,7 @@ class Take:
         wave: samples (n,).
         row: what it was made for.
         batch: the seeds it was computed with, in order.
-        place: its own among them.
+        position: its own among them.
         score: how well it fits its prompt, a cosine; None if unknown.
         settings: those it was made with.
         novelty: None if nobody asked.
@@ -86,7 +86,7 @@ class Take:
     wave: Wave
     row: Row
     batch: tuple[int, ...]
-    place: int
+    position: int
     score: float | None
     settings: Settings
     novelty: NoveltyCheck | None = None
@@ -145,7 +145,7 @@ def make_rows(
         raise InvalidInputError('no prompt: give at least one, as in musicldm generate "calm piano", or --prompts-file')
     if stored is not None and n is None and seed is None:
         return [
-            Row(piece, prompt, of_batch, index == stored.place)
+            Row(piece, prompt, of_batch, index == stored.position)
             for piece, prompt in enumerate(prompts)
             for index, of_batch in enumerate(stored.batch)
         ]
@@ -196,7 +196,7 @@ def finish(takes: Sequence[Take], model_hash: str, sample_rate: int) -> Iterator
 
     for rank, take in enumerate(takes, 1):
         tags = describe_run(take.settings, take.row.prompt, model_hash, sample_rate)
-        tags |= {"n": len(takes), "seed": take.seed, "batch": list(take.batch), "place": take.place}
+        tags |= {"n": len(takes), "seed": take.seed, "batch": list(take.batch), "place": take.position}
         tags |= {"rank": rank, "score": take.score}
         if take.novelty is not None:
             tags["novelty"] = asdict(take.novelty)

@@ -52,7 +52,7 @@ class Setup:
         if self.recipe not in recipes:
             raise unknown_choice("recipe", self.recipe, recipes)
         recipe: Any = recipes[self.recipe]
-        known = [one.name for one in fields(recipe)]
+        known = [setting.name for setting in fields(recipe)]
         for name in self.changes:
             if name not in known:
                 raise unknown_choice("setting", name, known)

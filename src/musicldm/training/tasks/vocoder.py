@@ -199,7 +199,11 @@ class VocoderTask:
         self.vae = vae
         if vae is not None:
             vae.model.requires_grad_(False).eval()
-        self.turns: tuple[Turn, ...] = (
+        self.turns = self._turns()
+
+    def _turns(self) -> tuple[Turn, ...]:
+        recipe = self.recipe
+        return (
             Turn("discriminator", ("discriminators",), recipe.discriminator_rate, recipe.betas, 0.0, 10.0),
             Turn(
                 "generator",
