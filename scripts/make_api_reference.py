@@ -16,7 +16,11 @@ OUT = ROOT / "docs" / "api.md"
 PUBLIC: Mapping[str, str] = {
     "pipeline": "MusicLDMPipeline MusicLDMOutput",
     "errors": "MusicLDMError InvalidInputError CheckpointError DataError TrainingError MissingDependencyError",
-    "checkpoints.defaults": "GenerationDefaults",
+    "model.settings": "GenerationDefaults",
+    "generation.settings": "Settings describe_settings",
+    "generation.generate": "GenerationRequest Loaded generate",
+    "generation.takes": "FinishedTake",
+    "generation.tags": "StoredTake read_tags model_hash",
     "checkpoints.integrity": "read_sums verify write_sums",
     "sampling.schedulers": "SCHEDULERS SchedulerChoice make_scheduler short_name",
     "audio.mel": "MelSpec log_mel",

@@ -26,3 +26,19 @@ def tiny_model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.tiny_model import build_tiny_model
 
     return build_tiny_model(tmp_path_factory.mktemp("tiny") / "model")
+
+
+@pytest.fixture(scope="session")
+def judges_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Untrained judges with a card; read it, never change it."""
+    import torch
+
+    from musicldm.audio.mel import MelSpec
+    from musicldm.listeners.judges import DRUMS, Judges, build_net
+
+    classes = {"genre": ("ambient", "techno"), "drums": DRUMS, "lead": ("flute", "none"), "quality": ("clean", "noisy")}
+    folder = tmp_path_factory.mktemp("judges") / "some"
+    torch.manual_seed(0)
+    card = {"held_out": {"genre": 0.9, "drums": 0.8, "lead": 0.7, "quality": 0.6}, "clips": {"train": 12}}
+    Judges(build_net(classes, (8, 8), MelSpec()), classes, (8, 8), MelSpec(), card).save(folder)
+    return folder

@@ -4,7 +4,7 @@ import warnings
 
 import pytest
 
-from musicldm.events import Note, Progress, ignore, warn_of_notes
+from musicldm.events import Event, Note, Progress, ignore, notes_for, warn_of_notes
 
 
 def test_a_note_is_a_warning_for_who_calls_from_python_and_progress_is_none() -> None:
@@ -21,3 +21,11 @@ def test_who_ignores_events_is_told_nothing() -> None:
         warnings.simplefilter("error")
         ignore(Note("x"))
         ignore(Progress(0, 1, "x"))
+
+
+def test_notes_of_a_part_of_the_work_are_passed_on_and_its_progress_is_not() -> None:
+    events: list[Event] = []
+    listen = notes_for(events.append)
+    listen(Progress(1, 2, "Denoising"))
+    listen(Note("x"))
+    assert events == [Note("x")]

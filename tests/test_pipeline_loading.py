@@ -398,7 +398,7 @@ def test_a_folder_that_is_no_musicldm_is_refused_before_anything_is_loaded(tmp_p
 def test_auto_makes_sound_in_the_fast_precision_and_encodes_text_in_float32(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("musicldm.pipeline.fast_dtype", lambda device: torch.bfloat16)
+    monkeypatch.setattr("musicldm.model.pretrained.fast_dtype", lambda device: torch.bfloat16)
     pipeline = load(model, dtype="auto")
     assert {pipeline.unet.dtype, pipeline.vae.dtype, pipeline.vocoder.dtype} == {torch.bfloat16}
     assert pipeline.text_encoder.dtype == torch.float32

@@ -12,7 +12,7 @@ import soundfile
 
 from musicldm.data.manifest import PrepareSettings
 from musicldm.data.prepare import Prepared, prepare
-from musicldm.machine.parallel import Engine
+from musicldm.machine.parallel import WorkerPool
 from tests.tiny_music import RATE, melody, save, tiny_embedder
 from tests.windows_rules import keep_windows_rules, names_that_windows_lacks
 
@@ -31,7 +31,7 @@ def hum(path: Path, hertz: float, seconds: float = 1.5) -> None:
 
 
 def prepared(music: Path, out: Path, model: Path | None = None) -> Prepared:
-    return prepare(music, out, PrepareSettings(seconds=1.0, beats="none"), model=model, engine=Engine(workers=1))
+    return prepare(music, out, PrepareSettings(seconds=1.0, beats="none"), model=model, pool=WorkerPool(workers=1))
 
 
 def test_what_is_open_is_neither_renamed_nor_replaced_nor_removed(tmp_path: Path) -> None:

@@ -34,10 +34,11 @@ from benchmarks.circumstances import RESULTS, circumstances, fingerprint, plain
 from benchmarks.quality.beats_music import Piece, composed, fluidsynth_installed, played, synthesised
 from benchmarks.tables.beats_table import table
 from musicldm.audio.resampling import resample
+from musicldm.beats.beats import Beats
 from musicldm.beats.network import DEFAULT, DEFAULT_FOLDER
 from musicldm.beats.picking import pick_peaks
 from musicldm.beats.spectrum import FRAMES_PER_SECOND
-from musicldm.beats.tracker import Beats, BeatTracker
+from musicldm.beats.tracker import BeatTracker
 from musicldm.evaluation.metrics.estimate import estimate
 from musicldm.evaluation.metrics.tempo import tempo_met
 

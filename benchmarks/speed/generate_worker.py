@@ -154,10 +154,10 @@ def _timed_stages(pipe: Any) -> dict[str, list[float]]:
             wrap(owner, method, name)
         wrap(pipe.vocoder, "forward", "vocoder")
     else:
-        wrap(engine.unet, "evaluate_all", "unet")
-        wrap(engine.unet, "evaluate_outermost", "unet")
-        wrap(engine.vae, "decode", "vae")
-        wrap(engine.vocoder, "_wave", "vocoder")
+        wrap(engine.denoiser, "_evaluate_all", "unet")
+        wrap(engine.denoiser, "evaluate_outermost", "unet")
+        wrap(engine.decoder.vae, "decode", "vae")
+        wrap(engine.decoder.vocoder.network, "_wave", "vocoder")
     return taken
 
 

@@ -41,6 +41,11 @@ def ignore(_event: Event) -> None:
     """The listener of who wants to know nothing."""
 
 
+def notes_for(listen: Listener) -> Listener:
+    """A listener that passes on notes, and keeps the progress of a part of the work to itself."""
+    return lambda event: listen(event) if isinstance(event, Note) else None
+
+
 def warn_of_notes(event: Event) -> None:
     """The listener of who calls from Python: a note is a UserWarning, progress is not told."""
     if isinstance(event, Note):

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from scipy.signal import find_peaks
 
-from musicldm.beats.files import audacity_labels, beats_text, picture, with_clicks
-from musicldm.beats.tracker import Beats
+from musicldm.beats.beats import Beats
+from musicldm.beats.files import audacity_labels, beats_text, with_clicks
+from musicldm.beats.picture import picture
 from musicldm.errors import MissingDependencyError
 
 BEATS = Beats.of([0.5, 1.0, 1.5, 2.0, 2.5], [1.0, 2.5])

@@ -66,7 +66,7 @@ def test_a_long_silence_has_no_beats_but_near_its_ends() -> None:
 def test_the_beats_found_are_the_likeliest() -> None:
     """Against a search that knows only the definition: the best score of a beat at a frame, by the gap before it."""
     rng = np.random.default_rng(0)
-    gaps, changes = beat_picking._GAPS.tolist(), beat_picking._CHANGES
+    gaps, changes = beat_picking.GAPS.tolist(), beat_picking.GAP_CHANGES
     for length, scale in ((5, 3.0), (40, 3.0), (150, 15.0)):
         evidence = rng.normal(-1, scale, length)
         best: dict[tuple[int, int], tuple[float, list[int]]] = {}
@@ -123,7 +123,7 @@ def test_the_bars_found_are_the_likeliest() -> None:
     """Against every sequence of states of a few beats, with the prices of the definition."""
     rng = np.random.default_rng(1)
     states = [(meter, place) for meter in beat_picking.METERS for place in range(meter)]
-    priors = dict(zip(beat_picking.METERS, beat_picking._METER_LOG_PRIOR, strict=True))
+    priors = dict(zip(beat_picking.METERS, beat_picking.METER_LOG_PRIOR, strict=True))
 
     def price(before: tuple[int, int], after: tuple[int, int]) -> float:
         options = []
@@ -131,8 +131,8 @@ def test_the_bars_found_are_the_likeliest() -> None:
             options.append(0.0)
         if after[1] == 0:
             if before[0] == after[0]:
-                options.append(beat_picking._BROKEN_BAR)
-            options.append(beat_picking._NEW_METER + priors[after[0]] - np.log(after[0]))
+                options.append(beat_picking.BROKEN_BAR)
+            options.append(beat_picking.NEW_METER + priors[after[0]] - np.log(after[0]))
         return max(options, default=-np.inf)
 
     for _ in range(5):

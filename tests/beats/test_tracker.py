@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from musicldm.beats.beats import Beats, meter_of_beats, tempo_of_beats
 from musicldm.beats.network import NetworkConfig, build_network
-from musicldm.beats.tracker import BORDER, Beats, BeatTracker, chunk_starts, meter_of_beats, tempo_of_beats
+from musicldm.beats.tracker import BORDER, BeatTracker, chunk_starts
 from musicldm.errors import InvalidInputError
 from tests.tolerances import layers, sums
 

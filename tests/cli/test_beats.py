@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from musicldm.beats import tracker as beats_module
-from musicldm.beats.tracker import Beats
+from musicldm.beats.beats import Beats
 
 HEARD = Beats.of([0.25, 0.5, 0.75, 1.0], [0.5])
 RATE = 8000

@@ -26,7 +26,7 @@ from musicldm.cli.main import run as run_command
 from musicldm.data.manifest import PrepareSettings
 from musicldm.data.prepare import prepare
 from musicldm.generation.maker import load_pipeline
-from musicldm.machine.parallel import Engine
+from musicldm.machine.parallel import WorkerPool
 from musicldm.training import run as training_run
 from musicldm.training.loop.checkpoint import CHECKPOINT
 from musicldm.training.loop.options import LoopOptions
@@ -48,7 +48,7 @@ def tone_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         wave = 0.3 * np.sin(2 * np.pi * (200 + 50 * number) * np.arange(16000) / 16000)
         write(folder / "src" / f"{number}.wav", wave.astype(np.float32), 16000)
         (folder / "src" / f"{number}.txt").write_text(f"tone {number}", encoding="utf-8")
-    prepare(folder / "src", folder / "data", PrepareSettings(seconds=1.0, beats="none"), engine=Engine(workers=1))
+    prepare(folder / "src", folder / "data", PrepareSettings(seconds=1.0, beats="none"), pool=WorkerPool(workers=1))
     return folder / "data"
 
 

@@ -18,7 +18,7 @@ import soundfile
 
 from musicldm.data.manifest import PrepareSettings
 from musicldm.data.prepare import prepare
-from musicldm.machine.parallel import Engine
+from musicldm.machine.parallel import WorkerPool
 from musicldm.training.tasks import vae
 from musicldm.training.tasks.vae import VaeRecipe
 from tests.tiny_model import build_tiny_model
@@ -84,7 +84,7 @@ def model_and_songs() -> None:
 def prepared_songs() -> None:
     """Songs, prepared in `data`."""
     songs()
-    prepare(Path("songs"), Path("data"), PrepareSettings(seconds=1.0, beats="none"), engine=Engine(workers=1))
+    prepare(Path("songs"), Path("data"), PrepareSettings(seconds=1.0, beats="none"), pool=WorkerPool(workers=1))
 
 
 def small_vae(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from musicldm.corpus import build
 from musicldm.data import shards
-from musicldm.machine.parallel import Engine
+from musicldm.machine.parallel import WorkerPool
 from musicldm.data.manifest import PrepareSettings
 from musicldm.data.prepare import prepare
 
@@ -46,7 +46,7 @@ def run(out):
         build.build_corpus(out, clips=12, seconds=1.0, workers=1, soundfonts=[Path("any.sf2")])
     else:
         settings = PrepareSettings(seconds=1.0, beats="metadata")
-        prepare(Path("songs"), out, settings, model=model, device="cpu", engine=Engine(workers=1))
+        prepare(Path("songs"), out, settings, model=model, device="cpu", pool=WorkerPool(workers=1))
 
 events, last, folder, number = 0, -1, "", 0
 

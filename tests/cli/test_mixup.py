@@ -11,7 +11,7 @@ import soundfile
 
 from musicldm.data.manifest import PrepareSettings
 from musicldm.data.prepare import prepare
-from musicldm.machine.parallel import Engine
+from musicldm.machine.parallel import WorkerPool
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         row = {"file_name": f"{index}.wav", "text": "noise", "beats": [0.1, 0.3, 0.5], "downbeats": [0.1, 0.3, 0.5]}
         lines.append(json.dumps(row) + "\n")
     (folder / "src" / "metadata.jsonl").write_text("".join(lines))
-    prepare(folder / "src", folder / "data", PrepareSettings(seconds=1.0), engine=Engine(workers=1))
+    prepare(folder / "src", folder / "data", PrepareSettings(seconds=1.0), pool=WorkerPool(workers=1))
     return folder / "data"
 
 

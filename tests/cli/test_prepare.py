@@ -12,7 +12,7 @@ import soundfile
 from musicldm.audio.mel import MelSpec
 from musicldm.data.manifest import PrepareSettings, read_manifest
 from musicldm.data.prepare import Prepared
-from musicldm.machine.parallel import Engine
+from musicldm.machine.parallel import WorkerPool
 
 
 def write(path: Path, samples: int) -> None:
@@ -42,7 +42,7 @@ def test_prepare_passes_on_its_options(command, monkeypatch: pytest.MonkeyPatch,
         "src": Path("s"), "out": Path("o"), "model": tiny_model_dir, "device": "cpu",
         "mixed_precision": "bf16",
         "settings": PrepareSettings(MelSpec(n_fft=2048, win_length=2048, f_max=7000.0), 5.0, "none", "auto"),
-        "engine": Engine("ray", 3, "a:1"),
+        "pool": WorkerPool("ray", 3, "a:1"),
     }  # fmt: skip
 
 

@@ -12,10 +12,10 @@ import pytest
 import soundfile
 
 from musicldm.data.manifest import MANIFEST, PrepareSettings
-from musicldm.machine.parallel import Engine
+from musicldm.machine.parallel import WorkerPool
 
 SETTINGS = PrepareSettings(seconds=1.0, beats="metadata")
-HERE = Engine(workers=1)
+HERE = WorkerPool(workers=1)
 
 
 def tone(seconds: float, hertz: float, rate: int = 16000, peak: float = 0.3) -> np.ndarray:

@@ -34,7 +34,7 @@ def model(tiny_model_dir: Path) -> Path:
 
 
 def test_each_array_is_what_the_models_give_clip_by_clip(tmp_path: Path, model: Path, small_shards: None) -> None:
-    prepare(tones(tmp_path / "src", 5), tmp_path / "out", SETTINGS, engine=HERE, model=model, device="cpu")
+    prepare(tones(tmp_path / "src", 5), tmp_path / "out", SETTINGS, pool=HERE, model=model, device="cpu")
     store, parts = ClipStore(tmp_path / "out"), Encoders.load(model)
     latents, sounds = store.array(latents_name(parts.vae.model)), store.array(sounds_name(parts.clap.model))
     texts = store.caption_array(texts_name(parts.clap.model))
@@ -60,21 +60,21 @@ def test_each_array_is_what_the_models_give_clip_by_clip(tmp_path: Path, model: 
 
 def test_a_model_that_comes_later_adds_what_it_would_have_added_at_once(tmp_path: Path, model: Path) -> None:
     src = tones(tmp_path / "src", 4)
-    prepare(src, tmp_path / "once", SETTINGS, engine=HERE, model=model, device="cpu")
-    prepare(src, tmp_path / "later", SETTINGS, engine=HERE)
+    prepare(src, tmp_path / "once", SETTINGS, pool=HERE, model=model, device="cpu")
+    prepare(src, tmp_path / "later", SETTINGS, pool=HERE)
     before = contents(tmp_path / "later")
-    made = prepare(src, tmp_path / "later", SETTINGS, engine=HERE, model=model, device="cpu")
+    made = prepare(src, tmp_path / "later", SETTINGS, pool=HERE, model=model, device="cpu")
     after = contents(tmp_path / "later")
     assert after == contents(tmp_path / "once")
     assert made.worked_on == 4
     assert all(after[name] == before[name] for name in before if name.endswith(("waves.npy", "clips.jsonl")))
-    assert prepare(src, tmp_path / "later", SETTINGS, engine=HERE, model=model, device="cpu").worked_on == 0
+    assert prepare(src, tmp_path / "later", SETTINGS, pool=HERE, model=model, device="cpu").worked_on == 0
 
 
 def test_bfloat16_is_for_the_latents_alone(tmp_path: Path, model: Path) -> None:
     src = tones(tmp_path / "src", 3)
     for folder, precision in (("full", "no"), ("half", "bf16")):
-        prepare(src, tmp_path / folder, SETTINGS, engine=HERE, model=model, device="cpu", mixed_precision=precision)
+        prepare(src, tmp_path / folder, SETTINGS, pool=HERE, model=model, device="cpu", mixed_precision=precision)
     full, half = contents(tmp_path / "full"), contents(tmp_path / "half")
     assert {name for name in full if full[name] != half[name] and name.endswith(".npy")} == {
         name for name in full if "latents-" in name
@@ -90,7 +90,7 @@ def test_only_new_clips_are_encoded(
     tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, small_shards: None
 ) -> None:
     src = tones(tmp_path / "src", 8, seconds=1.0)
-    prepare(src, tmp_path / "out", SETTINGS, engine=HERE, model=model, device="cpu")
+    prepare(src, tmp_path / "out", SETTINGS, pool=HERE, model=model, device="cpu")
     encoded = {"mels": 0, "texts": 0}
     encode_mels, embed_texts = encoders_module.encode_mels, encoders_module.embed_texts
 
@@ -106,9 +106,9 @@ def test_only_new_clips_are_encoded(
     monkeypatch.setattr(encoders_module, "embed_texts", counted_texts)
     write_tone(src / "03b.wav", 1.0, 777)
     (src / "03b.txt").write_text("in between")
-    prepare(src, tmp_path / "out", SETTINGS, engine=HERE, model=model, device="cpu")
+    prepare(src, tmp_path / "out", SETTINGS, pool=HERE, model=model, device="cpu")
     assert encoded == {"mels": 1, "texts": 1}
-    prepare(src, tmp_path / "fresh", SETTINGS, engine=HERE, model=model, device="cpu")
+    prepare(src, tmp_path / "fresh", SETTINGS, pool=HERE, model=model, device="cpu")
     for name in manifest(tmp_path / "fresh")["arrays"]:
         array = "caption_array" if name.startswith("texts") else "array"
         one, other = (getattr(ClipStore(tmp_path / folder), array)(name) for folder in ("out", "fresh"))
@@ -118,7 +118,7 @@ def test_only_new_clips_are_encoded(
 
 
 def test_trainings_make_what_is_missing_and_another_model_makes_its_own(tmp_path: Path, model: Path) -> None:
-    prepare(tones(tmp_path / "src", 3), tmp_path / "out", SETTINGS, engine=HERE)
+    prepare(tones(tmp_path / "src", 3), tmp_path / "out", SETTINGS, pool=HERE)
     store, parts = ClipStore(tmp_path / "out"), Encoders.load(model)
     events: list[Event] = []
     latents = stored_latents(store.part(slice(1, 3)), parts.vae, events.append)
@@ -147,16 +147,16 @@ def test_of_a_sound_longer_than_claps_input_the_middle_is_embedded(model: Path) 
 def test_folders_without_encoders_and_unknown_devices_and_precisions_are_refused(tmp_path: Path, model: Path) -> None:
     src = tones(tmp_path / "src", 1)
     with pytest.raises(CheckpointError, match="has no vae/ and no text_encoder/"):
-        prepare(src, tmp_path / "out", SETTINGS, engine=HERE, model=tmp_path)
+        prepare(src, tmp_path / "out", SETTINGS, pool=HERE, model=tmp_path)
     with pytest.raises(InvalidInputError, match="device 'tpu' is not available here: choose one of auto"):
-        prepare(src, tmp_path / "out", SETTINGS, engine=HERE, model=model, device="tpu")
+        prepare(src, tmp_path / "out", SETTINGS, pool=HERE, model=model, device="tpu")
     with pytest.raises(InvalidInputError, match=r"mixed precision 'int8'.* no, bf16, fp16"):
-        prepare(src, tmp_path / "out", SETTINGS, engine=HERE, model=model, mixed_precision="int8")
+        prepare(src, tmp_path / "out", SETTINGS, pool=HERE, model=model, mixed_precision="int8")
     assert not (tmp_path / "out").exists()
 
 
 def test_data_of_other_log_mels_than_the_models_are_not_prepared(tmp_path: Path, model: Path) -> None:
     settings = PrepareSettings(MelSpec(n_mels=32), seconds=1.0)
     with pytest.raises(InvalidInputError, match=r"the data have 32 mel bins, and the model in .* has 64 mel bins"):
-        prepare(tones(tmp_path / "src", 1), tmp_path / "out", settings, engine=HERE, model=model)
+        prepare(tones(tmp_path / "src", 1), tmp_path / "out", settings, pool=HERE, model=model)
     assert not (tmp_path / "out").exists()

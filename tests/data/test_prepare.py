@@ -22,7 +22,7 @@ from .conftest import HERE, SETTINGS, contents, manifest, report, tone, tones, w
 
 
 def run(src: Path, out: Path, settings: PrepareSettings = SETTINGS, **options: object) -> Prepared:
-    return prepare(src, out, settings, engine=HERE, **options)
+    return prepare(src, out, settings, pool=HERE, **options)
 
 
 @dataclass(frozen=True)

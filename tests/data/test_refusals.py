@@ -31,7 +31,7 @@ from .conftest import HERE, SETTINGS, contents, report, tones, write_tone
 
 
 def run(src: Path, out: Path, settings: PrepareSettings = SETTINGS, **options: object) -> Prepared:
-    return prepare(src, out, settings, engine=HERE, **options)
+    return prepare(src, out, settings, pool=HERE, **options)
 
 
 class BadDisk:
@@ -301,7 +301,7 @@ def test_listening_and_indexing_do_not_blame_files_either(
         raise OSError(number, os.strerror(number))
 
     with monkeypatch.context() as patched:
-        patched.setattr(soundfile, "SoundFile", refuse)
+        patched.setattr(Path, "open", refuse)
         with pytest.raises(OSError, match=os.strerror(number)):
             build_index(src, tmp_path / "index", tiny_embedder())
         assert not (tmp_path / "index").exists()

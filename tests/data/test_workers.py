@@ -16,7 +16,7 @@ import pytest
 
 from musicldm.data.prepare import prepare
 from musicldm.errors import InvalidInputError, MissingDependencyError
-from musicldm.machine.parallel import Engine
+from musicldm.machine.parallel import WorkerPool
 
 from .conftest import HERE, SETTINGS, contents, tones
 
@@ -24,14 +24,14 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from musicldm.data import shards
-from musicldm.machine.parallel import Engine
+from musicldm.machine.parallel import WorkerPool
 from musicldm.data.manifest import PrepareSettings
 from musicldm.data.prepare import prepare
 
 shards.SHARD_BYTES = 60_000
 if __name__ == "__main__":
-    engine = Engine(workers=int(sys.argv[3]))
-    prepare(Path(sys.argv[1]), Path(sys.argv[2]), PrepareSettings(seconds=1.0, beats="metadata"), engine=engine)
+    pool = WorkerPool(workers=int(sys.argv[3]))
+    prepare(Path(sys.argv[1]), Path(sys.argv[2]), PrepareSettings(seconds=1.0, beats="metadata"), pool=pool)
 """
 
 
@@ -43,7 +43,7 @@ def source(tmp_path: Path) -> Path:
 @pytest.fixture
 def expected(source: Path, tmp_path: Path, small_shards: None) -> dict[str, bytes]:
     """What one process makes without a break."""
-    prepare(source, tmp_path / "expected", SETTINGS, engine=HERE)
+    prepare(source, tmp_path / "expected", SETTINGS, pool=HERE)
     return dict(contents(tmp_path / "expected"))
 
 
@@ -75,7 +75,7 @@ def test_two_workers_make_what_one_makes(tmp_path: Path, source: Path, expected:
 def test_runs_that_are_killed_go_on_to_the_same_bytes(tmp_path: Path, small_shards: None) -> None:
     """Killed while looking, in the first shard, between shards and, at random, twice more, in many files."""
     source, out = tones(tmp_path / "src", 120), tmp_path / "out"
-    prepare(source, tmp_path / "expected", SETTINGS, engine=HERE)
+    prepare(source, tmp_path / "expected", SETTINGS, pool=HERE)
     expected = dict(contents(tmp_path / "expected"))
     rng = random.Random(0)
 
@@ -100,7 +100,7 @@ def test_runs_that_are_killed_go_on_to_the_same_bytes(tmp_path: Path, small_shar
         assert not (out / "manifest.json").exists()
         done = shards()
     assert 0 < done < json.loads((tmp_path / "expected" / "manifest.json").read_text())["files"]
-    prepare(source, out, SETTINGS, engine=HERE)
+    prepare(source, out, SETTINGS, pool=HERE)
     assert contents(out) == expected
 
 
@@ -129,16 +129,16 @@ def test_a_lost_worker_is_one_line_and_the_rest_is_done_later(
 )
 def test_engines_without_meaning_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
-        Engine(**options)  # type: ignore[arg-type]
+        WorkerPool(**options)  # type: ignore[arg-type]
 
 
 ITEMS = [[0] * size for size in (3, 0, 5, 1, 2)]
 
 
 def test_two_processes_give_each_items_own_result() -> None:
-    assert sorted(Engine(workers=2)(len, ITEMS)) == list(enumerate(map(len, ITEMS)))
-    assert list(Engine(workers=1)(len, ITEMS)) == list(enumerate(map(len, ITEMS)))
-    assert list(Engine("ray")(len, [])) == []
+    assert sorted(WorkerPool(workers=2)(len, ITEMS)) == list(enumerate(map(len, ITEMS)))
+    assert list(WorkerPool(workers=1)(len, ITEMS)) == list(enumerate(map(len, ITEMS)))
+    assert list(WorkerPool("ray")(len, [])) == []
 
 
 def lacking(extra: str) -> None:
@@ -147,7 +147,7 @@ def lacking(extra: str) -> None:
 
 def test_a_package_that_a_worker_lacks_is_named_and_not_taken_for_its_end() -> None:
     with pytest.raises(MissingDependencyError, match=r'av is not installed: pip install "musicldm\[aac\]"'):
-        list(Engine(workers=2)(lacking, ["aac", "aac"]))
+        list(WorkerPool(workers=2)(lacking, ["aac", "aac"]))
 
 
 @pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra ray")
@@ -155,8 +155,8 @@ def test_ray_gives_each_items_own_result(tmp_path: Path) -> None:
     """In a process of its own, as Ray's threads and warnings outlive it."""
     program = tmp_path / "program.py"
     program.write_text(
-        "from functools import partial\nfrom musicldm.machine.parallel import Engine\n"
-        f"print(sorted(Engine('ray', 2)(partial(max, default=7), {ITEMS})))\n"
+        "from functools import partial\nfrom musicldm.machine.parallel import WorkerPool\n"
+        f"print(sorted(WorkerPool('ray', 2)(partial(max, default=7), {ITEMS})))\n"
     )
     said = subprocess.run([sys.executable, program], check=True, capture_output=True, text=True, timeout=180).stdout
     assert said.splitlines()[-1] == str([(0, 0), (1, 7), (2, 0), (3, 0), (4, 0)])
@@ -166,14 +166,14 @@ CLUSTER_PROGRAM = """
 import json
 import ray
 from ray.cluster_utils import Cluster
-from musicldm.machine.parallel import Engine
+from musicldm.machine.parallel import WorkerPool
 
 def where(item):
     return ray.get_runtime_context().get_node_id()
 
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
 cluster.add_node(num_cpus=1)
-ran = dict(Engine("ray", address=cluster.address)(where, list(range(4))))
+ran = dict(WorkerPool("ray", address=cluster.address)(where, list(range(4))))
 left = not ray.is_initialized()
 ray.init(address=cluster.address, logging_level="error")
 nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
@@ -200,7 +200,7 @@ import sys, time
 from pathlib import Path
 from types import SimpleNamespace
 from musicldm.data import shards
-from musicldm.machine.parallel import Engine
+from musicldm.machine.parallel import WorkerPool
 from musicldm.data.manifest import PrepareSettings
 from musicldm.data.prepare import prepare
 
@@ -214,8 +214,8 @@ def slow_tracker():
     return track
 
 if __name__ == "__main__":
-    engine = Engine("ray", workers=2) if len(sys.argv) == 3 else Engine(workers=1)
-    prepare(Path(sys.argv[1]), Path(sys.argv[2]), SETTINGS, engine=engine, tracker=slow_tracker)
+    pool = WorkerPool("ray", workers=2) if len(sys.argv) == 3 else WorkerPool(workers=1)
+    prepare(Path(sys.argv[1]), Path(sys.argv[2]), SETTINGS, pool=pool, tracker=slow_tracker)
 """
 
 

@@ -1,4 +1,4 @@
-"""Small folders of music, and judges that know nothing."""
+"""Small folders of music."""
 
 from __future__ import annotations
 
@@ -6,12 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pytest
 import soundfile
-import torch
-
-from musicldm.audio.mel import MelSpec
-from musicldm.listeners.judges import DRUMS, Judges, build_net
 
 RATE = 16000
 PROMPTS = (
@@ -41,15 +36,4 @@ def write_music(
         lines.append(json.dumps({"file_name": f"{index}.wav", "text": PROMPTS[index % len(PROMPTS)], **fields}))
     if prompts:
         (folder / "metadata.jsonl").write_text("\n".join(lines) + "\n")
-    return folder
-
-
-@pytest.fixture(scope="session")
-def judges_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Untrained judges with a card; read it, never change it."""
-    classes = {"genre": ("ambient", "techno"), "drums": DRUMS, "lead": ("flute", "none"), "quality": ("clean", "noisy")}
-    folder = tmp_path_factory.mktemp("judges") / "some"
-    torch.manual_seed(0)
-    card = {"held_out": {"genre": 0.9, "drums": 0.8, "lead": 0.7, "quality": 0.6}, "clips": {"train": 12}}
-    Judges(build_net(classes, (8, 8), MelSpec()), classes, (8, 8), MelSpec(), card).save(folder)
     return folder

@@ -11,7 +11,7 @@ from musicldm.data.prepare import prepare
 from musicldm.errors import DataError
 from musicldm.evaluation.clips import Piece, find_music, load_piece, prompt_inside
 from musicldm.evaluation.prompts import named_tempo, read_clip_prompts
-from musicldm.machine.parallel import Engine
+from musicldm.machine.parallel import WorkerPool
 
 from .conftest import PROMPTS, RATE, tone, write_music
 
@@ -117,7 +117,7 @@ def test_folders_without_music_are_refused(tmp_path):
 def test_prepared_clips_have_the_sound_of_their_sources(tmp_path):
     write_music(tmp_path / "music", 2, seconds=2.5)
     settings = PrepareSettings(seconds=1.0, normalize="none", beats="metadata")
-    prepare(tmp_path / "music", tmp_path / "data", settings, engine=Engine(workers=1))
+    prepare(tmp_path / "music", tmp_path / "data", settings, pool=WorkerPool(workers=1))
     pieces = find_music(tmp_path / "data")
     assert [piece.name for piece in pieces] == [f"{i}.wav{start}" for i in (0, 1) for start in ("", "@1s", "@2s")]
     assert pieces[0].prompt == PROMPTS[0]

@@ -11,7 +11,8 @@ import pytest
 import soundfile
 from scipy.stats import variation
 
-from musicldm.beats.tracker import Beats, BeatTracker
+from musicldm.beats.beats import Beats
+from musicldm.beats.tracker import BeatTracker
 from musicldm.data.manifest import PrepareSettings
 from musicldm.data.prepare import prepare
 from musicldm.errors import DataError, InvalidInputError
@@ -27,7 +28,7 @@ from musicldm.evaluation.report.page import page, training_of_judges
 from musicldm.evaluation.report.plots import Histogram, histogram
 from musicldm.listeners.embedders import open_embedder
 from musicldm.listeners.judges import DEFAULT_FOLDER
-from musicldm.machine.parallel import Engine
+from musicldm.machine.parallel import WorkerPool
 from musicldm.novelty.build import build_index
 from musicldm.novelty.calibration import Calibration
 from tests.tiny_model import build_tiny_model
@@ -46,7 +47,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory, tiny_model_dir: Path) -> P
     (gen / "words.flac").write_text("words")
     write_music(root / "real", 8, first=230)
     settings = PrepareSettings(seconds=1.0, normalize="none", beats="metadata")
-    prepare(root / "real", root / "data", settings, model=tiny_model_dir, device="cpu", engine=Engine(workers=1))
+    prepare(root / "real", root / "data", settings, model=tiny_model_dir, device="cpu", pool=WorkerPool(workers=1))
     return root
 
 

@@ -32,10 +32,10 @@ def waves(rate: int, seconds: float = 1.2) -> np.ndarray:
 
 def test_a_clap_has_the_identity_of_its_weights(clap, tiny_model_dir):
     encoders = Encoders.load(tiny_model_dir)
-    assert clap.identity.weights == module_hash(encoders.clap)
+    assert clap.identity.weights == module_hash(encoders.clap.model)
     assert (clap.identity.sample_rate, clap.identity.width) == (2 * RATE, 32)
     assert clap.identity.resampler == RESAMPLER
-    assert clap.stored == sounds_name(encoders.clap)
+    assert clap.stored == sounds_name(encoders.clap.model)
     assert clap.classes is None
 
 
@@ -120,16 +120,21 @@ def test_waves_that_cannot_be_embedded_are_refused(clap):
         clap.audio(np.full((1, 2 * RATE), np.inf, np.float32))
 
 
+CPU = torch.device("cpu")
 VGGISH, CNN14 = (20, 5 * 6 * 4), (40, 6 * 9)
 """Layers one after another, and products in the longest sum, of the thin networks."""
 
 
-@pytest.fixture
-def thin(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both networks with few channels: the published ones have 72 and 80 million weights."""
-    monkeypatch.setattr(vggish, "_CHANNELS", ((1, 2), (2, 3), (3, 4, 4), (4, 5, 5)))
-    monkeypatch.setattr(vggish, "_HIDDEN", 16)
-    monkeypatch.setattr(panns, "_CHANNELS", (1, 2, 2, 3, 3, 4, 6))
+def thin_vggish() -> vggish.VggishNet:
+    """With few channels: the published one has 72 million weights."""
+    torch.manual_seed(0)
+    return vggish.VggishNet(((1, 2), (2, 3), (3, 4, 4), (4, 5, 5)), hidden=16)
+
+
+def thin_cnn14() -> panns.Cnn14:
+    """With few channels: the published one has 80 million weights."""
+    torch.manual_seed(0)
+    return panns.Cnn14((1, 2, 2, 3, 3, 4, 6))
 
 
 def test_published_vggish_weights_fit():
@@ -154,10 +159,9 @@ def test_published_cnn14_weights_fit():
     assert len([name for name in shapes if not name.endswith("num_batches_tracked")]) == 68
 
 
-def test_vggish_embeds_pieces_one_by_one(thin, tmp_path):
-    torch.manual_seed(0)
-    torch.save(vggish.VggishNet().state_dict(), tmp_path / "v.pth")
-    embedder = open_embedder(f"vggish:{tmp_path / 'v.pth'}", device="cpu")
+def test_vggish_embeds_pieces_one_by_one(tmp_path):
+    torch.save(thin_vggish().state_dict(), tmp_path / "v.pth")
+    embedder = vggish.open_vggish(tmp_path / "v.pth", CPU, thin_vggish())
     sound = waves(RATE, seconds=2.0)
     pieces = embedder.frames(sound)
     assert pieces.shape == (3, 2, 128)
@@ -171,9 +175,8 @@ def test_vggish_embeds_pieces_one_by_one(thin, tmp_path):
 
 
 @torch.no_grad()
-def test_vggish_flattens_in_the_order_of_the_port(thin):
-    torch.manual_seed(0)
-    net, mel = vggish.VggishNet(), torch.randn(2, 96, 64)
+def test_vggish_flattens_in_the_order_of_the_port():
+    net, mel = thin_vggish(), torch.randn(2, 96, 64)
     x = net.features(mel[:, None]).transpose(1, 3).transpose(1, 2).contiguous().view(2, -1)
     allowed = layers(*VGGISH, float(net(mel).abs().max()))
     torch.testing.assert_close(net(mel), net.embeddings(x), rtol=0, atol=allowed)
@@ -184,8 +187,8 @@ def test_vggish_filters_add_to_one_between_their_centres():
     centres = np.linspace(vggish.htk_mel(125), vggish.htk_mel(7500), 66)[1:-1]
     mel = np.array([vggish.htk_mel(hz) for hz in np.linspace(0, 8000, 257)])
     inside = (mel >= centres[0]) & (mel <= centres[-1])
-    assert vggish._filters()[inside].sum(axis=1) == pytest.approx(1)
-    assert vggish._filters()[mel < vggish.htk_mel(125)].sum() == 0
+    assert vggish.filters()[inside].sum(axis=1) == pytest.approx(1)
+    assert vggish.filters()[mel < vggish.htk_mel(125)].sum() == 0
     assert vggish.htk_mel(1000) == pytest.approx(1000, abs=0.1)  # the scale's own definition
 
 
@@ -196,7 +199,7 @@ def test_the_vggish_spectrum_is_librosas():
     # librosa puts the window of 400 into the middle of 512: 56 samples later.
     spectrum = np.abs(stft(np.pad(wave[0], (56, 512)), n_fft=512, hop_length=160, win_length=400, center=False))
     found = vggish.vggish_log_mel(torch.from_numpy(wave))[0].numpy()
-    expected = np.log(spectrum.T[: len(found)] @ vggish._filters() + 0.01)
+    expected = np.log(spectrum.T[: len(found)] @ vggish.filters() + 0.01)
     assert found == pytest.approx(expected, abs=1e-3)  # librosa sums in float32
 
 
@@ -218,11 +221,10 @@ def test_the_panns_log_mel_is_librosas(spec):
 
 
 @pytest.mark.parametrize(("bins", "rate"), [(513, 32000), (257, 16000)])
-def test_cnn14_knows_its_sample_rate_and_gives_probabilities(thin, tmp_path, bins, rate):
-    torch.manual_seed(0)
-    weights = {name: value for name, value in panns.Cnn14().state_dict().items() if "num_batches" not in name}
+def test_cnn14_knows_its_sample_rate_and_gives_probabilities(tmp_path, bins, rate):
+    weights = {name: value for name, value in thin_cnn14().state_dict().items() if "num_batches" not in name}
     torch.save({"model": {**weights, "logmel_extractor.melW": torch.zeros(bins, 64)}}, tmp_path / "p.pth")
-    embedder = open_embedder(f"panns:{tmp_path / 'p.pth'}", device="cpu")
+    embedder = panns.open_panns(tmp_path / "p.pth", CPU, thin_cnn14())
     assert (embedder.identity.sample_rate, embedder.identity.width) == (rate, 6)
     sound = waves(rate)
     classes = embedder.classes(sound)
@@ -235,24 +237,23 @@ def test_cnn14_knows_its_sample_rate_and_gives_probabilities(thin, tmp_path, bin
 
 
 @torch.no_grad()
-def test_cnn14_normalises_mel_bins_and_not_frames(thin):
-    torch.manual_seed(0)
-    net, mel, mean = panns.Cnn14().eval(), torch.randn(2, 40, 64), torch.randn(64)
+def test_cnn14_normalises_mel_bins_and_not_frames():
+    net, mel, mean = thin_cnn14().eval(), torch.randn(2, 40, 64), torch.randn(64)
     expected = net(mel)[1]
     net.bn0.running_mean = mean
     torch.testing.assert_close(net(mel + mean)[1], expected, rtol=0, atol=layers(*CNN14, float(expected.abs().max())))
 
 
-def test_weights_of_another_network_are_refused(thin, tmp_path):
-    weights = vggish.VggishNet().state_dict()
+def test_weights_of_another_network_are_refused(tmp_path):
+    weights = thin_vggish().state_dict()
     save_file({**weights, "embeddings.4.bias": torch.zeros(3)}, tmp_path / "odd.safetensors")
     with pytest.raises(
         CheckpointError, match=r"other weights than those of a VggishNet: embeddings\.4\.bias is \(3,\), not \(128,\)"
     ):
-        open_embedder(f"vggish:{tmp_path / 'odd.safetensors'}", device="cpu")
+        vggish.open_vggish(tmp_path / "odd.safetensors", CPU, thin_vggish())
     torch.save({"other": torch.zeros(2)}, tmp_path / "other.pth")
     with pytest.raises(CheckpointError, match=r"it lacks embeddings\.0\.bias, .* and 15 more"):
-        open_embedder(f"vggish:{tmp_path / 'other.pth'}", device="cpu")
+        vggish.open_vggish(tmp_path / "other.pth", CPU, thin_vggish())
 
 
 def test_a_pickle_that_runs_code_is_refused(tmp_path):

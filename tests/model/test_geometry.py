@@ -9,17 +9,16 @@ import pytest
 
 from musicldm import CheckpointError
 from musicldm.model.geometry import AudioGeometry
+from musicldm.model.vocoder import HifiGan
 
 
 def geometry(sample_size: Any = 256, scale_levels: int = 3, bins: int = 64, rates: Any = (5, 4, 4, 2)) -> AudioGeometry:
     def part(**config: Any) -> Any:
         return SimpleNamespace(config=SimpleNamespace(**config))
 
-    return AudioGeometry.of(
-        part(sample_size=sample_size, in_channels=8),
-        part(block_out_channels=(1,) * scale_levels),
-        part(sampling_rate=16000, upsample_rates=rates, model_in_dim=bins),
-    )
+    network = part(sampling_rate=16000, upsample_rates=rates, model_in_dim=bins)
+    vae = part(block_out_channels=(1,) * scale_levels)
+    return AudioGeometry.of(part(sample_size=sample_size, in_channels=8), vae, HifiGan(network))
 
 
 def test_the_published_size_is_10_24_seconds_of_256_by_16_latents() -> None:

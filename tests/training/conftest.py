@@ -10,7 +10,7 @@ import soundfile
 from musicldm.data.manifest import PrepareSettings
 from musicldm.data.prepare import prepare
 from musicldm.data.store import ClipStore
-from musicldm.machine.parallel import Engine
+from musicldm.machine.parallel import WorkerPool
 
 CLIPS = 12
 SAMPLES = 16000
@@ -33,7 +33,7 @@ def tone_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
         lines.append(json.dumps(entry | beats))
     (folder / "metadata.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     settings = PrepareSettings(seconds=SAMPLES / 16000, normalize="none", beats="metadata")
-    prepare(folder, folder.parent / "data", settings, engine=Engine(workers=1))
+    prepare(folder, folder.parent / "data", settings, pool=WorkerPool(workers=1))
     return folder.parent / "data"
 
 

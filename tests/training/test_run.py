@@ -19,7 +19,7 @@ from musicldm.data.prepare import prepare
 from musicldm.data.store import ClipStore
 from musicldm.errors import CheckpointError, DataError, InvalidInputError
 from musicldm.events import Event, Note, ignore
-from musicldm.machine.parallel import Engine
+from musicldm.machine.parallel import WorkerPool
 from musicldm.model.clap import Clap
 from musicldm.model.mels import ModelMels
 from musicldm.model.vae import Vae
@@ -252,7 +252,7 @@ def eight_kilohertz(tmp_path: Path, spec: MelSpec) -> Path:
         soundfile.write(tmp_path / "src" / f"{index}.wav", noise.astype(np.float32), spec.sample_rate)
         (tmp_path / "src" / f"{index}.txt").write_text("noise")
     settings = PrepareSettings(spec, seconds=0.96, beats="none")
-    prepare(tmp_path / "src", tmp_path / "data", settings, engine=Engine(workers=1))
+    prepare(tmp_path / "src", tmp_path / "data", settings, pool=WorkerPool(workers=1))
     return tmp_path / "data"
 
 

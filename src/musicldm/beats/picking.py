@@ -21,33 +21,33 @@ REACH = 3
 """Frames on either side in which a peak is the largest, and in which a beat looks for its peak and its downbeat."""
 _MOST_SURE = 6.0
 _STEADINESS = 40.0
-_UNHEARD_IN_A_ROW = 2
+_WITHOUT_PEAK_IN_A_ROW = 2
 _SILENCE = 150
 """Frames without a peak, more than two of the slowest beats, after which the search begins anew."""
 _EDGE = 30
-"""Frames around what is heard in which one more beat may be expected."""
+"""Frames around the first and last peak in which one more beat may be expected."""
 METERS = (2, 3, 4, 5, 6, 7)
-_METER_LOG_PRIOR = (-1.5, -1.5, 0.0, -4.0, -4.0, -5.0)
-_NEW_METER = -9.0
-_BROKEN_BAR = -7.0
+METER_LOG_PRIOR = (-1.5, -1.5, 0.0, -4.0, -4.0, -5.0)
+NEW_METER, BROKEN_BAR = -9.0, -7.0
+"""Log-probabilities of another meter, and of a bar that is cut short."""
 _WEIGHT_OF_TRAINING = 2.0
 """Training weighs frames of downbeats so much that a doubtful one has a logit of about this, not of 0."""
 
-_GAPS = np.arange(
+GAPS = np.arange(
     int(60 * FRAMES_PER_SECOND / FASTEST), int(np.ceil(60 * FRAMES_PER_SECOND / SLOWEST)) + 1, dtype=np.int64
 )
 """Frames from one beat to the next. The states of a gap stand in a row, its first state the beat itself."""
-_LAST = np.cumsum(_GAPS) - 1
-_FIRST = _LAST - _GAPS + 1
+_LAST = np.cumsum(GAPS) - 1
+_FIRST = _LAST - GAPS + 1
 
 
 def _changes() -> Floats:
     """Log-probability of every gap (columns) after every other (rows)."""
-    scores = -_STEADINESS * np.abs(_GAPS[None, :] / _GAPS[:, None] - 1)
+    scores = -_STEADINESS * np.abs(GAPS[None, :] / GAPS[:, None] - 1)
     return np.asarray(scores - np.log(np.exp(scores).sum(axis=1, keepdims=True)))
 
 
-_CHANGES = _changes()
+GAP_CHANGES = _changes()
 
 
 def pick_beats(beat: npt.NDArray[np.float32], downbeat: npt.NDArray[np.float32]) -> tuple[Floats, Floats]:
@@ -56,14 +56,14 @@ def pick_beats(beat: npt.NDArray[np.float32], downbeat: npt.NDArray[np.float32])
     if not len(peaks):
         return peaks, peaks
     evidence = beat_evidence(beat)
-    stretches = [
-        _heard(start + steady_frames(evidence[start:stop]), peaks) for start, stop in _stretches(peaks, len(beat))
+    passages = [
+        _with_peaks(start + steady_frames(evidence[start:stop]), peaks) for start, stop in _passages(peaks, len(beat))
     ]
-    beats = np.concatenate(stretches)
+    beats = np.concatenate(passages)
     return beats, beats[bar_positions(downbeat_evidence(beats, downbeat)) == 0]
 
 
-def _stretches(peaks: Floats, count: int) -> list[tuple[int, int]]:
+def _passages(peaks: Floats, count: int) -> list[tuple[int, int]]:
     """First and last frames of what lies between silences, and a little more at either end."""
     breaks = np.flatnonzero(np.diff(peaks) > _SILENCE)
     starts, ends = peaks[np.r_[0, breaks + 1]], peaks[np.r_[breaks, len(peaks) - 1]]
@@ -83,12 +83,12 @@ def steady_frames(evidence: Floats) -> Frames:
     The score is the sum of the evidence at the beats and of the log-probability of every gap after the one before it,
     which falls by 40 times their relative difference.
     """
-    score = np.repeat(-np.log(_GAPS), _GAPS)
+    score = np.repeat(-np.log(GAPS), GAPS)
     score[_FIRST] += evidence[0]
-    before = np.zeros((len(evidence), len(_GAPS)), dtype=np.uint8)
-    every = np.arange(len(_GAPS))
+    before = np.zeros((len(evidence), len(GAPS)), dtype=np.uint8)
+    every = np.arange(len(GAPS))
     for frame in range(1, len(evidence)):
-        ends = score[_LAST][:, None] + _CHANGES
+        ends = score[_LAST][:, None] + GAP_CHANGES
         best = ends.argmax(axis=0)
         score[1:] = score[:-1].copy()
         score[_FIRST] = ends[best, every] + evidence[frame]
@@ -100,15 +100,15 @@ def _followed_back(state: int, before: npt.NDArray[np.uint8]) -> Frames:
     """The beats on the way to a state at the last frame; `before` (frames, gaps) says which gap came before a beat."""
     gap = int(np.searchsorted(_LAST, state))
     frame = len(before) - 1 - (state - int(_FIRST[gap]))
-    found: list[int] = []
+    frames: list[int] = []
     while frame >= 0:
-        found.append(frame)
+        frames.append(frame)
         gap = int(before[frame, gap])
-        frame -= int(_GAPS[gap])
-    return np.array(found[::-1], dtype=np.int64)
+        frame -= int(GAPS[gap])
+    return np.array(frames[::-1], dtype=np.int64)
 
 
-def _heard(frames: Frames, peaks: Floats) -> Floats:
+def _with_peaks(frames: Frames, peaks: Floats) -> Floats:
     """Beats moved to the peak within `REACH`; those without one stay only up to two beats from one that has."""
     nearest = _nearest(frames, peaks)
     has_peak = np.abs(nearest - frames) <= REACH
@@ -116,7 +116,7 @@ def _heard(frames: Frames, peaks: Floats) -> Floats:
     if not len(at):
         return np.empty(0, dtype=np.float64)
     distance = np.abs(_nearest(np.arange(len(frames)), at.astype(np.float64)) - np.arange(len(frames)))
-    return np.where(has_peak, nearest, frames)[distance <= _UNHEARD_IN_A_ROW]
+    return np.where(has_peak, nearest, frames)[distance <= _WITHOUT_PEAK_IN_A_ROW]
 
 
 def _nearest(values: Frames, to: Floats) -> Floats:
@@ -151,29 +151,29 @@ def downbeat_evidence(beats: Floats, downbeat: npt.NDArray[np.float32]) -> Float
 
 
 def _states() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats]:
-    """Meter and place in the bar of every state, and the log-prior of its meter."""
+    """Meter and position in the bar of every state, and the log-prior of its meter."""
     meters = np.concatenate([np.full(meter, meter) for meter in METERS])
-    places = np.concatenate([np.arange(meter) for meter in METERS])
-    priors = np.concatenate([np.full(m, p - np.log(m)) for m, p in zip(METERS, _METER_LOG_PRIOR, strict=True)])
-    return meters, places, priors
+    positions = np.concatenate([np.arange(meter) for meter in METERS])
+    priors = np.concatenate([np.full(m, p - np.log(m)) for m, p in zip(METERS, METER_LOG_PRIOR, strict=True)])
+    return meters, positions, priors
 
 
-_METER, _PLACE, _PRIOR = _states()
+_METER, _POSITION, _PRIOR = _states()
 _BEFORE = np.array(
-    [np.flatnonzero((m == _METER) & (((p - 1) % m) == _PLACE))[0] for m, p in zip(_METER, _PLACE, strict=True)]
+    [np.flatnonzero((m == _METER) & (((p - 1) % m) == _POSITION))[0] for m, p in zip(_METER, _POSITION, strict=True)]
 )
 """For every state the one that is before it in an unbroken bar."""
 
 
 def bar_positions(evidence: Floats) -> npt.NDArray[np.int64]:
-    """Log-odds (beats,) of being a downbeat to each beat's place in its bar, 0 the downbeat: the likeliest sequence.
+    """Log-odds (beats,) of being a downbeat to each beat's position in its bar, 0 the downbeat: the likeliest sequence.
 
-    Bars have 2 to 7 beats. From one beat to the next the place goes on; at a price a bar breaks off to a downbeat in
+    Bars have 2 to 7 beats. From one beat to the next the position goes on; at a price a bar breaks off to a downbeat in
     the same meter, at a larger one in another.
     """
-    score = _PRIOR + np.where(_PLACE == 0, evidence[0], 0.0)
+    score = _PRIOR + np.where(_POSITION == 0, evidence[0], 0.0)
     came_from = np.zeros((len(evidence), len(score)), dtype=np.int64)
-    downbeats = _PLACE == 0
+    downbeats = _POSITION == 0
     for index in range(1, len(evidence)):
         best = score[_BEFORE].copy()
         origin = _BEFORE.copy()
@@ -181,7 +181,7 @@ def bar_positions(evidence: Floats) -> npt.NDArray[np.int64]:
         for state in np.flatnonzero(downbeats):
             same = np.flatnonzero(_METER[state] == _METER)
             within = int(same[np.argmax(score[same])])
-            for candidate, price in ((within, _BROKEN_BAR), (anyone, _NEW_METER + _PRIOR[state])):
+            for candidate, price in ((within, BROKEN_BAR), (anyone, NEW_METER + _PRIOR[state])):
                 if score[candidate] + price > best[state]:
                     best[state], origin[state] = score[candidate] + price, candidate
         score = best + np.where(downbeats, evidence[index], 0.0)
@@ -190,4 +190,4 @@ def bar_positions(evidence: Floats) -> npt.NDArray[np.int64]:
     path[-1] = int(np.argmax(score))
     for index in range(len(evidence) - 1, 0, -1):
         path[index - 1] = came_from[index, path[index]]
-    return np.asarray(_PLACE[path])
+    return np.asarray(_POSITION[path])

@@ -16,7 +16,8 @@ from musicldm.machine.devices import choose_device
 
 if TYPE_CHECKING:
     from musicldm.audio import Wave
-    from musicldm.beats.tracker import Beats, BeatTracker
+    from musicldm.beats.beats import Beats
+    from musicldm.beats.tracker import BeatTracker
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ def _track(file: Path, tracker: BeatTracker, wanted: Wanted) -> tuple[Beats, lis
 def _write(file: Path, wave: Wave, sample_rate: int, its_beats: Beats, wanted: Wanted) -> list[Path]:
     from musicldm.audio.writing import encode
     from musicldm.beats import files as beat_files
+    from musicldm.beats.picture import picture
     from musicldm.files import write_new
 
     folder, stem, written = wanted.out or file.parent, file.stem, []
@@ -84,9 +86,8 @@ def _write(file: Path, wave: Wave, sample_rate: int, its_beats: Beats, wanted: W
         written.append(write_new(folder, f"{stem}-clicks", "wav", sound))
     if wanted.plot:
         title = f"{file.name}: {its_beats.tempo:.1f} BPM, {its_beats.meter} beats a bar"
-        written.append(
-            write_new(folder, f"{stem}-beats", "png", beat_files.picture(wave, sample_rate, its_beats, title))
-        )
+        content = picture(wave, sample_rate, its_beats, title)
+        written.append(write_new(folder, f"{stem}-beats", "png", content))
     return written
 
 

@@ -71,7 +71,7 @@ def evaluate(
     from musicldm.evaluation.evaluate import Options
     from musicldm.evaluation.evaluate import evaluate as evaluate_folder
     from musicldm.machine.devices import choose_device
-    from musicldm.machine.parallel import Engine
+    from musicldm.machine.parallel import WorkerPool
 
     silence_libraries()
     wanted = Options(
@@ -84,7 +84,7 @@ def evaluate(
         beats,
         choose_device(device),
         seconds,
-        Engine(cast(Any, engine), workers, address),
+        WorkerPool(cast(Any, engine), workers, address),
     )
     with listening("Listening") as listen:
         report = evaluate_folder(wanted, listen)

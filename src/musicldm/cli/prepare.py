@@ -67,7 +67,7 @@ def prepare(
     """Prepare music to train on: clips, log-mels, latents, embeddings; only what is new or changed."""
     from musicldm.data.manifest import REPORT, PrepareSettings
     from musicldm.data.prepare import prepare as prepare_folder
-    from musicldm.machine.parallel import Engine
+    from musicldm.machine.parallel import WorkerPool
     from musicldm.model.folder import parts_folder
     from musicldm.model.mels import ModelMels
 
@@ -75,7 +75,7 @@ def prepare(
     mels = ModelMels.of_folder(folder) if folder is not None else ModelMels()
     spec = mels.spec(sample_rate=sample_rate, n_mels=mel_bins, hop_length=hop, n_fft=fft, f_max=top_frequency)
     settings = PrepareSettings(spec, seconds, cast(Any, normalize), cast(Any, beats or _default_beats()))
-    engine_here = Engine(cast(Any, engine), workers, address)
+    pool = WorkerPool(cast(Any, engine), workers, address)
     with listening("Looking") as listen:
         made = prepare_folder(
             src,
@@ -84,7 +84,7 @@ def prepare(
             model=folder,
             device=device,
             mixed_precision=mixed_precision,
-            engine=engine_here,
+            pool=pool,
             listen=listen,
         )
     print(f"{made.clips} clips, {made.hours:.2f} h in {out}")

@@ -30,7 +30,7 @@ from musicldm.data.shards import Job, ShardPlan, make_shard, shard_groups, shard
 from musicldm.data.sources import PYAV, Listing, Problem, Source, look_through
 from musicldm.errors import DataError, InvalidInputError, MissingDependencyError
 from musicldm.events import Listener, Note, Progress, ignore, warn_of_notes
-from musicldm.machine.parallel import Engine
+from musicldm.machine.parallel import WorkerPool
 from musicldm.model.mels import ModelMels
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def prepare(
     model: Path | None = None,
     device: str = "auto",
     mixed_precision: str = "no",
-    engine: Engine | None = None,
+    pool: WorkerPool | None = None,
     tracker: Callable[[], Tracker] = load_tracker,
     listen: Listener = warn_of_notes,
 ) -> Prepared:
@@ -100,7 +100,7 @@ def prepare(
         model: folder with encoders, whose latents and embeddings are added.
         device: that these run on: "auto", "cpu", "cuda" or "mps".
         mixed_precision: of the VAE among them: "no", "bf16" or "fp16"; CLAP computes in float32.
-        engine: where the work is done; by default one process a core.
+        pool: where the work is done; by default one process a core.
         tracker: gives a beat tracker; a function of a module, since each worker calls it.
         listen: gets files done and of how many, and a note where captions are made from tags.
 
@@ -112,7 +112,7 @@ def prepare(
         OSError: the machine refuses. As after every error, shards that were there are there still, and the same call
             goes on from there.
     """
-    settings, engine = settings or PrepareSettings(), engine or Engine()
+    settings, pool = settings or PrepareSettings(), pool or WorkerPool()
     src, out = Path(src), Path(out)
     if out.resolve().is_relative_to(src.resolve()):
         raise InvalidInputError(f"{out} is inside {src}: choose a folder beside it")
@@ -130,27 +130,27 @@ def prepare(
     with files.locked(out):
         folders.clear(out)
         try:
-            return _brought_up_to_date(src, job, listing, engine, listen)
+            return _brought_up_to_date(src, job, listing, pool, listen)
         finally:
             with suppress(OSError):  # the next run does it
                 folders.clear_work(out)
 
 
-def _brought_up_to_date(src: Path, job: Job, listing: Listing, engine: Engine, listen: Listener) -> Prepared:
+def _brought_up_to_date(src: Path, job: Job, listing: Listing, pool: WorkerPool, listen: Listener) -> Prepared:
     for name in (SHARDS, folders.WORK):
         (job.out / name).mkdir(exist_ok=True)
     plan = _plan(src, listing, job)
     try:
-        _work_through(plan, job, engine, listen)
+        _work_through(plan, job, pool, listen)
     except ChildProcessError as error:
         raise ChildProcessError(f"{error}; the same command goes on from here") from error
     return _finish(src, job, plan)
 
 
-def _work_through(plan: _WorkPlan, job: Job, engine: Engine, listen: Listener) -> None:
+def _work_through(plan: _WorkPlan, job: Job, pool: WorkerPool, listen: Listener) -> None:
     done = 0
     listen(Progress(done, plan.to_do, "Preparing"))
-    for _, sources in engine(partial(make_shard, job=job), plan.to_make):
+    for _, sources in pool(partial(make_shard, job=job), plan.to_make):
         done += sources
         listen(Progress(done, plan.to_do, "Preparing"))
 

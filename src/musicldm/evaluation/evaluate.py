@@ -27,7 +27,7 @@ from musicldm.evaluation.training_set import nearest_in_index, open_training, tr
 from musicldm.events import Event, Listener, Note, ignore
 from musicldm.listeners.embedders import Embedder, Floats
 from musicldm.listeners.judges import Judges, judges_folder
-from musicldm.machine.parallel import Engine
+from musicldm.machine.parallel import WorkerPool
 from musicldm.model.folder import DEFAULT
 from musicldm.novelty.index import NoveltyIndex
 
@@ -49,7 +49,7 @@ class Options:
         beats: beat tracker's name; "auto" is the one that ships, where it is there; "none" is none.
         device: for the networks.
         seconds: of a longer clip only the middle is used.
-        engine: where the work is done.
+        pool: where the work is done.
     """
 
     generated: Path
@@ -61,7 +61,7 @@ class Options:
     beats: str = AUTO
     device: str = AUTO
     seconds: float = 30.0
-    engine: Engine = field(default_factory=lambda: Engine(workers=1))
+    pool: WorkerPool = field(default_factory=lambda: WorkerPool(workers=1))
 
     @property
     def features(self) -> FeatureOptions:
@@ -151,7 +151,7 @@ def _collect(folder: Path, pieces: Sequence[Piece], options: Options, listen: Li
     Raises:
         DataError: none of them can.
     """
-    results = list(extract_all(pieces, options.features, options.engine, listen, what))
+    results = list(extract_all(pieces, options.features, options.pool, listen, what))
     clips = tuple(result for result in results if isinstance(result, ClipFeatures))
     problems = tuple(result for result in results if isinstance(result, Problem))
     if not clips:
@@ -216,7 +216,7 @@ def _search(
         return partial(nearest_in_index, index)
     assert options.training is not None
     features = FeatureOptions((name,), sound=False, seconds=options.seconds, device=options.device)
-    blocks = training_blocks(options.training, embedder, features, options.engine, names, listen)
+    blocks = training_blocks(options.training, embedder, features, options.pool, names, listen)
     return partial(nearest, training=blocks)
 
 

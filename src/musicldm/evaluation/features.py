@@ -27,7 +27,7 @@ from musicldm.events import Listener, Progress, ignore
 from musicldm.listeners.embedders import Embedder, Floats, open_embedder
 from musicldm.listeners.judges import Judges
 from musicldm.listeners.tempo import ANY_MUSIC, TempoRange, tempo_of
-from musicldm.machine.parallel import Engine
+from musicldm.machine.parallel import WorkerPool
 
 if TYPE_CHECKING:
     from musicldm.beats.tracker import BeatTracker
@@ -130,7 +130,7 @@ def _beat_tracker_of(name: str, device: str) -> BeatTracker:
 def extract_all(
     pieces: Sequence[Piece],
     options: FeatureOptions,
-    engine: Engine,
+    pool: WorkerPool,
     listen: Listener = ignore,
     what: str = "Listening",
 ) -> Iterator[ClipFeatures | Problem]:
@@ -139,7 +139,7 @@ def extract_all(
     Args:
         pieces: the clips.
         options: what is extracted.
-        engine: where the work is done.
+        pool: where the work is done.
         listen: gets progress, in clips.
         what: these clips are, for progress.
 
@@ -150,7 +150,7 @@ def extract_all(
     groups = [pieces[start : start + _GROUP] for start in range(0, len(pieces), _GROUP)]
     early: dict[int, list[ClipFeatures | Problem]] = {}
     following, done = 0, 0
-    for number, results in engine(partial(extract_group, options=options), groups):
+    for number, results in pool(partial(extract_group, options=options), groups):
         early[number], done = results, done + len(results)
         listen(Progress(done, len(pieces), what))
         while following in early:

@@ -13,7 +13,7 @@ from musicldm.evaluation.features import ClipFeatures, FeatureOptions, extract_a
 from musicldm.evaluation.metrics.similarity import Nearest
 from musicldm.events import Listener, ignore
 from musicldm.listeners.embedders import Embedder, Floats
-from musicldm.machine.parallel import Engine
+from musicldm.machine.parallel import WorkerPool
 from musicldm.novelty.index import NoveltyIndex, index_folder, is_index, open_index, read_manifest
 
 _BLOCK = 4096
@@ -47,7 +47,7 @@ def training_blocks(
     folder: Path,
     embedder: Embedder,
     options: FeatureOptions,
-    engine: Engine,
+    pool: WorkerPool,
     names: list[str],
     listen: Listener = ignore,
 ) -> Iterator[Floats]:
@@ -57,7 +57,7 @@ def training_blocks(
         folder: prepared data, a corpus, or a folder of audio.
         embedder: whose embeddings.
         options: with that embedder's name alone.
-        engine: where the work is done.
+        pool: where the work is done.
         names: gets the name of each clip that is given, in order.
         listen: gets progress, in clips.
     """
@@ -69,7 +69,7 @@ def training_blocks(
             yield np.asarray(stored[start : start + _BLOCK], dtype=np.float32)
         return
     name, block = options.embedders[0], list[Floats]()
-    for clip in extract_all(find_music(folder), options, engine, listen, "Training set"):
+    for clip in extract_all(find_music(folder), options, pool, listen, "Training set"):
         if not isinstance(clip, ClipFeatures):
             continue  # what cannot be read cannot be copied
         names.append(clip.piece.name)

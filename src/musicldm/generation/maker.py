@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from musicldm.errors import InvalidInputError
-from musicldm.events import Listener, Note
+from musicldm.events import Listener, Note, notes_for
 from musicldm.generation.settings import Settings
 from musicldm.generation.tags import model_hash
 from musicldm.generation.takes import BATCH, Batch, Take
@@ -75,7 +75,7 @@ class Maker:
             batch: at least one row.
             settings: as wanted.
             after_step: see `AfterStep`.
-            listen: gets a note where the precision is changed.
+            listen: gets notes of the pipeline, and one where the precision is changed.
 
         Raises:
             InvalidInputError: the model gives no finite sound at this precision.
@@ -84,7 +84,7 @@ class Maker:
         import numpy as np
 
         settled = settings.settled(self.pipeline)
-        result = self._call(batch, settings, after_step)
+        result = self._call(batch, settings, after_step, listen)
         if not np.isfinite(result.audios).all():
             self._go_on_in_float32(settled, listen)
             return self.make(batch, settings, after_step, listen)
@@ -104,7 +104,7 @@ class Maker:
         listen(Note(f"{dtype} gives no finite sound with this model: going on in float32"))
         self.pipeline = load_pipeline(replace(self.wanted, dtype="float32"))
 
-    def _call(self, batch: Batch, settings: Settings, after_step: AfterStep) -> MusicLDMOutput:
+    def _call(self, batch: Batch, settings: Settings, after_step: AfterStep, listen: Listener) -> MusicLDMOutput:
         import torch
 
         cancelled = False
@@ -112,7 +112,8 @@ class Maker:
         def on_step(pipeline: MusicLDMPipeline, *_: object) -> dict[str, torch.Tensor]:
             nonlocal cancelled
             if not after_step(pipeline.num_timesteps):
-                cancelled = pipeline._interrupt = True
+                cancelled = True
+                pipeline.interrupt()
             return {}
 
         made = self.pipeline(
@@ -121,6 +122,7 @@ class Maker:
             generator=[torch.Generator().manual_seed(row.seed) for row in batch],
             callback_on_step_end=on_step,
             callback_on_step_end_tensor_inputs=(),
+            listen=notes_for(listen),
         )
         if cancelled:
             raise Cancelled

@@ -9,7 +9,7 @@ as AudioLDM's evaluation takes them for IS and KL, not the independent probabili
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -28,10 +28,10 @@ SPECS = {
     257: MelSpec(sample_rate=16000, n_fft=512, win_length=512, hop_length=160, n_mels=_BINS, f_min=50, f_max=8000),
 }
 """By the number of bins of the spectrum."""
-_CHANNELS = (1, 64, 128, 256, 512, 1024, 2048)
-_SHORTEST_FRAMES = 2 ** (len(_CHANNELS) - 2)
+CHANNELS = (1, 64, 128, 256, 512, 1024, 2048)
+_SHORTEST_FRAMES = 2 ** (len(CHANNELS) - 2)
 _BATCH = 4
-_Heard = tuple[Floats, Floats]
+_Result = tuple[Floats, Floats]
 
 
 class _Block(nn.Module):
@@ -51,45 +51,47 @@ class _Block(nn.Module):
 class Cnn14(nn.Module):
     """Log-mels (B, T, 64) in dB, T at least 32, to embeddings (B, 2048) and logits (B, 527)."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels: Sequence[int] = CHANNELS) -> None:
         super().__init__()
+        self.blocks = len(channels) - 1
         self.bn0 = nn.BatchNorm2d(_BINS)
-        for number, (inputs, outputs) in enumerate(pairwise(_CHANNELS), start=1):
+        for number, (inputs, outputs) in enumerate(pairwise(channels), start=1):
             self.add_module(f"conv_block{number}", _Block(inputs, outputs))
-        width = _CHANNELS[-1]
+        width = channels[-1]
         self.fc1 = nn.Linear(width, width)
         self.fc_audioset = nn.Linear(width, CLASSES)
 
     def forward(self, mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         x = self.bn0(mel[:, :, :, None].transpose(1, 2)).permute(0, 3, 2, 1)
-        last = len(_CHANNELS) - 1
-        for number in range(1, last + 1):
+        for number in range(1, self.blocks + 1):
             x = self.get_submodule(f"conv_block{number}")(x)
-            if number < last:
+            if number < self.blocks:
                 x = nn.functional.avg_pool2d(x, 2)
         x = x.mean(dim=3)
         embedding = torch.relu(self.fc1(x.amax(dim=2) + x.mean(dim=2)))
         return embedding, self.fc_audioset(embedding)
 
 
-def open_panns(path: Path, device: torch.device) -> Embedder:
+def open_panns(path: Path, device: torch.device, net: Cnn14 | None = None) -> Embedder:
     """The embedder of a file of weights, .pth or .safetensors, for 32 or 16 kHz.
+
+    The network has the published sizes, or is `net`.
 
     Raises:
         CheckpointError: no such file, or weights of another network.
     """
-    weights, net = read_weights(path), Cnn14()
+    weights, net = read_weights(path), net or Cnn14()
     load_weights(net, weights, path)
     net.to(device).eval()
     matrix = weights.get("logmel_extractor.melW")
     spec = SPECS[513] if matrix is None else SPECS.get(matrix.shape[0], SPECS[513])
-    hear = _remembering_last(lambda waves: _hear(net, spec, device, waves))
+    compute = _remembering_last(lambda waves: _compute(net, spec, device, waves))
     identity = identity_of(f"PANNs {path.name}", net, spec.sample_rate, net.fc1.out_features)
-    return Embedder(identity, audio=lambda waves: hear(waves)[0], classes=lambda waves: hear(waves)[1])
+    return Embedder(identity, audio=lambda waves: compute(waves)[0], classes=lambda waves: compute(waves)[1])
 
 
 @torch.inference_mode()
-def _hear(net: Cnn14, spec: MelSpec, device: torch.device, waves: Floats) -> _Heard:
+def _compute(net: Cnn14, spec: MelSpec, device: torch.device, waves: Floats) -> _Result:
     """Embeddings (B, 2048) and class probabilities (B, 527) of waves."""
     sound = torch.from_numpy(checked_waves(waves, (_SHORTEST_FRAMES - 1) * spec.hop_length))
     embeddings, probabilities = [], []
@@ -110,13 +112,13 @@ def panns_log_mel(waves: torch.Tensor, spec: MelSpec) -> torch.Tensor:
     return 10 * (spectrum.abs().square().transpose(1, 2) @ filters).clamp(min=_FLOOR).log10()
 
 
-def _remembering_last(hear: Callable[[Floats], _Heard]) -> Callable[[Floats], _Heard]:
-    """`hear`, which does not hear the same array twice: embeddings and classes are asked for one after the other."""
-    last: list[tuple[Floats, _Heard]] = []
+def _remembering_last(compute: Callable[[Floats], _Result]) -> Callable[[Floats], _Result]:
+    """`compute`, done once for an array: embeddings and classes are asked for one after the other."""
+    last: list[tuple[Floats, _Result]] = []
 
-    def remembered(waves: Floats) -> _Heard:
+    def remembered(waves: Floats) -> _Result:
         if not last or not np.array_equal(last[0][0], waves):
-            last[:] = [(waves.copy(), hear(waves))]
+            last[:] = [(waves.copy(), compute(waves))]
         return last[0][1]
 
     return remembered

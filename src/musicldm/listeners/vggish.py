@@ -9,6 +9,7 @@ distance is computed on them (Kilgour et al., arXiv 1812.08466); that of a clip 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -28,28 +29,28 @@ _OFFSET = 0.01
 FRAMES = 96
 PIECE = (FRAMES - 1) * _HOP + _WINDOW
 """Samples that one piece needs."""
-_HIDDEN = 4096
-_CHANNELS = ((1, 64), (64, 128), (128, 256, 256), (256, 512, 512))
+HIDDEN = 4096
+CHANNELS = ((1, 64), (64, 128), (128, 256, 256), (256, 512, 512))
 _BATCH = 32
 
 
 class VggishNet(nn.Module):
-    """Log-mels (B, 96, 64) to embeddings (B, 128)."""
+    """Log-mels (B, 96, 64) to embeddings (B, 128); the published sizes by default."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels: Sequence[Sequence[int]] = CHANNELS, hidden: int = HIDDEN) -> None:
         super().__init__()
         stages: list[nn.Module] = []
-        for channels in _CHANNELS:
-            for inputs, outputs in pairwise(channels):
+        for stage in channels:
+            for inputs, outputs in pairwise(stage):
                 stages += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU()]
             stages.append(nn.MaxPool2d(2))
         self.features = nn.Sequential(*stages)
         self.embeddings = nn.Sequential(
-            nn.Linear(_CHANNELS[-1][-1] * (FRAMES // 16) * (_BINS // 16), _HIDDEN),
+            nn.Linear(channels[-1][-1] * (FRAMES // 16) * (_BINS // 16), hidden),
             nn.ReLU(),
-            nn.Linear(_HIDDEN, _HIDDEN),
+            nn.Linear(hidden, hidden),
             nn.ReLU(),
-            nn.Linear(_HIDDEN, WIDTH),
+            nn.Linear(hidden, WIDTH),
         )
 
     def forward(self, mel: torch.Tensor) -> torch.Tensor:
@@ -59,13 +60,13 @@ class VggishNet(nn.Module):
         return out
 
 
-def open_vggish(path: Path, device: torch.device) -> Embedder:
-    """The embedder of a file of weights, .pth or .safetensors.
+def open_vggish(path: Path, device: torch.device, net: VggishNet | None = None) -> Embedder:
+    """The embedder of a file of weights, .pth or .safetensors, for a network of the published sizes or for `net`.
 
     Raises:
         CheckpointError: no such file, or weights of another network.
     """
-    net = VggishNet()
+    net = net or VggishNet()
     load_weights(net, read_weights(path), path)
     net.to(device).eval()
 
@@ -85,12 +86,12 @@ def vggish_log_mel(waves: torch.Tensor) -> torch.Tensor:
     """Waves (B, samples) at 16 kHz to log-mels (B, frames, 64), without padding at the ends."""
     pieces = waves.unfold(-1, _WINDOW, _HOP) * torch.hann_window(_WINDOW, periodic=True)
     spectrum = torch.fft.rfft(pieces, _N_FFT).abs()
-    mel: torch.Tensor = spectrum @ torch.from_numpy(_filters()).float()
+    mel: torch.Tensor = spectrum @ torch.from_numpy(filters()).float()
     return (mel + _OFFSET).log()
 
 
 @lru_cache(maxsize=1)
-def _filters() -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+def filters() -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     """Triangles (257, 64) that are straight over mel, not over Hz; nothing comes from 0 Hz."""
     low, high = (htk_mel(edge) for edge in _EDGES_HZ)
     edges = np.linspace(low, high, _BINS + 2)

@@ -22,6 +22,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from musicldm.machine.locks import exclusively
+
 _MAPS, _PAGEMAP = Path("/proc/self/maps"), Path("/proc/self/pagemap")
 _DONTNEED = 4
 _WORTHWHILE = 64 << 20
@@ -52,6 +54,7 @@ def layer_by_layer(module: torch.nn.Module) -> Iterator[None]:
     """While it lasts, the pages of each layer of a large module leave memory as soon as the layer has computed.
 
     Of the layers never more than one is there then; where it is called again, its pages come back from the cache.
+    Threads with the same large module wait for each other.
     """
     if not _worthwhile(module):
         yield
@@ -64,12 +67,13 @@ def layer_by_layer(module: torch.nn.Module) -> Iterator[None]:
         for parameter in layer.parameters():
             release(parameter)
 
-    handles = [layer.register_forward_hook(leave) for layer in layers]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
+    with exclusively(module):
+        handles = [layer.register_forward_hook(leave) for layer in layers]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
 
 
 def narrow(module: torch.nn.Module, dtype: torch.dtype) -> None:

@@ -16,13 +16,13 @@ from typing import Any, Literal, TypeVar
 from musicldm.errors import InvalidInputError, MissingDependencyError, unknown_choice
 from musicldm.machine.cores import processes
 
-ENGINES = ("local", "ray")
+POOLS = ("local", "ray")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Engine:
+class WorkerPool:
     """Where work is done.
 
     Args:
@@ -39,8 +39,8 @@ class Engine:
     address: str | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in ENGINES:
-            raise unknown_choice("engine", self.kind, ENGINES)
+        if self.kind not in POOLS:
+            raise unknown_choice("engine", self.kind, POOLS)
         if self.workers is not None and self.workers < 1:
             raise InvalidInputError(f"workers {self.workers}: at least 1")
         if self.address is not None and self.kind != "ray":

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from musicldm.errors import CheckpointError
+from musicldm.model.vocoder import Vocoder
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL, UNet2DConditionModel
 
 FALLBACK_SECONDS = 10.24
 
@@ -17,11 +20,12 @@ class AudioGeometry:
 
     Args:
         sample_rate: samples a second.
-        hop_length: samples a mel frame, the product of the vocoder's upsampling rates.
+        hop_length: samples a mel frame.
         bins: mel bins a frame.
         vae_scale: mel frames (and bins) a latent frame (and bin).
         latent_channels: channels of a latent.
         latent_frames: latent frames that the UNet was made for; None where its configuration does not say.
+        channels: of the waves: 1 for mono.
     """
 
     sample_rate: int
@@ -30,6 +34,7 @@ class AudioGeometry:
     vae_scale: int
     latent_channels: int
     latent_frames: int | None
+    channels: int = 1
 
     def __post_init__(self) -> None:
         if self.bins % self.vae_scale:
@@ -39,16 +44,17 @@ class AudioGeometry:
             )
 
     @classmethod
-    def of(cls, unet: Any, vae: Any, vocoder: Any) -> AudioGeometry:
-        """Reads the configurations of the three parts."""
+    def of(cls, unet: UNet2DConditionModel, vae: AutoencoderKL, vocoder: Vocoder) -> AudioGeometry:
+        """What the three parts say of themselves."""
         size = unet.config.sample_size
         return cls(
-            sample_rate=int(vocoder.config.sampling_rate),
-            hop_length=math.prod(vocoder.config.upsample_rates),
-            bins=int(vocoder.config.model_in_dim),
-            vae_scale=2 ** (len(vae.config.block_out_channels) - 1),
+            sample_rate=vocoder.sample_rate,
+            hop_length=vocoder.hop_length,
+            bins=vocoder.bins,
+            vae_scale=vae_scale(vae),
             latent_channels=int(unet.config.in_channels),
             latent_frames=size[0] if isinstance(size, (list, tuple)) else size,
+            channels=vocoder.channels,
         )
 
     @property
@@ -66,3 +72,8 @@ class AudioGeometry:
         """Shape (batch, channels, frames, bins) of the latents that cover a clip wholly."""
         frames = -(-self.samples(seconds) // (self.hop_length * self.vae_scale))
         return batch, self.latent_channels, frames, self.bins // self.vae_scale
+
+
+def vae_scale(vae: AutoencoderKL) -> int:
+    """Mel frames (and bins) to one latent frame (and bin)."""
+    return int(2 ** (len(vae.config.block_out_channels) - 1))

@@ -1,14 +1,22 @@
-"""A caller's functions between the steps of the denoising."""
+"""What happens after each evaluation of the denoiser: a caller's functions, and progress."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
+from musicldm.sampling.denoising import ends_step
 from musicldm.sampling.guidance import Conditions
+from musicldm.sampling.running import RunningCall
+
+Tensors = Mapping[str, torch.Tensor]
+OnStepEnd = Callable[..., Tensors | None]
+"""Called with pipeline, index, timestep and a dictionary of tensors; gives those it changed, or None."""
+OldCallback = Callable[[int, torch.Tensor, torch.Tensor], None]
+"""Called with step, timestep and latents."""
+TENSORS = ("latents", "prompt_embeds", "negative_prompt_embeds")
 
 
 @dataclass(frozen=True)
@@ -16,36 +24,58 @@ class StepCallbacks:
     """What is called after a step, in diffusers' new way and its old one.
 
     Args:
-        on_step_end: called with pipeline, index, timestep and a dictionary of tensors after every evaluation; gives
-            those it changed, or None.
-        tensor_inputs: names of those tensors.
-        callback: called with step, timestep and latents.
-        callback_steps: how many steps apart `callback` is called.
+        on_step_end: called after every evaluation.
+        tensor_inputs: names of the tensors that it gets, of `TENSORS`.
+        callback: called after steps.
+        callback_steps: how many evaluations apart `callback` is called.
     """
 
-    on_step_end: Callable[..., dict[str, Any] | None] | None
+    on_step_end: OnStepEnd | None
     tensor_inputs: Sequence[str]
-    callback: Callable[[int, Any, torch.Tensor], None] | None
+    callback: OldCallback | None
     callback_steps: int
 
-    def after_evaluation(
-        self, pipeline: Any, index: int, timestep: torch.Tensor, latents: torch.Tensor, conditions: Conditions
-    ) -> torch.Tensor:
+
+@dataclass(frozen=True)
+class StepEnd:
+    """Ends each evaluation of one call; an `AfterStep`.
+
+    Args:
+        pipeline: for the callbacks.
+        call: may be changed by them.
+        callbacks: of the caller.
+        conditions: may be changed by them.
+        steps: that were asked for.
+        advance: called after each of them.
+    """
+
+    pipeline: object
+    call: RunningCall
+    callbacks: StepCallbacks
+    conditions: Conditions
+    steps: int
+    advance: Callable[[], object]
+
+    def __call__(self, index: int, timestep: torch.Tensor, latents: torch.Tensor) -> torch.Tensor | None:
+        """The latents to go on with; None where the call was interrupted and the latents are not to change any more."""
+        latents = self._call_new(index, timestep, latents)
+        order, callbacks = self.call.scheduler.order, self.callbacks
+        if ends_step(index, self.call.num_timesteps, self.steps, order):
+            self.advance()
+            if callbacks.callback is not None and index % callbacks.callback_steps == 0:
+                callbacks.callback(index // order, timestep, latents)
+        return None if self.call.interrupted else latents
+
+    def _call_new(self, index: int, timestep: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
         """Calls the new function; its conditions are taken over, and the latents to go on with are given."""
-        if self.on_step_end is None:
+        if self.callbacks.on_step_end is None:
             return latents
         tensors = {
             "latents": latents,
-            "prompt_embeds": conditions.positive,
-            "negative_prompt_embeds": conditions.negative,
+            "prompt_embeds": self.conditions.positive,
+            "negative_prompt_embeds": self.conditions.negative,
         }
-        named = {name: tensors[name] for name in self.tensor_inputs}
-        changed = self.on_step_end(pipeline, index, timestep, named) or {}
-        conditions.change(changed)
-        new: torch.Tensor = changed.get("latents", latents)
-        return new
-
-    def after_step(self, index: int, order: int, timestep: torch.Tensor, latents: torch.Tensor) -> None:
-        """Calls the old function where it is due: `index` counts evaluations, `order` of which make a step."""
-        if self.callback is not None and index % self.callback_steps == 0:
-            self.callback(index // order, timestep, latents)
+        named = {name: tensors[name] for name in self.callbacks.tensor_inputs}
+        changed = self.callbacks.on_step_end(self.pipeline, index, timestep, named) or {}
+        self.conditions.change(changed)
+        return changed.get("latents", latents)

@@ -4,37 +4,54 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import TypedDict
 
 import torch
 
+from musicldm.sampling.noise import Generators
+from musicldm.sampling.schedulers import Scheduler
+
 Predict = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""Scaled latents and a timestep to what the model predicts (noise, sample or velocity)."""
 AfterStep = Callable[[int, torch.Tensor, torch.Tensor], "torch.Tensor | None"]
+"""Told index, timestep and new latents; gives the latents to go on with, or None to stop there."""
 
 
-def step_options(scheduler: Any, eta: float, generator: Any) -> dict[str, Any]:
+class StepOptions(TypedDict, total=False):
+    """What some schedulers' step takes more: η of DDIM, and what noise is drawn with."""
+
+    eta: float
+    generator: Generators | None
+
+
+def step_options(scheduler: Scheduler, eta: float, generator: Generators | None) -> StepOptions:
     """Those of `eta` and `generator` that a scheduler's step takes."""
     accepted = inspect.signature(scheduler.step).parameters
-    return {key: value for key, value in {"eta": eta, "generator": generator}.items() if key in accepted}
+    options: StepOptions = {}
+    if "eta" in accepted:
+        options["eta"] = eta
+    if "generator" in accepted:
+        options["generator"] = generator
+    return options
 
 
 def denoise(
     predict: Predict,
-    scheduler: Any,
+    scheduler: Scheduler,
     timesteps: torch.Tensor,
     latents: torch.Tensor,
-    options: dict[str, Any],
+    options: StepOptions,
     after_step: AfterStep,
 ) -> torch.Tensor:
     """Runs latents (batch, channels, frames, bins) through all timesteps.
 
     Args:
-        predict: (scaled latents, timestep) to what the model predicts (noise, sample or velocity), of the same shape.
+        predict: see `Predict`; of the same shape.
         scheduler: of diffusers, with its timesteps set.
         timesteps: those of the scheduler.
         latents: noise at the scheduler's first level.
         options: further arguments of the scheduler's step.
-        after_step: told index, timestep and new latents; gives the latents to go on with, or None to stop there.
+        after_step: see `AfterStep`.
     """
     for index, timestep in enumerate(timesteps):
         prediction = predict(scheduler.scale_model_input(latents, timestep), timestep)

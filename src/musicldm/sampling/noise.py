@@ -11,6 +11,8 @@ from diffusers.utils.torch_utils import randn_tensor
 
 from musicldm.errors import InvalidInputError
 
+Generators = torch.Generator | list[torch.Generator]
+"""One for a whole batch, or one for each audio of it."""
 _SEED_LIMIT = 2**32
 
 
@@ -23,7 +25,7 @@ class Randomness:
         seeds: initial seed of the generator of each audio.
     """
 
-    generator: torch.Generator | list[torch.Generator]
+    generator: Generators
     seeds: list[int]
 
 

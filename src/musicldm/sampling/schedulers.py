@@ -6,14 +6,52 @@ be assigned to the pipeline as objects, and have no short name.
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import diffusers
+import torch
 
 from musicldm.errors import InvalidInputError, unknown_choice
+
+Config = Mapping[str, Any]
+"""Settings of a scheduler by name, as its JSON file holds them."""
+
+
+class Scheduler(Protocol):
+    """What a scheduler of diffusers has, as far as it is used here. It keeps what the steps of one call need."""
+
+    config: Any
+    order: int
+    timesteps: torch.Tensor
+
+    @property
+    def init_noise_sigma(self) -> float | torch.Tensor:
+        """Deviation of the first latents."""
+
+    def set_timesteps(self, num_inference_steps: int, device: torch.device | str | None = None) -> None:
+        """Prepares it for a call."""
+
+    def scale_model_input(self, sample: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+        """Noisy latents as the model wants them."""
+
+    def step(
+        self,
+        model_output: torch.Tensor,
+        timestep: torch.Tensor,
+        sample: torch.Tensor,
+        *,
+        return_dict: bool,
+        **options: Any,
+    ) -> tuple[torch.Tensor, ...]:
+        """The latents of the next timestep first; `options` differ, see `denoising.step_options`."""
+
+
+SchedulerLike = str | type[diffusers.SchedulerMixin] | Scheduler
+"""A short name or the name of a class, a class, or a scheduler as it is."""
 
 
 @dataclass(frozen=True)
@@ -26,17 +64,17 @@ class SchedulerChoice:
     """
 
     class_name: str
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Config = field(default_factory=dict)
 
-    def build(self, config: Mapping[str, Any]) -> Any:
+    def build(self, config: Config) -> Scheduler:
         """The scheduler with the noise schedule, prediction type and spacing of another one's configuration.
 
         Where that says nothing of clipping, nothing is clipped: some classes would cut the clean sample to ±1, which
         is right for pictures and not for latents.
         """
-        return getattr(diffusers, self.class_name).from_config({"clip_sample": False, **config}, **self.settings)
+        return _from_config(getattr(diffusers, self.class_name), {"clip_sample": False, **config}, **self.settings)
 
-    def matches(self, scheduler: Any) -> bool:
+    def matches(self, scheduler: Scheduler) -> bool:
         """Whether a scheduler is what this choice would build."""
         config = scheduler.config
         return type(scheduler).__name__ == self.class_name and all(
@@ -66,7 +104,7 @@ SCHEDULERS: Mapping[str, SchedulerChoice] = {
 }
 
 
-def make_scheduler(choice: Any, config: Mapping[str, Any]) -> Any:
+def make_scheduler(choice: SchedulerLike, config: Config) -> Scheduler:
     """A scheduler from a short name, a class name, a class or a scheduler.
 
     Args:
@@ -77,26 +115,37 @@ def make_scheduler(choice: Any, config: Mapping[str, Any]) -> Any:
         InvalidInputError: a name that is none of `SCHEDULERS`.
     """
     if isinstance(choice, diffusers.SchedulerMixin):
-        return choice
+        scheduler: Scheduler = choice  # the base class of diffusers declares nothing of what all of its classes have
+        return scheduler
     if inspect.isclass(choice) and issubclass(choice, diffusers.SchedulerMixin):
-        scheduler_class: Any = choice
-        return scheduler_class.from_config(config)
+        return _from_config(choice, config)
     if not isinstance(choice, str):
         raise unknown_choice("scheduler", choice, SCHEDULERS)
     known = SCHEDULERS.get(choice.lower())
     if known is not None:
         return known.build(config)
     if any(choice == other.class_name for other in SCHEDULERS.values()):
-        return getattr(diffusers, choice).from_config(config)
+        return _from_config(getattr(diffusers, choice), config)
     raise unknown_choice("scheduler", choice, SCHEDULERS)
 
 
-def short_name(scheduler: Any) -> str | None:
+def short_name(scheduler: Scheduler) -> str | None:
     """The short name of a scheduler, or None where it has none."""
     return next((name for name, choice in SCHEDULERS.items() if choice.matches(scheduler)), None)
 
 
-def set_timesteps(scheduler: Any, steps: int, device: Any) -> Any:
+def scheduler_of_call(scheduler: Scheduler, steps: int, device: torch.device | str) -> Scheduler:
+    """A copy of a scheduler that is prepared for one call, of a number of steps: the scheduler itself stays as it is.
+
+    Raises:
+        InvalidInputError: the scheduler cannot make that many steps.
+    """
+    own = copy.deepcopy(scheduler)
+    set_timesteps(own, steps, device)
+    return own
+
+
+def set_timesteps(scheduler: Scheduler, steps: int, device: torch.device | str) -> torch.Tensor:
     """Prepares a scheduler for a number of steps and gives its timesteps (at least one a step).
 
     Raises:
@@ -109,3 +158,8 @@ def set_timesteps(scheduler: Any, steps: int, device: Any) -> Any:
             f"{steps} steps are not possible with {type(scheduler).__name__}: {' '.join(str(error).split())}"
         ) from error
     return scheduler.timesteps
+
+
+def _from_config(kind: Any, config: Config, **settings: object) -> Scheduler:
+    scheduler: Scheduler = kind.from_config(config, **settings)
+    return scheduler

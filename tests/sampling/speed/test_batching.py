@@ -14,6 +14,7 @@ from musicldm import MusicLDMPipeline
 from musicldm.sampling.speed import batching
 from musicldm.sampling.speed.batching import InPieces, RememberedRows, fastest_rows
 from musicldm.sampling.speed.feature_cache import DeepFeatures
+from musicldm.sampling.torch_unet import TorchUnet
 from tests.tolerances import LAYERS_OF_UNET, TERMS, layers
 
 pytestmark = pytest.mark.numeric
@@ -34,9 +35,7 @@ def rows_of(unet: Any, count: int, seed: int = 0) -> dict[str, Any]:
     return {
         "sample": torch.randn(count, 8, 16, 16, generator=draw),
         "timestep": torch.tensor(500),
-        "encoder_hidden_states": None,
         "class_labels": torch.randn(count, width, generator=draw),
-        "return_dict": False,
     }
 
 
@@ -47,19 +46,19 @@ def test_pieces_are_the_whole_and_none_is_larger_than_the_limit(
 ) -> None:
     seen: list[int] = []
     handle = unet.conv_in.register_forward_pre_hook(lambda _, arguments: seen.append(len(arguments[0])))
-    made = InPieces(unet, limit)(**rows_of(unet, count))[0]
+    made = InPieces(TorchUnet(unet), limit)(**rows_of(unet, count))
     handle.remove()
     assert seen == sizes
-    expected = unet(**rows_of(unet, count))[0]
+    expected = TorchUnet(unet)(**rows_of(unet, count))
     torch.testing.assert_close(made, expected, rtol=0, atol=rounding(expected))
 
 
 @torch.no_grad()
 def test_deep_features_are_reused_row_by_row_in_pieces_as_in_the_whole(unet: Any) -> None:
-    whole, pieces = DeepFeatures(unet, 2), DeepFeatures(InPieces(unet, 2), 2)
+    whole, pieces = DeepFeatures(TorchUnet(unet), 2), DeepFeatures(InPieces(TorchUnet(unet), 2), 2)
     for seed in (1, 2, 3):
-        expected = whole(**rows_of(unet, 5, seed))[0]
-        torch.testing.assert_close(pieces(**rows_of(unet, 5, seed))[0], expected, rtol=0, atol=rounding(expected))
+        expected = whole(**rows_of(unet, 5, seed))
+        torch.testing.assert_close(pieces(**rows_of(unet, 5, seed)), expected, rtol=0, atol=rounding(expected))
 
 
 def test_a_large_batch_of_the_pipeline_goes_through_the_unet_in_pieces(tiny_model_dir: Path) -> None:
@@ -121,9 +120,9 @@ def test_what_was_found_is_remembered_for_the_same_model_and_length_only(
     found = iter([8, 16])
     monkeypatch.setattr(batching, "fastest_rows", lambda evaluate: next(found))
     path = tmp_path / "new" / "rows.json"
-    assert RememberedRows(path).find(unet, (8, 16, 16)) == 8
-    assert RememberedRows(path).find(unet, (8, 16, 16)) == 8
-    assert RememberedRows(path).find(unet, (8, 32, 16)) == 16
+    assert RememberedRows(path).find(TorchUnet(unet), unet, (8, 16, 16)) == 8
+    assert RememberedRows(path).find(TorchUnet(unet), unet, (8, 16, 16)) == 8
+    assert RememberedRows(path).find(TorchUnet(unet), unet, (8, 32, 16)) == 16
     assert sorted(json.loads(path.read_text()).values()) == [8, 16]
 
 
@@ -133,7 +132,7 @@ def test_a_memory_that_cannot_be_read_is_made_anew(
 ) -> None:
     monkeypatch.setattr(batching, "fastest_rows", lambda evaluate: 8)
     (tmp_path / "rows.json").write_text(content)
-    assert RememberedRows(tmp_path / "rows.json").find(unet, (8, 16, 16)) == 8
+    assert RememberedRows(tmp_path / "rows.json").find(TorchUnet(unet), unet, (8, 16, 16)) == 8
     assert list(json.loads((tmp_path / "rows.json").read_text()).values()) == [8]
 
 
@@ -142,7 +141,7 @@ def test_a_home_that_cannot_be_written_to_is_no_error(
 ) -> None:
     monkeypatch.setattr(batching, "fastest_rows", lambda evaluate: 8)
     (tmp_path / "file").write_text("")
-    assert RememberedRows(tmp_path / "file" / "rows.json").find(unet, (8, 16, 16)) == 8
+    assert RememberedRows(tmp_path / "file" / "rows.json").find(TorchUnet(unet), unet, (8, 16, 16)) == 8
 
 
 def test_tuning_sets_a_size_that_was_measured_on_the_real_unet(

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate.hooks import ModelHook, add_hook_to_module, remove_hook_from_module
 from diffusers import UNet2DConditionModel
 
 from musicldm import MusicLDMPipeline
 from musicldm.errors import InvalidInputError
 from musicldm.sampling.speed.feature_cache import DeepFeatures
+from musicldm.sampling.torch_unet import TorchUnet
 
 pytestmark = pytest.mark.numeric
 
@@ -27,16 +29,19 @@ def noisy(unet: Any, seed: int, count: int = 2) -> dict[str, Any]:
     return {
         "sample": torch.randn(count, 8, 16, 16, generator=draw),
         "timestep": torch.tensor(900 - 100 * seed),
-        "encoder_hidden_states": None,
         "class_labels": torch.randn(count, width, generator=draw),
-        "return_dict": False,
     }
+
+
+def whole(unet: Any, seed: int) -> torch.Tensor:
+    made: torch.Tensor = unet(**noisy(unet, seed), encoder_hidden_states=None).sample
+    return made
 
 
 def evaluations(unet: Any, calls: int, interval: int, counts: tuple[int, ...] = ()) -> list[int]:
     """At which calls the middle of the UNet was computed."""
     seen: list[int] = []
-    reuse = DeepFeatures(unet, interval)
+    reuse = DeepFeatures(TorchUnet(unet), interval)
     for call in range(calls):
         handle = unet.mid_block.resnets[0].register_forward_hook(lambda *_, now=call: seen.append(now))
         with torch.no_grad():
@@ -47,18 +52,18 @@ def evaluations(unet: Any, calls: int, interval: int, counts: tuple[int, ...] = 
 
 @torch.no_grad()
 def test_a_reusing_call_is_the_whole_unet_with_the_old_features_below_its_outermost_level(unet: Any) -> None:
-    reuse = DeepFeatures(unet, 2)
+    reuse = DeepFeatures(TorchUnet(unet), 2)
     kept: list[torch.Tensor] = []
     handle = unet.up_blocks[-2].register_forward_hook(lambda _m, _a, output: kept.append(output))
-    first = reuse(**noisy(unet, 1))[0]
+    first = reuse(**noisy(unet, 1))
     handle.remove()
-    assert torch.equal(first, unet(**noisy(unet, 1))[0])
-    second = reuse(**noisy(unet, 2))[0]
+    assert torch.equal(first, whole(unet, 1))
+    second = reuse(**noisy(unet, 2))
     handle = unet.up_blocks[-2].register_forward_hook(lambda *_: kept[0])
-    expected = unet(**noisy(unet, 2))[0]
+    expected = whole(unet, 2)
     handle.remove()
     assert torch.equal(second, expected)
-    assert not torch.allclose(second, unet(**noisy(unet, 2))[0], atol=1e-3)  # so the old features do count
+    assert not torch.allclose(second, whole(unet, 2), atol=1e-3)  # so the old features do count
 
 
 @pytest.mark.parametrize(("interval", "whole"), [(1, [0, 1, 2, 3, 4, 5, 6]), (2, [0, 2, 4, 6]), (3, [0, 3, 6])])
@@ -72,7 +77,7 @@ def test_features_of_another_batch_are_not_reused_and_the_interval_begins_anew(u
 
 @torch.no_grad()
 def test_the_unet_is_left_as_it_was_also_after_an_error(unet: Any) -> None:
-    reuse = DeepFeatures(unet, 4)
+    reuse = DeepFeatures(TorchUnet(unet), 4)
     reuse(**noisy(unet, 1))
     with pytest.raises(TypeError):
         reuse(**noisy(unet, 2) | {"timestep": object()})
@@ -81,19 +86,41 @@ def test_the_unet_is_left_as_it_was_also_after_an_error(unet: Any) -> None:
 
 
 @torch.no_grad()
-def test_forwards_that_hooks_have_set_come_back(unet: Any) -> None:
-    reuse = DeepFeatures(unet, 2)
+def test_a_unet_behind_a_hook_of_accelerate_gives_the_same(unet: Any) -> None:
+    plain, calls = DeepFeatures(TorchUnet(unet), 2), []
 
-    def hooked(*arguments: Any, **options: Any) -> Any:
-        return type(unet.mid_block).forward(unet.mid_block, *arguments, **options)
+    class Counting(ModelHook):  # type: ignore[misc]
+        def pre_forward(self, module: Any, *arguments: Any, **options: Any) -> Any:
+            calls.append(module)
+            return arguments, options
 
-    unet.mid_block.forward = hooked
+    expected = [plain(**noisy(unet, seed)) for seed in (1, 2)]
+    add_hook_to_module(unet, Counting())
     try:
-        reuse(**noisy(unet, 1))
-        reuse(**noisy(unet, 1))
-        assert unet.mid_block.forward is hooked
+        hooked = DeepFeatures(TorchUnet(unet), 2)
+        made = [hooked(**noisy(unet, seed)) for seed in (1, 2)]
     finally:
-        del unet.mid_block.forward
+        remove_hook_from_module(unet)
+    assert len(calls) == 2
+    assert all(torch.equal(one, other) for one, other in zip(made, expected, strict=True))
+
+
+@torch.no_grad()
+def test_a_compiled_unet_gives_the_same(unet: Any) -> None:
+    plain = DeepFeatures(TorchUnet(unet), 2)
+    compiled = DeepFeatures(TorchUnet(torch.compile(unet, backend="eager")), 2)
+    for seed in (1, 2):
+        assert torch.equal(compiled(**noisy(unet, seed)), plain(**noisy(unet, seed)))
+
+
+def test_a_unet_whose_levels_are_hidden_is_refused(unet: Any) -> None:
+    whole_forward = unet.forward
+    unet.forward = lambda *arguments, **options: whole_forward(*arguments, **options)
+    try:
+        with pytest.raises(InvalidInputError, match="hides its levels: use cache_interval 1"), torch.no_grad():
+            TorchUnet(unet).evaluate_all(**noisy(unet, 1))
+    finally:
+        del unet.forward
 
 
 def test_a_unet_of_one_level_has_nothing_to_reuse() -> None:
@@ -105,4 +132,4 @@ def test_a_unet_of_one_level_has_nothing_to_reuse() -> None:
         up_block_types=("UpBlock2D",),
     )
     with pytest.raises(InvalidInputError, match="one level, only 1"):
-        DeepFeatures(flat, 2)
+        DeepFeatures(TorchUnet(flat), 2)

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,16 @@ def test_openvino_makes_the_music_that_torch_makes(
     np.testing.assert_allclose(made.scores, wanted.scores, rtol=0, atol=scores(steps=4))
 
 
+def test_calls_in_threads_make_what_they_make_in_a_row(fast: MusicLDMPipeline) -> None:
+    def work(number: int) -> Any:
+        return play(fast, audio_length_in_s=0.64, cache_interval=1 + number % 2).audios
+
+    expected = [work(number) for number in range(2)]
+    with ThreadPoolExecutor(4) as pool:
+        for number, made in enumerate(pool.map(work, range(8))):
+            assert np.array_equal(made, expected[number % 2])
+
+
 def test_the_modules_of_torch_compute_nothing_meanwhile(fast: MusicLDMPipeline) -> None:
     ran: list[str] = []
     parts = {"unet": fast.unet, "vae": fast.vae.decoder, "vocoder": fast.vocoder}
@@ -115,9 +126,8 @@ def test_eight_bits_are_near_float32_and_not_equal(plain: MusicLDMPipeline, eigh
 
 def test_the_products_of_the_unet_are_of_eight_bits(eight_bits: MusicLDMPipeline) -> None:
     play(eight_bits, cache_interval=2)
-    for network in (eight_bits._openvino.unet._all, eight_bits._openvino.unet._outermost):
-        request = next(iter(network._compiled.values()))
-        info = [node.get_rt_info() for node in request.get_compiled_model().get_runtime_model().get_ops()]
+    for network in eight_bits._openvino.denoiser.networks:
+        info = [node.get_rt_info() for node in network.compiled()[0].get_runtime_model().get_ops()]
         kinds = [
             str(one["runtimePrecision"].astype(str))
             for one in info
@@ -127,7 +137,7 @@ def test_the_products_of_the_unet_are_of_eight_bits(eight_bits: MusicLDMPipeline
 
 
 def test_what_reads_prompt_and_noise_level_keeps_its_bits(eight_bits: MusicLDMPipeline) -> None:
-    ops = eight_bits._openvino.unet._all._model.get_ops()
+    ops = eight_bits._openvino.denoiser.networks[0].operations()
     names = [op.get_friendly_name() for op in ops if op.get_type_name() == "FakeQuantize"]
     assert any("resnets" in name for name in names)
     assert [name for name in names if re.search("time_emb|class_embedding|conv_in|conv_out", name)] == []
@@ -140,7 +150,7 @@ def test_the_unet_is_quantised_once_and_then_without_nncf(
     monkeypatch.setitem(sys.modules, "nncf", None)
     again = MusicLDMPipeline(**plain.components)
     again.set_progress_bar_config(disable=True)
-    monkeypatch.setattr(again, "_rehearse", lambda: pytest.fail("it rehearses again"))
+    monkeypatch.setattr(again, "_rehearse", lambda parts: pytest.fail("it rehearses again"))
     again.enable_openvino(torch.int8, folder)
     assert np.array_equal(play(again).audios, wanted)
 
@@ -237,7 +247,7 @@ def test_without_the_package_its_command_is_named(plain: MusicLDMPipeline, monke
 @pytest.mark.skipif(find_spec("nncf") is None, reason="extra int8")
 def test_openvino_and_nncf_load_no_telemetry() -> None:
     """In a process of its own: what other tests import may have brought the package already."""
-    program = "import sys; from musicldm.sampling.speed.openvino import _runtime; _runtime(); import nncf; "
+    program = "import sys; from musicldm.sampling.speed.openvino_networks import runtime; runtime(); import nncf; "
     program += "print(sys.modules['openvino_telemetry'])"
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "None"

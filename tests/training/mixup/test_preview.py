@@ -12,7 +12,7 @@ from musicldm.data.manifest import PrepareSettings
 from musicldm.data.prepare import prepare
 from musicldm.data.store import ClipStore
 from musicldm.errors import DataError
-from musicldm.machine.parallel import Engine
+from musicldm.machine.parallel import WorkerPool
 from musicldm.training.mixup.mixing import MixupOptions
 from musicldm.training.mixup.preview import Example, examples, picture
 
@@ -35,7 +35,7 @@ def clicks(tmp_path_factory: pytest.TempPathFactory) -> Path:
         lines.append(json.dumps(row) + "\n")
     (folder / "src" / "metadata.jsonl").write_text("".join(lines))
     settings = PrepareSettings(seconds=SECONDS, normalize="none")
-    prepare(folder / "src", folder / "data", settings, engine=Engine(workers=1))
+    prepare(folder / "src", folder / "data", settings, pool=WorkerPool(workers=1))
     return folder / "data"
 
 

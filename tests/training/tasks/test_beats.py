@@ -17,7 +17,7 @@ from musicldm.data.manifest import PrepareSettings
 from musicldm.data.prepare import prepare
 from musicldm.data.store import ClipStore
 from musicldm.errors import DataError, InvalidInputError
-from musicldm.machine.parallel import Engine
+from musicldm.machine.parallel import WorkerPool
 from musicldm.training.run import train
 from musicldm.training.setup import Setup
 from musicldm.training.tasks import beats
@@ -65,7 +65,7 @@ def click_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
         lines.append(json.dumps({**row, "downbeats": beats[first::3].tolist()}))
     (folder / "metadata.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     settings = PrepareSettings(seconds=5.0, normalize="none")
-    prepare(folder, folder.parent / "data", settings, engine=Engine(workers=1))
+    prepare(folder, folder.parent / "data", settings, pool=WorkerPool(workers=1))
     return folder.parent / "data"
 
 
@@ -197,7 +197,7 @@ def test_a_corpus_without_beats_is_refused(tmp_path: Path) -> None:
         soundfile.write(tmp_path / "corpus" / f"{index}.wav", noise, RATE)
         (tmp_path / "corpus" / f"{index}.txt").write_text("noise")
     prepare(
-        tmp_path / "corpus", tmp_path / "data", PrepareSettings(seconds=1.0, beats="none"), engine=Engine(workers=1)
+        tmp_path / "corpus", tmp_path / "data", PrepareSettings(seconds=1.0, beats="none"), pool=WorkerPool(workers=1)
     )
     with pytest.raises(DataError, match="has no field 'beats'"):
         train("beats", data=tmp_path / "data", out=tmp_path / "run", steps=1, device="cpu")

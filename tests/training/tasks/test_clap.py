@@ -14,7 +14,7 @@ from musicldm.data.manifest import PrepareSettings
 from musicldm.data.prepare import prepare
 from musicldm.data.store import ClipStore
 from musicldm.errors import DataError
-from musicldm.machine.parallel import Engine
+from musicldm.machine.parallel import WorkerPool
 from musicldm.training.loop.options import LoopOptions
 from musicldm.training.loop.trainer import Loop
 from musicldm.training.tasks import clap as clap_module
@@ -52,7 +52,7 @@ def composed(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
         folder,
         folder.parent / "data",
         PrepareSettings(seconds=0.5, normalize="none", beats="metadata"),
-        engine=Engine(workers=1),
+        pool=WorkerPool(workers=1),
     )
     return ClipStore(folder.parent / "data")
 

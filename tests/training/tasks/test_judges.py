@@ -13,7 +13,7 @@ from musicldm.data.prepare import prepare
 from musicldm.errors import DataError, InvalidInputError
 from musicldm.events import ignore
 from musicldm.listeners.judges import HEADS, Judges
-from musicldm.machine.parallel import Engine
+from musicldm.machine.parallel import WorkerPool
 from musicldm.training.run import train
 from musicldm.training.tasks.judges import (
     JudgeRecipe,
@@ -43,7 +43,7 @@ def attributed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         lines.append(json.dumps({"file_name": f"{index:02}.wav", "text": "noise", **about.fields}))
     (folder / "src" / "metadata.jsonl").write_text("\n".join(lines))
     settings = PrepareSettings(seconds=1.0, beats="none")
-    prepare(folder / "src", folder / "data", settings, engine=Engine(workers=1), listen=ignore)
+    prepare(folder / "src", folder / "data", settings, pool=WorkerPool(workers=1), listen=ignore)
     return folder / "data"
 
 

@@ -7,15 +7,18 @@ import json
 import math
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from musicldm.files import write_whole
 from musicldm.machine.caches import cache_folder
-from musicldm.sampling.speed.feature_cache import evaluate_all, evaluate_outermost
+from musicldm.sampling.denoiser import AttentionOptions, Denoiser, LeveledDenoiser
+
+if TYPE_CHECKING:
+    from diffusers import UNet2DConditionModel
 
 ROWS = 16
 """Rows at once where nothing was measured: the time for a row falls no further on the CPUs that were tried."""
@@ -27,56 +30,73 @@ _PATIENCE = 5.0
 
 
 class InPieces:
-    """A UNet that sees at most so many rows at once, so that the memory of a call does not grow with its batch.
-
-    It has the call and the `dtype` of the UNet (as with `return_dict=False`), and what `DeepFeatures` asks for.
+    """A denoiser that sees at most so many rows at once, so that the memory of a call does not grow with its batch.
 
     Args:
-        unet: takes latents (n, channels, frames, bins), a timestep, and `class_labels` (n, width).
+        denoiser: what is called for each piece.
         rows: at least 1; pieces are as equal as can be.
     """
 
-    def __init__(self, unet: Any, rows: int) -> None:
-        self.unet, self.rows = unet, rows
+    def __init__(self, denoiser: LeveledDenoiser, rows: int) -> None:
+        self.denoiser, self.rows = denoiser, rows
 
     @property
     def dtype(self) -> torch.dtype:
-        """That of the UNet's weights."""
-        dtype: torch.dtype = self.unet.dtype
-        return dtype
+        """That of the denoiser."""
+        return self.denoiser.dtype
+
+    @property
+    def levels(self) -> int:
+        """Those of the denoiser."""
+        return self.denoiser.levels
 
     def __call__(
-        self, sample: torch.Tensor, timestep: Any, *, class_labels: torch.Tensor, **options: Any
-    ) -> tuple[torch.Tensor]:
-        """What the UNet gives."""
-        return (
-            torch.cat(
-                [
-                    self.unet(x, timestep, class_labels=labels, **options)[0]
-                    for x, labels in self._cut(sample, class_labels)
-                ]
-            ),
-        )
-
-    def evaluate_all(
-        self, sample: torch.Tensor, timestep: Any, *, class_labels: torch.Tensor, **options: Any
-    ) -> tuple[tuple[torch.Tensor], torch.Tensor]:
-        """The same, and the features that came up to the outermost level."""
+        self,
+        sample: torch.Tensor,
+        timestep: torch.Tensor,
+        *,
+        class_labels: torch.Tensor,
+        cross_attention_kwargs: AttentionOptions | None = None,
+    ) -> torch.Tensor:
+        """See `Denoiser`."""
         made = [
-            evaluate_all(self.unet, x, timestep, class_labels=labels, **options)
+            self.denoiser(x, timestep, class_labels=labels, cross_attention_kwargs=cross_attention_kwargs)
             for x, labels in self._cut(sample, class_labels)
         ]
-        return (torch.cat([result[0] for result, _ in made]),), torch.cat([features for _, features in made])
+        return torch.cat(made)
+
+    def evaluate_all(
+        self,
+        sample: torch.Tensor,
+        timestep: torch.Tensor,
+        *,
+        class_labels: torch.Tensor,
+        cross_attention_kwargs: AttentionOptions | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `LeveledDenoiser`."""
+        made = [
+            self.denoiser.evaluate_all(x, timestep, class_labels=labels, cross_attention_kwargs=cross_attention_kwargs)
+            for x, labels in self._cut(sample, class_labels)
+        ]
+        return torch.cat([prediction for prediction, _ in made]), torch.cat([features for _, features in made])
 
     def evaluate_outermost(
-        self, features: torch.Tensor, sample: torch.Tensor, timestep: Any, *, class_labels: torch.Tensor, **options: Any
-    ) -> tuple[torch.Tensor]:
-        """What the UNet gives when these features come up to its outermost level."""
+        self,
+        features: torch.Tensor,
+        sample: torch.Tensor,
+        timestep: torch.Tensor,
+        *,
+        class_labels: torch.Tensor,
+        cross_attention_kwargs: AttentionOptions | None = None,
+    ) -> torch.Tensor:
+        """See `LeveledDenoiser`."""
         made = [
-            evaluate_outermost(self.unet, deep, x, timestep, class_labels=labels, **options)[0]
+            self.denoiser.evaluate_outermost(
+                deep, x, timestep, class_labels=labels, cross_attention_kwargs=cross_attention_kwargs
+            )
             for deep, x, labels in self._cut(features, sample, class_labels)
         ]
-        return (torch.cat(made),)
+        return torch.cat(made)
 
     def _cut(self, *tensors: torch.Tensor) -> list[tuple[torch.Tensor, ...]]:
         count = math.ceil(len(tensors[0]) / self.rows)
@@ -117,23 +137,29 @@ class RememberedRows:
     def __init__(self, path: Path | None = None) -> None:
         self.path = path or cache_folder() / "unet_rows.json"
 
-    def find(self, unet: Any, shape: tuple[int, int, int]) -> int:
-        """The fastest number of rows for latents (channels, frames, bins); measured at the first time."""
-        known = self._read()
-        key = _key(unet, shape)
-        if key not in known:
-            known = {**known, key: fastest_rows(lambda rows: _evaluate(unet, rows, shape))}
-            self._write(known)
-        return int(known[key])
+    def find(self, denoiser: Denoiser, unet: UNet2DConditionModel, shape: tuple[int, int, int]) -> int:
+        """The fastest number of rows for latents (channels, frames, bins); measured at the first time.
 
-    def _read(self) -> dict[str, Any]:
+        Args:
+            denoiser: what computes.
+            unet: that it is made of.
+            shape: of a row.
+        """
+        known = self._read()
+        key = _key(denoiser, unet, shape)
+        if key not in known:
+            known = {**known, key: fastest_rows(lambda rows: _evaluate(denoiser, unet, rows, shape))}
+            self._write(known)
+        return known[key]
+
+    def _read(self) -> dict[str, int]:
         try:
             known = json.loads(self.path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
         return {key: rows for key, rows in known.items() if isinstance(rows, int)} if isinstance(known, dict) else {}
 
-    def _write(self, known: dict[str, Any]) -> None:
+    def _write(self, known: Mapping[str, int]) -> None:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(self.path, json.dumps(known, indent=1) + "\n")
@@ -141,18 +167,19 @@ class RememberedRows:
             return  # a home that cannot be written to: it is found anew the next time
 
 
-def _key(unet: Any, shape: tuple[int, int, int]) -> str:
+def _key(denoiser: Denoiser, unet: UNet2DConditionModel, shape: tuple[int, int, int]) -> str:
     """What the fastest size depends on."""
     device = torch.device(unet.device)
-    place = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    chip = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
     config = hashlib.sha256(json.dumps(dict(unet.config), sort_keys=True, default=str).encode()).hexdigest()[:16]
-    machine = f"{device.type} {place}, {torch.get_num_threads()} threads, torch {torch.__version__}"
-    return f"{machine}, {type(unet).__name__} {config}, {unet.dtype}, {shape}"
+    machine = f"{device.type} {chip}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    return f"{machine}, {type(denoiser).__name__} {config}, {denoiser.dtype}, {shape}"
 
 
 @torch.no_grad()
-def _evaluate(unet: Any, rows: int, shape: tuple[int, int, int]) -> None:
-    width = unet.config.projection_class_embeddings_input_dim
-    like = {"dtype": unet.dtype, "device": unet.device}
-    made = unet(torch.zeros(rows, *shape, **like), 1, None, class_labels=torch.zeros(rows, width, **like))[0]
+def _evaluate(denoiser: Denoiser, unet: UNet2DConditionModel, rows: int, shape: tuple[int, int, int]) -> None:
+    width: int = unet.config.projection_class_embeddings_input_dim
+    like = torch.empty(0, device=unet.device, dtype=denoiser.dtype)
+    labels = like.new_zeros(rows, width)
+    made = denoiser(like.new_zeros(rows, *shape), torch.tensor(1, device=like.device), class_labels=labels)
     made.sum().item()  # waits for a GPU

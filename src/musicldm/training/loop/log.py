@@ -70,7 +70,7 @@ class Meter:
         return f"step {step} {figures} {self.rate:.2f} steps/s {progress:.1%} {left / 60:.1f} min left"
 
 
-TRACKERS = ("trackio", "wandb")
+EXPERIMENT_TRACKERS = ("trackio", "wandb")
 """Their modules are called alike."""
 
 
@@ -173,8 +173,8 @@ class Journal:
 
 
 def _tracker_module(name: str) -> Any:
-    if name not in TRACKERS:
-        raise unknown_choice("tracker", name, TRACKERS)
+    if name not in EXPERIMENT_TRACKERS:
+        raise unknown_choice("tracker", name, EXPERIMENT_TRACKERS)
     try:
         return import_module(name)
     except ImportError:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from musicldm.audio import Wave
-from musicldm.beats.files import draw_wave
+from musicldm.beats.picture import draw_wave
 from musicldm.data.store import ClipStore
 from musicldm.errors import DataError, MissingDependencyError
 from musicldm.training.array_parts import ArrayParts

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from musicldm.audio.mel import log_mel
 from musicldm.sampling.denoising import denoise, step_options
 from musicldm.sampling.guidance import Conditions, predict
+from musicldm.sampling.torch_unet import TorchUnet
 from musicldm.training.loop.attention import plain_where_small
 from musicldm.training.loop.task import Batch, Losses, Turn, Validation
 from musicldm.training.mixup.examples import Examples
@@ -207,7 +208,7 @@ class LdmTask:
         scheduler, scale = self._sampler()
         conditions = Conditions(condition, empty.expand_as(condition))
         latents = denoise(
-            lambda noisy, step: predict(self.unet, noisy, step, conditions, scale),
+            lambda noisy, step: predict(TorchUnet(self.unet), noisy, step, conditions, scale),
             scheduler,
             scheduler.timesteps,
             noise,
