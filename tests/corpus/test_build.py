@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,14 @@ from musicldm.corpus.truth import GENRES
 from musicldm.errors import DataError, InvalidInputError
 
 CLIPS, SECONDS = 5, 2.0
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fonts_that_stay_loaded():
+    """A clip does not depend on those rendered before (sound/test_rendering.py), so that one load will do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "SoundFont", cache(build.SoundFont))
+        yield
 
 
 @pytest.fixture(scope="module")
