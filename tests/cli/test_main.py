@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 
 import pytest
 
@@ -81,6 +82,22 @@ def test_an_error_is_one_line_with_its_code(
     assert outcome.code == code
     assert outcome.err.startswith(line)
     assert outcome.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("told", "shown"), [([], False), (["always"], True)])
+def test_a_warning_of_a_library_is_shown_only_where_python_is_told_to(
+    command, monkeypatch: pytest.MonkeyPatch, told: list[str], shown: bool
+) -> None:
+    def warn(path: object) -> dict[str, str]:
+        warnings.warn("old layout", FutureWarning, stacklevel=1)
+        return {}
+
+    monkeypatch.setattr("musicldm.generation.tags.read_tags", warn)
+    monkeypatch.setattr("sys.warnoptions", told)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        assert command("info", "x.wav").code == 0
+    assert bool(seen) is shown
 
 
 def test_a_fault_of_ours_is_raised_and_not_blamed_on_the_user(command, monkeypatch: pytest.MonkeyPatch) -> None:

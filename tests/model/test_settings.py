@@ -66,3 +66,10 @@ def test_an_interval_of_guidance_is_read_as_it_was_written(tmp_path: Path) -> No
     made.save(tmp_path)
     assert GenerationDefaults.load(tmp_path) == made
     assert made.guidance_interval == (0.2, 1.0)
+
+
+def test_settings_are_changed_by_what_is_given_and_checked_again() -> None:
+    made = GenerationDefaults(12, 3.5, 5.12, "unipc")
+    assert made.changed(num_inference_steps=4, guidance_scale=None) == GenerationDefaults(4, 3.5, 5.12, "unipc")
+    with pytest.raises(InvalidInputError, match="cache_interval is 0: it must be an integer of at least 1"):
+        made.changed(cache_interval=0)

@@ -60,7 +60,7 @@ def _options(
 
 def run(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs the command with `arguments`, by default the process' own, and ends the process with its exit code."""
-    _show_warnings_in_one_line()
+    _keep_warnings_quiet()
     escape_what_does_not_fit()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -104,10 +104,7 @@ def _is_out_of_memory(error: RuntimeError) -> bool:
     return "out of memory" in str(error) or "can't allocate memory" in str(error)
 
 
-def _show_warnings_in_one_line() -> None:
-    """Shows musicldm's own warnings as one line each, and not those of libraries, unless Python is told otherwise."""
-    if sys.warnoptions:
-        return
-    warnings.simplefilter("ignore")
-    warnings.filterwarnings("always", category=UserWarning, module=r"musicldm\b")
-    warnings.showwarning = lambda message, *_, **__: print(f"musicldm: {message}", file=sys.stderr)
+def _keep_warnings_quiet() -> None:
+    """Shows no warnings, which are the libraries', unless Python is told otherwise; what we have to say are notes."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")

@@ -92,6 +92,14 @@ class GenerationDefaults:
             raise unknown_choice("preset", name, ("default", *self.presets))
         return replace(self, presets={}, **self.presets.get(name, {}))
 
+    def changed(self, **given: Any) -> GenerationDefaults:
+        """These settings with others in their places; None changes nothing.
+
+        Raises:
+            InvalidInputError: a value outside its range.
+        """
+        return replace(self, **{name: value for name, value in given.items() if value is not None})
+
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> GenerationDefaults:
         """The settings in a model folder; upstream's where the folder says nothing.
@@ -123,14 +131,3 @@ class GenerationDefaults:
         without = asdict(GenerationDefaults())
         values = {key: value for key, value in asdict(self).items() if key in said or value != without[key]}
         write_whole(Path(folder) / FILE_NAME, json.dumps(values, indent=2) + "\n")
-
-
-def check_interval(value: object) -> tuple[float, float]:
-    """An interval of noise levels for guidance, see `GenerationDefaults`.
-
-    Raises:
-        InvalidInputError: anything but two numbers, 0 ≤ low < high ≤ 1.
-    """
-    interval = GenerationDefaults(guidance_interval=value).guidance_interval  # type: ignore[arg-type]
-    assert interval is not None
-    return interval

@@ -27,22 +27,6 @@ def whole(name: str, value: object, least: int = 1) -> int:
     return number
 
 
-def finite(name: str, value: object) -> float:
-    """A finite number."""
-    number = _number(value)
-    if not math.isfinite(number):
-        raise InvalidInputError(f"{name} is {value!r}: it must be a finite number")
-    return number
-
-
-def seconds(value: object) -> float:
-    """A length in seconds: finite and above 0."""
-    number = _number(value)
-    if not (math.isfinite(number) and number > 0):
-        raise InvalidInputError(f"audio_length_in_s is {value!r}: it must be a finite number above 0")
-    return number
-
-
 def eta(value: object) -> float:
     """DDIM's η, from 0 to 1."""
     number = _number(value)

@@ -10,7 +10,7 @@ import torch
 
 from musicldm.events import Listener, Note
 from musicldm.model.geometry import AudioGeometry
-from musicldm.model.settings import GenerationDefaults, check_interval
+from musicldm.model.settings import GenerationDefaults
 from musicldm.sampling import inputs
 from musicldm.sampling.callbacks import TENSORS, OldCallback, OnStepEnd, StepCallbacks
 from musicldm.sampling.denoiser import AttentionOptions
@@ -130,13 +130,22 @@ def check_options(
     Raises:
         InvalidInputError: an argument that has no meaning; the message gives the value and what is valid.
     """
-    interval = defaults.guidance_interval if guidance_interval is None else check_interval(guidance_interval)
+    chosen = defaults.changed(
+        audio_length_in_s=audio_length_in_s,
+        num_inference_steps=num_inference_steps,
+        guidance_scale=guidance_scale,
+        guidance_interval=guidance_interval,
+        cache_interval=cache_interval,
+    )
+    own = float(defaults.audio_length_in_s or geometry.trained_seconds)
+    seconds = float(chosen.audio_length_in_s or own)
+    _note_length(seconds, max(own, geometry.trained_seconds), listen)
     return SamplingOptions(
-        seconds=_length(audio_length_in_s, defaults, geometry, listen),
-        steps=inputs.whole("num_inference_steps", _or(num_inference_steps, defaults.num_inference_steps)),
-        guidance_scale=inputs.finite("guidance_scale", _or(guidance_scale, defaults.guidance_scale)),
-        guidance_interval=interval,
-        cache_interval=inputs.whole("cache_interval", _or(cache_interval, defaults.cache_interval)),
+        seconds=seconds,
+        steps=chosen.num_inference_steps,
+        guidance_scale=float(chosen.guidance_scale),
+        guidance_interval=chosen.guidance_interval,
+        cache_interval=chosen.cache_interval,
         eta=inputs.eta(eta),
     )
 
@@ -158,18 +167,12 @@ def _or(value: object, default: object) -> object:
     return default if value is None else value
 
 
-def _length(value: object, defaults: GenerationDefaults, geometry: AudioGeometry, listen: Listener) -> float:
-    """The length in seconds, the checkpoint's own where None is given."""
-    own = defaults.audio_length_in_s or geometry.trained_seconds
-    if value is None:
-        return own
-    length = inputs.seconds(value)
-    trained = max(own, geometry.trained_seconds)
-    if length > trained and not math.isclose(length, trained):
+def _note_length(seconds: float, trained: float, listen: Listener) -> None:
+    """Tells `listen` where a length exceeds what was trained for."""
+    if seconds > trained and not math.isclose(seconds, trained):
         listen(
             Note(
-                f"audio_length_in_s is {length:g}: this model was trained on clips of {trained:g} s, "
+                f"audio_length_in_s is {seconds:g}: this model was trained on clips of {trained:g} s, "
                 "longer ones may lose their thread"
             )
         )
-    return length
