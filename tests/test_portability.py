@@ -17,7 +17,7 @@ import torch
 
 from musicldm import files
 from musicldm.cli.output import escape_what_does_not_fit, reader_is_gone
-from musicldm.corpus import soundfonts
+from musicldm.corpus.sound import soundfonts
 from musicldm.errors import CheckpointError, DataError, InvalidInputError
 from musicldm.files import read_lines
 from musicldm.generation.naming import Target, check_name, slug
@@ -58,7 +58,7 @@ UNIX_NAMES = {
 }
 UNIX_PLACES = ("/dev/", "/etc/", "/opt/", "/proc/", "/sys/", "/tmp", "/usr/", "/var/")
 MADE_FOR = {
-    "corpus/soundfonts.py": "places of each system",
+    "corpus/sound/soundfonts.py": "places of each system",
     "machine/cores.py": "/sys/: read where it is there",
     "machine/memory.py": "/proc/: read on Linux alone",
 }
@@ -287,9 +287,13 @@ def test_a_sound_font_is_found_where_the_system_keeps_them_and_the_cure_names_th
 def test_on_debian_the_fonts_are_those_of_its_packages() -> None:
     places = [folder / name for name in soundfonts.FONT_NAMES for folder in soundfonts.font_folders()]
     if sys.platform == "linux":
-        assert places.index(Path("/usr/share/sounds/sf3/FluidR3Mono_GM.sf3")) < places.index(
-            Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
-        )
+        of_packages = [
+            "sf2/FluidR3_GM.sf2",  # fluid-soundfont-gm
+            "sf2/MuseScore_General_Full.sf2",  # musescore-general-soundfont-lossless
+            "sf3/FluidR3Mono_GM.sf3",  # fluidr3mono-gm-soundfont
+        ]
+        order = [places.index(Path("/usr/share/sounds") / name) for name in of_packages]
+        assert order == sorted(order)
 
 
 @pytest.mark.parametrize("name", ["NUL", "con.wav", "Aux .wav", "lpt1.mp3", "a:b.wav", "what?.wav", "<b>.flac"])

@@ -117,11 +117,11 @@ def test_music_is_made_and_names_come_from_any_prompt(
 @pytest.mark.skipif(find_spec("tinysoundfont") is None, reason="needs tinysoundfont")
 def test_a_corpus_is_composed_and_goes_on(tmp_path: Path) -> None:
     from musicldm.corpus.build import build_corpus
-    from musicldm.corpus.soundfonts import find_soundfonts
+    from musicldm.corpus.sound.soundfonts import find_soundfonts
     from musicldm.errors import DataError
 
     try:
-        font = find_soundfonts()[-1]
+        font = find_soundfonts()[0]
     except DataError as error:
         pytest.skip(str(error))
     for clips in (1, 2):

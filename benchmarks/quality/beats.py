@@ -10,6 +10,8 @@ a minute        composed clips of 60 s
 FluidSynth      composed scores through FluidSynth with TimGM6mb, 44.1 kHz
 plain …         drums and tones of sines and noise, no sound font, 44.1 kHz
 
+Composed clips are of all styles of `musicldm corpus`; the shipped network learnt from its first edition, of 18 genres.
+
 The figures go to results/beats.json and, as a table, to results/beats.md.
 """
 

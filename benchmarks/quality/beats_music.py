@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import struct
 import subprocess
@@ -14,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from musicldm.audio.reading import read
-from musicldm.corpus.arrangement import compose
 from musicldm.corpus.build import ClipMaker, ClipSettings
-from musicldm.corpus.instruments import DRUM_BANK
-from musicldm.corpus.score import Score
+from musicldm.corpus.composing.arrangement import compose
+from musicldm.corpus.composing.score import Score
+from musicldm.corpus.sound.instruments import DRUM_BANK
 
 Wave = npt.NDArray[np.float32]
 RATE = 44100
@@ -47,7 +48,7 @@ def composed(font: Path, seed: int, count: int, seconds: float = 10.24) -> Itera
 
 
 def _beats_a_bar(meter: str) -> int:
-    return {"4/4": 4, "3/4": 3, "6/8": 2}[meter]
+    return {"4/4": 4, "3/4": 3, "6/8": 2, "5/4": 5, "7/8": 3, "12/8": 4}[meter]
 
 
 def fluidsynth_installed() -> bool:
@@ -55,11 +56,15 @@ def fluidsynth_installed() -> bool:
 
 
 def played(font: Path, seed: int, count: int, seconds: float = 10.24) -> Iterator[Piece]:
-    """Composed scores as MIDI files through FluidSynth: another synthesiser, General MIDI's own balance, 44.1 kHz."""
+    """Composed scores as MIDI files through FluidSynth: another synthesiser, General MIDI's own balance, 44.1 kHz.
+
+    Scores with a part that has no General MIDI program are left out.
+    """
     with tempfile.TemporaryDirectory() as folder:
         midi, sound = Path(folder) / "score.mid", Path(folder) / "score.wav"
-        for index in range(count):
-            score = compose(seed * 10**8 + index, seconds=seconds)
+        scores = (compose(seed * 10**8 + index, seconds=seconds) for index in itertools.count())
+        playable = (score for score in scores if all(stem.instrument.program is not None for stem in score.stems))
+        for score in itertools.islice(playable, count):
             midi.write_bytes(midi_file(score))
             command = ["fluidsynth", "-ni", "-g", "0.6", "-r", str(RATE), "-F", str(sound), str(font), str(midi)]
             subprocess.run(command, check=True, capture_output=True)
@@ -76,6 +81,7 @@ def midi_file(score: Score) -> bytes:
     for stem in score.stems:
         drums = stem.instrument.bank == DRUM_BANK
         channel = DRUM_CHANNEL if drums else next(channels)
+        assert stem.instrument.program is not None
         events.append((0, 0, bytes([0xC0 | channel, stem.instrument.program])))
         for note in stem.notes:
             if note.end <= 0 or (note.start < -0.05 and drums):

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from benchmarks.circumstances import RESULTS, circumstances, fingerprint, plain
+from musicldm.errors import unknown_choice
 from musicldm.evaluation.metrics.estimate import difference, estimate
 from musicldm.listeners.judges import Judges, judges_folder
 from musicldm.pipeline import MusicLDMPipeline
@@ -34,6 +35,9 @@ def main() -> None:
     """Trains, generates, judges and writes."""
     options = _arguments()
     torch.set_num_threads(options.threads)
+    known = Judges.load(options.judges).classes["genre"]
+    if options.genre not in known:
+        raise unknown_choice("genre of the judges", options.genre, known)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(dir=options.work) as folder:
         lora = trained(Path(folder), options)

@@ -146,7 +146,7 @@ def generated(out: Path, options: argparse.Namespace) -> Waves:
 
 
 def measured(waves: Waves, data: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """All figures of a run."""
+    """All figures of a run; the genre of those clips alone whose genre the judges know."""
     clap = open_embedder(options.model, device=options.device)
     store = ClipStore(options.test)
     rows = store.rows[: len(waves)]
@@ -155,6 +155,8 @@ def measured(waves: Waves, data: Path, options: argparse.Namespace) -> dict[str,
     judges = Judges.load(options.judges)
     verdict, truth = judges(waves), judges(real)
     genres, tempi = [row.fields["genre"] for row in rows], [row.fields["bpm"] for row in rows]
+    known = judges.classes["genre"]
+    asked = [(one, other) for one, other in zip(verdict.best("genre"), genres, strict=True) if other in known]
     priors = [judges.tempo_prior(verdict, i) for i in range(len(rows))]
     found = [tempo_of(wave, judges.spec.sample_rate, prior) for wave, prior in zip(waves, priors, strict=True)]
     kept = [(one, bpm) for one, bpm in zip(found, tempi, strict=True) if np.isfinite(one)]
@@ -165,7 +167,7 @@ def measured(waves: Waves, data: Path, options: argparse.Namespace) -> dict[str,
         "kl": divergence(verdict.probabilities["genre"], truth.probabilities["genre"]),
         "inception": inception_score(verdict.probabilities["genre"]),
         "clap_score": clap_score(clap.text([row.captions[0] for row in rows]), heard).own,
-        "genre": float(np.mean([one == other for one, other in zip(verdict.best("genre"), genres, strict=True)])),
+        "genre": float(np.mean([one == other for one, other in asked])),
         "tempo": sum(tempo_met(one, bpm) for one, bpm in kept) / len(rows),
         **novelty(heard, reference, training_embeddings(clap, data)),
     }

@@ -63,6 +63,10 @@ class Bench:
     def rate(self) -> int:
         return self.judges.spec.sample_rate
 
+    def prompts(self, seed: int, count: int, *, held_out: bool = False) -> list[EvaluationPrompt]:
+        """Evaluation prompts over the genres that the judges know: they cannot hear others."""
+        return evaluation_prompts(seed, count, held_out=held_out, genres=self.judges.classes["genre"])
+
     def generate(self, texts: Sequence[str], first_seed: int = 0, **settings: Any) -> tuple[Waves, list[float | None]]:
         """Waves (n, samples) and scores, prompt `i` from seed `first_seed + i`; with candidates, best first."""
         waves: list[Waves] = []
@@ -126,7 +130,7 @@ def shares(answers: Sequence[Hits]) -> dict[str, Estimate | None]:
 
 def measure_prompts(bench: Bench, *, held_out: bool) -> dict[str, Any]:
     """Genre, drums, lead, tempo and quality on evaluation prompts, with the mistakes by genre."""
-    prompts = evaluation_prompts(bench.options.seed, bench.options.prompts, held_out=held_out)
+    prompts = bench.prompts(bench.options.seed, bench.options.prompts, held_out=held_out)
     waves, scores = bench.generate([prompt.text for prompt in prompts], first_seed=bench.options.seed)
     answers = bench.hits(waves, prompts)
     heard = bench.judges(waves).best("genre")
@@ -197,7 +201,7 @@ def measure_guidance(bench: Bench) -> dict[str, Any]:
 
 def _sweep(bench: Bench, argument: str, values: Sequence[float], seed: int) -> dict[str, Any]:
     """Scores at each value of an argument and at its default, all else as the checkpoint has it."""
-    prompts = evaluation_prompts(seed, bench.options.step_prompts, held_out=False)
+    prompts = bench.prompts(seed, bench.options.step_prompts)
     default = getattr(bench.pipe.generation_defaults, argument)
     table: dict[str, Any] = {}
     for value in sorted({*values, default}):
@@ -215,7 +219,7 @@ def _sweep(bench: Bench, argument: str, values: Sequence[float], seed: int) -> d
 
 def measure_best_of(bench: Bench) -> dict[str, Any]:
     """Genre and lead accuracy of the top-ranked of four candidates against the mean of the four."""
-    prompts = evaluation_prompts(bench.options.seed + 2, bench.options.best_prompts, held_out=False)
+    prompts = bench.prompts(bench.options.seed + 2, bench.options.best_prompts)
     waves, _ = bench.generate([prompt.text for prompt in prompts], num_waveforms_per_prompt=CANDIDATES)
     answers = bench.hits(waves, [prompt for prompt in prompts for _ in range(CANDIDATES)])
     found: dict[str, Any] = {}
@@ -232,10 +236,15 @@ def measure_best_of(bench: Bench) -> dict[str, Any]:
 
 
 def measure_reconstruction(bench: Bench) -> dict[str, Any]:
-    """What VAE and vocoder keep of corpus clips, and what judges and tracker score on the originals."""
+    """What VAE and vocoder keep of corpus clips, and what judges and tracker score on the originals.
+
+    Clips of genres that the judges never learnt are left out.
+    """
     store = ClipStore(bench.options.corpus, bench.judges.spec)
-    count = min(bench.options.clips, len(store))
-    chosen = sorted(np.random.default_rng(bench.options.seed).choice(len(store), count, replace=False).tolist())
+    genres = bench.judges.classes["genre"]
+    known = [index for index, row in enumerate(store.rows) if row.fields["genre"] in genres]
+    count = min(bench.options.clips, len(known))
+    chosen = sorted(np.random.default_rng(bench.options.seed).choice(known, count, replace=False).tolist())
     rows = [store.rows[index] for index in chosen]
     real = np.stack([store.wave(index) for index in chosen])
     mels = store.mels[chosen].astype(np.float32)

@@ -27,8 +27,9 @@ from benchmarks.circumstances import RESULTS, circumstances, plain
 from benchmarks.quality.model_novelty import coded
 from musicldm.audio import Wave
 from musicldm.audio.reading import read
-from musicldm.corpus.arrangement import compose
-from musicldm.corpus.rendering import SoundFont, render
+from musicldm.corpus.composing.arrangement import compose
+from musicldm.corpus.sound.rendering import render
+from musicldm.corpus.sound.soundfont import SoundFont
 from musicldm.evaluation.metrics.estimate import estimate
 from musicldm.listeners.embedders import Embedder
 from musicldm.model.folder import parts_folder

@@ -115,7 +115,7 @@ class Study:
         self, options: argparse.Namespace, pipes: dict[tuple[str, str, bool], MusicLDMPipeline], judges: Judges
     ) -> None:
         self.options, self.pipes, self.judges = options, pipes, judges
-        self.prompts = evaluation_prompts(options.seed, options.prompts, held_out=False)
+        self.prompts = evaluation_prompts(options.seed, options.prompts, held_out=False, genres=judges.classes["genre"])
         self.tracker = BeatTracker.from_pretrained()
         self.embedder = open_embedder(str(options.judges), device="cpu")
         store = ClipStore(options.corpus, judges.spec)

@@ -24,6 +24,7 @@ from musicldm.model.settings import GenerationDefaults
 
 MODEL = Path(__file__).resolve().parents[2] / "src" / "musicldm" / "shipped" / "default"
 PARTS = {"vae": "VAE", "vocoder": "vocoder", "clap": "CLAP", "ldm": "UNet"}
+EDITIONS = {1: "first", 2: "second"}
 FOLDERS = {"vae": "vae", "vocoder": "vocoder", "clap": "text_encoder", "ldm": "unet"}
 
 HEAD = """\
@@ -61,8 +62,8 @@ Trained for {hours:.1f} hours in all; recorded {date} with torch {torch}, diffus
 
 ## Data
 
-{clips} clips of {seconds:g} s at {corpus_rate} Hz, made by `musicldm corpus` from seed {seed}. Rules compose the music in
-{genres} genres: {genre_list}.
+{clips} clips of {seconds:g} s at {corpus_rate} Hz, made by the {edition} edition of `musicldm corpus` from seed {seed}. Rules
+compose the music in {genres} genres: {genre_list}.
 General MIDI sound fonts play it: {fonts}. FluidR3 (Frank Wen) and its mono
 version (Michael Cowgill) are under the MIT licence. Some clips were degraded on purpose (muffled, thin, noisy, clipped,
 hissing, low bit-rate), and their captions say so. Every clip has eight captions that are true to it. A fifth of the
@@ -105,8 +106,8 @@ Apache-2.0, weights and card. What it makes is AI-generated music, and files fro
 python scripts/train_default_model.py --work RUNS --out MODEL --clips {clips_plain}
 ```
 
-follows the recipes. It did not make these weights, which took the stages above. From end to end the script has run at the
-smallest size only (12 clips, seconds of training).
+follows the recipes, on today's edition of the corpus. It did not make these weights, which took the stages above. From end
+to end the script has run at the smallest size only (12 clips, seconds of training).
 """  # noqa: E501
 
 
@@ -187,6 +188,7 @@ def card(model: Path, training: Mapping[str, Any], measured: Mapping[str, Any]) 
         "seconds": corpus["seconds"],
         "corpus_rate": corpus["sample_rate"],
         "seed": corpus["seed"],
+        "edition": EDITIONS[corpus.get("edition", 1)],
         "fonts": ", ".join(font.split()[0] for font in corpus["fonts"]),
         "genres": len(genres),
         "genre_list": ", ".join(genres),

@@ -79,6 +79,19 @@ def test_samples_over_full_scale_are_clipped(tmp_path: Path) -> None:
     np.testing.assert_allclose(reading.read(tmp_path / "a.wav")[0], [1.0, -1.0, 0.0], atol=2**-14)
 
 
+@pytest.mark.parametrize(("ending", "tolerance"), [("wav", 2**-15), ("flac", 2**-15), ("ogg", 0.05), ("mp3", 0.05)])
+def test_both_channels_of_a_stereo_wave_are_written_in_their_order(
+    tmp_path: Path, ending: str, tolerance: float
+) -> None:
+    time = np.arange(20_000) / 16000
+    sides = np.stack([0.3 * np.sin(2 * np.pi * 440 * time), 0.5 * np.sin(2 * np.pi * 660 * time)]).astype(np.float32)
+    writing.write(tmp_path / f"a.{ending}", sides, 16000, settings={"prompt": "x"})
+    found, rate = soundfile.read(tmp_path / f"a.{ending}")
+    assert (rate, found.shape[1]) == (16000, 2)
+    np.testing.assert_allclose(found[4000:16000].T, sides[:, 4000:16000], atol=tolerance)
+    assert writing.read_settings(tmp_path / f"a.{ending}") == {"prompt": "x"}
+
+
 def test_an_ogg_file_of_minutes_is_written_whole(tmp_path: Path) -> None:
     writing.write(tmp_path / "long.ogg", noise(16000 * 120), 16000)
     assert soundfile.info(tmp_path / "long.ogg").frames == 16000 * 120

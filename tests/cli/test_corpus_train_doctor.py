@@ -12,7 +12,8 @@ import pytest
 
 from musicldm.cli.doctor import EXTRAS
 from musicldm.cli.ending import at_next_chance
-from musicldm.corpus import build, soundfonts
+from musicldm.corpus import build
+from musicldm.corpus.sound import soundfonts
 from musicldm.errors import MissingDependencyError
 from musicldm.model.folder import DEFAULT_FOLDER
 from musicldm.training.mixup.mixing import MixupOptions
@@ -35,12 +36,14 @@ def test_corpus_passes_on_its_options(command, monkeypatch: pytest.MonkeyPatch) 
     outcome = command(
         "corpus", "c", "--clips", 3, "--seed", 4, "--sample-rate", 22050, "--seconds", 2.5, "--workers", 2,
         "--format", "wav", "--soundfont", "a.sf2", "--soundfont", "b.sf3", "--genre", "metal", "--genre", "jazz",
+        "--channels", 2, "--stems",
     )  # fmt: skip
     assert (outcome.code, outcome.out) == (0, "3 clips in c\n")
     assert callable(seen.pop("progress"))
     assert seen == {
         "out": Path("c"), "clips": 3, "seed": 4, "sample_rate": 22050, "seconds": 2.5, "workers": 2,
         "audio_format": "wav", "soundfonts": [Path("a.sf2"), Path("b.sf3")], "genres": ["metal", "jazz"],
+        "channels": 2, "stems": True,
     }  # fmt: skip
 
 

@@ -70,9 +70,9 @@ def without_fonts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "render", _noise)
 
 
-def _noise(score: Any, _font: object, *, sample_rate: int) -> np.ndarray:
+def _noise(score: Any, _fonts: object, *, sample_rate: int, channels: int) -> np.ndarray:
     rng = np.random.default_rng(score.truth.seed)
-    return rng.uniform(-0.5, 0.5, round(score.truth.duration * sample_rate)).astype(np.float32)
+    return rng.uniform(-0.5, 0.5, (channels, round(score.truth.duration * sample_rate))).astype(np.float32)
 
 
 def model_and_songs() -> None:

@@ -34,9 +34,9 @@ from musicldm.data.prepare import prepare
 torch.set_num_threads(1)
 shards.SHARD_BYTES = 20_000
 
-def noise(score, font, *, sample_rate):
+def noise(score, fonts, *, sample_rate, channels):
     rng = np.random.default_rng(score.truth.seed)
-    return rng.uniform(-0.5, 0.5, round(score.truth.duration * sample_rate)).astype(np.float32)
+    return rng.uniform(-0.5, 0.5, (channels, round(score.truth.duration * sample_rate))).astype(np.float32)
 
 build.SoundFont, build.render = str, noise
 what, model = sys.argv[1], Path(sys.argv[2])

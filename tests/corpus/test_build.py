@@ -1,19 +1,29 @@
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from musicldm.corpus import build, soundfonts
-from musicldm.corpus.arrangement import compose
+from musicldm.corpus import build
 from musicldm.corpus.build import ClipMaker, build_corpus
+from musicldm.corpus.composing.arrangement import compose
+from musicldm.corpus.sound import soundfonts
 from musicldm.corpus.truth import GENRES
 from musicldm.errors import DataError, InvalidInputError
 
 CLIPS, SECONDS = 5, 2.0
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fonts_that_stay_loaded():
+    """A clip does not depend on those rendered before (sound/test_rendering.py), so that one load will do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "SoundFont", cache(build.SoundFont))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +96,12 @@ def test_every_row_has_the_contracts_fields_and_matches_its_audio(corpus):
         assert set(row) == {
             *("file_name", "text", "captions", "genre", "bpm", "meter", "key", "mode", "drums", "instruments", "mood"),
             *("energy", "quality", "beats", "downbeats", "duration", "sample_rate", "seed", "split"),
+            *("production", "sections", "chords", "bass", "melody", "onsets", "channels"),
         }
+        assert len(row["chords"]) == len(row["bass"]) == len(row["beats"])
+        assert row["sections"][0]["start"] == 0
+        assert row["sections"][-1]["end"] == row["duration"]
+        assert not set(row["production"]) & {"wide", "narrow"}, "a mono file is neither"
         wave, rate = soundfile.read(corpus / row["file_name"])
         assert rate == row["sample_rate"] == 16000
         assert wave.shape == (round(row["duration"] * rate),)
@@ -123,8 +138,26 @@ def test_wanted_genres_are_composed_in_turn(tmp_path, font_path):
         build_corpus(tmp_path, clips=3, seconds=1.0, soundfonts=[font_path])
 
 
+def test_a_mono_corpus_is_the_mid_of_the_stereo_one_and_stems_lie_beside_the_clips(tmp_path, font_path):
+    arguments = {"clips": 2, "seconds": 1.0, "sample_rate": 44100, "workers": 1, "soundfonts": [font_path]}
+    build_corpus(tmp_path / "mono", **arguments)
+    build_corpus(tmp_path / "stereo", **arguments, channels=2, stems=True)
+    for mono, stereo in zip(rows_of(tmp_path / "mono"), rows_of(tmp_path / "stereo"), strict=True):
+        assert (mono["channels"], stereo["channels"]) == (1, 2)
+        assert "stems" not in mono
+        mid, rate = soundfile.read(tmp_path / "mono" / mono["file_name"])
+        sides, _ = soundfile.read(tmp_path / "stereo" / stereo["file_name"])
+        assert rate == 44100
+        assert sides.shape == (44100, 2)
+        np.testing.assert_allclose(mid, sides.mean(axis=1), atol=1e-4)
+        assert set(stereo["stems"]) == {part["role"] for part in stereo["instruments"]} | {"rest"}
+        stems = sum(soundfile.read(tmp_path / "stereo" / name)[0] for name in stereo["stems"].values())
+        if stereo["quality"] == "clean":
+            np.testing.assert_allclose(stems, sides, atol=len(stereo["stems"]) * 2**-15)
+
+
 def test_each_font_is_found_by_its_own_name(monkeypatch, tmp_path):
-    folders = (tmp_path / "sf3", tmp_path / "sf2")
+    folders = tuple(tmp_path / name for name in ("sf2", "opt", "sf3"))
     monkeypatch.setattr(soundfonts, "font_folders", lambda: folders)
     for folder, name in zip(folders, soundfonts.FONT_NAMES, strict=True):
         folder.mkdir()
@@ -137,7 +170,7 @@ def test_without_a_font_the_packages_are_named(monkeypatch, tmp_path):
     monkeypatch.setattr(soundfonts, "font_folders", lambda: (tmp_path / "none",))
     monkeypatch.setattr(soundfonts.sys, "platform", "linux")
     monkeypatch.setattr(soundfonts, "_DEBIAN", tmp_path)
-    with pytest.raises(DataError, match="apt-get install fluidr3mono-gm-soundfont fluid-soundfont-gm"):
+    with pytest.raises(DataError, match="apt-get install fluid-soundfont-gm musescore-general-soundfont-lossless"):
         build_corpus(tmp_path / "out", clips=1)
 
 
@@ -147,9 +180,10 @@ def test_without_a_font_the_packages_are_named(monkeypatch, tmp_path):
         ({"clips": 0}, "clips 0: at least 1"),
         ({"clips": 1, "audio_format": "mp3"}, "unknown audio format 'mp3': choose one of flac, wav"),
         ({"clips": 1, "sample_rate": 100}, "sample rate 100: from 8000 to 48000 Hz"),
+        ({"clips": 1, "channels": 3}, "unknown channels '3': choose one of 1, 2"),
         ({"clips": 1, "seed": -2}, "seed -2: a whole number"),
         ({"clips": 1, "seconds": 0.5}, "seconds 0.5: from 1 to 600"),
-        ({"clips": 1, "genres": ["polka"]}, "unknown genre .polka.: choose one of ambient"),
+        ({"clips": 1, "genres": ["hyperpop"]}, "unknown genre .hyperpop.: choose one of afrobeat"),
     ],
 )
 def test_settings_without_meaning_are_refused_before_anything_is_written(tmp_path, arguments, message):

@@ -12,6 +12,7 @@ import pytest
 from musicldm import files
 from musicldm.corpus import build
 from musicldm.corpus.build import Built, build_corpus
+from musicldm.corpus.sound.rendering import Rendered
 from musicldm.errors import DataError, InvalidInputError
 
 
@@ -19,12 +20,17 @@ from musicldm.errors import DataError, InvalidInputError
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Clips whose sound is noise of their seed."""
 
-    def noise(score: Any, _font: object, *, sample_rate: int) -> np.ndarray:
+    def noise(score: Any, _fonts: object, *, sample_rate: int, channels: int) -> np.ndarray:
         rng = np.random.default_rng(score.truth.seed)
-        return rng.uniform(-0.5, 0.5, round(score.truth.duration * sample_rate)).astype(np.float32)
+        return rng.uniform(-0.5, 0.5, (channels, round(score.truth.duration * sample_rate))).astype(np.float32)
+
+    def noises(score: Any, fonts: object, **options: int) -> Rendered:
+        wave = noise(score, fonts, **options)
+        return Rendered(wave, {"lead": 0.75 * wave, "bass": 0.25 * wave})
 
     monkeypatch.setattr(build, "SoundFont", lambda path: path)
     monkeypatch.setattr(build, "render", noise)
+    monkeypatch.setattr(build, "render_stems", noises)
 
 
 @pytest.fixture
@@ -76,6 +82,57 @@ def test_somebodys_file_under_a_name_that_is_needed_stays_and_is_named(tmp_path,
     with pytest.raises(DataError, match=rf"{Path(name).name}.* is not of this corpus"):
         make(out, 4)
     assert contents(out) == before
+
+
+@pytest.mark.parametrize("name", ["stems", "stems/000002", "stems/000002/lead.wav"])
+def test_somebodys_file_where_stems_are_to_be_stays_and_is_named(tmp_path, make, name):
+    out = tmp_path / "out"
+    make(out, 2, stems=name != "stems")
+    if name == "stems":
+        (out / "corpus.json").write_text(
+            (out / "corpus.json").read_text(encoding="utf-8").replace('"stems": false', '"stems": true')
+        )
+    (out / name).parent.mkdir(exist_ok=True)
+    (out / name).write_bytes(b"of somebody else")
+    before = contents(out)
+    with pytest.raises(DataError, match=rf"{Path(name).name} is not of this corpus, and its name is needed"):
+        make(out, 4, stems=True)
+    assert contents(out) == before
+
+
+def test_a_stem_that_is_gone_is_made_again_and_other_files_beside_it_stay(tmp_path, make):
+    out = tmp_path / "out"
+    make(out, 2, stems=True, channels=2)
+    before = contents(out)
+    assert {"stems/000000/lead.wav", "stems/000000/bass.wav", "stems/000001/lead.wav"} <= before.keys()
+    (out / "stems" / "000001" / "bass.wav").unlink()
+    (out / "stems" / "000001" / "notes.txt").write_bytes(b"mine")
+    assert make(out, 2, stems=True, channels=2) == Built(2, 1)
+    assert contents(out) == before | {"stems/000001/notes.txt": b"mine"}
+
+
+def test_a_run_with_stems_that_was_killed_goes_on_to_the_same_bytes(tmp_path, make):
+    """Killed after the stems of a clip have their names and before the clip has."""
+    make(tmp_path / "expected", 3, stems=True)
+    expected = contents(tmp_path / "expected")
+    out = tmp_path / "out"
+    make(out, 2, stems=True)
+    (out / "stems" / "000002").mkdir()
+    (out / "stems" / "000002" / "lead.wav").write_bytes(expected["stems/000002/lead.wav"])
+    (out / "stems" / ".0123456789ab.part.wav").write_bytes(b"half")
+    assert make(out, 3, stems=True) == Built(3, 1)
+    assert contents(out) == expected
+
+
+def test_a_corpus_of_the_first_edition_is_not_made_longer(tmp_path, make):
+    out = tmp_path / "out"
+    make(out, 1)
+    settings = json.loads((out / "corpus.json").read_text(encoding="utf-8"))
+    for name in ("edition", "channels", "stems"):
+        del settings[name]
+    (out / "corpus.json").write_text(json.dumps(settings), encoding="utf-8")
+    with pytest.raises(DataError, match="edition None → 2"):
+        make(out, 2)
 
 
 def test_rows_that_somebody_added_are_not_counted_as_clips(tmp_path, make):
@@ -141,7 +198,7 @@ import os, signal, sys
 from pathlib import Path
 from musicldm.corpus import build
 
-def die(score, font, *, sample_rate):
+def die(score, fonts, **options):
     os.kill(os.getpid(), signal.SIGKILL)
 
 build.SoundFont, build.render = str, die

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from musicldm.corpus.arrangement import compose
-from musicldm.corpus.rendering import SoundFont, render
-from musicldm.corpus.score import Score
+from musicldm.corpus.composing.arrangement import compose
+from musicldm.corpus.composing.score import Score
+from musicldm.corpus.sound.rendering import render
+from musicldm.corpus.sound.soundfont import SoundFont
 from musicldm.corpus.truth import KEYS
 
 librosa = pytest.importorskip("librosa")

@@ -30,7 +30,7 @@ ENCODINGS: dict[str, dict[str, Any]] = {
 def encode(
     wave: Wave, sample_rate: int, audio_format: str, *, settings: Mapping[str, Any] | None = None, title: str = ""
 ) -> bytes:
-    """Wave (n,) to the bytes of an audio file, with its settings inside.
+    """Wave, (n,) mono or (2, n) stereo, to the bytes of an audio file, with its settings inside.
 
     Args:
         wave: samples; those over full scale are clipped.
@@ -49,17 +49,19 @@ def encode(
     comment = "" if settings is None else json.dumps(settings, ensure_ascii=True)
     tags = {"comment": comment, "title": title, "software": f"musicldm {__version__}" if comment else ""}
     file = io.BytesIO()
+    samples = np.atleast_2d(wave).T
     try:
-        with soundfile.SoundFile(file, "w", sample_rate, 1, **ENCODINGS[audio_format]) as sound:
+        with soundfile.SoundFile(file, "w", sample_rate, samples.shape[1], **ENCODINGS[audio_format]) as sound:
             if audio_format != "wav":
                 for tag, text in tags.items():
                     if text:
                         setattr(sound, tag, _ascii(text) if audio_format == "mp3" else text)
             # libsndfile's Vorbis writer puts each write on the stack: small blocks cannot overflow it.
-            for start in range(0, len(wave), 8192):
-                sound.write(np.clip(wave[start : start + 8192], -1.0, 1.0))
+            for start in range(0, len(samples), 8192):
+                sound.write(np.clip(samples[start : start + 8192], -1.0, 1.0))
     except soundfile.LibsndfileError as error:
-        raise InvalidInputError(f"{audio_format} cannot hold mono audio at {sample_rate} Hz: {error}") from error
+        kind = "mono" if samples.shape[1] == 1 else "stereo"
+        raise InvalidInputError(f"{audio_format} cannot hold {kind} audio at {sample_rate} Hz: {error}") from error
     return file.getvalue() if audio_format != "wav" else _with_info_chunk(file.getvalue(), tags)
 
 

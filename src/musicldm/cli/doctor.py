@@ -124,7 +124,7 @@ def _installed(package: str) -> bool:
 
 
 def _sound_fonts() -> Finding:
-    from musicldm.corpus.soundfonts import find_soundfonts
+    from musicldm.corpus.sound.soundfonts import find_soundfonts
     from musicldm.errors import DataError
 
     try:

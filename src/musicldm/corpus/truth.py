@@ -1,28 +1,11 @@
 """What is known exactly of a composed clip."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-GENRES = (
-    "ambient",
-    "blues",
-    "bossa nova",
-    "celtic",
-    "cinematic",
-    "classical",
-    "country",
-    "drum and bass",
-    "funk",
-    "hip hop",
-    "house",
-    "jazz",
-    "lo-fi",
-    "metal",
-    "reggae",
-    "rock",
-    "synthwave",
-    "techno",
-)
-METERS = ("4/4", "3/4", "6/8")
+from musicldm.corpus.styles import STYLES
+
+GENRES = tuple(STYLES)
+METERS = ("4/4", "3/4", "6/8", "5/4", "7/8", "12/8")
 KEYS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 MOODS = ("happy", "sad", "calm", "tense", "dreamy", "dark", "playful", "epic")
 ENERGIES = ("low", "medium", "high")
@@ -43,6 +26,9 @@ FAMILIES = (
     "voice",
     "drums",
 )
+PRODUCTIONS = ("bright", "warm", "dry", "spacious", "punchy", "wide", "narrow", "vintage")
+# What only a file of two channels can be.
+STEREO_PRODUCTIONS = ("wide", "narrow")
 ROLES = ("lead", "bass", "chords", "pad", "counter", "drums")
 
 
@@ -56,8 +42,25 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Section:
+    """Seconds between which neither the form's letter nor the playing parts change. `label`: A, B, …"""
+
+    start: float
+    end: float
+    label: str
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Truth:
-    """The attributes of a clip. `bpm` counts `beats` a minute: quarters, in 6/8 dotted quarters; times are seconds."""
+    """The attributes of a clip; times are seconds.
+
+    `bpm` counts quarters, in 6/8 and 12/8 dotted quarters. So do `beats`, except in 7/8, where they are the first,
+    third and fifth eighth of the bar. `production`: words of `PRODUCTIONS` that are true of the mix. `chords`: the
+    chord on each beat ("A:min7": the notation of Harte et al., ISMIR 2005). `bass`: the pitch class of the bass note on
+    each beat (0 = C), -1 where there is none. `melody`: (start, end, MIDI pitch) of the lead's notes. `onsets`: when
+    each kind of drum is struck ("kick", "snare", "closed hat", …).
+    """
 
     genre: str
     bpm: float
@@ -73,6 +76,12 @@ class Truth:
     downbeats: tuple[float, ...]
     duration: float
     seed: int
+    production: tuple[str, ...] = ()
+    sections: tuple[Section, ...] = ()
+    chords: tuple[str, ...] = ()
+    bass: tuple[int, ...] = ()
+    melody: tuple[tuple[float, float, int], ...] = ()
+    onsets: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def lead(self) -> Part | None:

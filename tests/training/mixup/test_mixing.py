@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from musicldm.corpus.theory import MODES, SCALES
+from musicldm.corpus.composing.theory import MODES, SCALES
 from musicldm.corpus.truth import KEYS
 from musicldm.data.store import ClipRow
 from musicldm.errors import DataError, InvalidInputError
@@ -245,11 +245,21 @@ def test_keys_agree_that_share_six_notes(
 
 
 def test_keys_agree_just_where_their_scales_share_six_notes() -> None:
-    scales = [(key, mode, {(at + step) % 12 for step in SCALES[mode]}) for at, key in enumerate(KEYS) for mode in MODES]
+    modes = ("major", "dorian", "phrygian", "lydian", "mixolydian", "minor")
+    scales = [(key, mode, {(at + step) % 12 for step in SCALES[mode]}) for at, key in enumerate(KEYS) for mode in modes]
     for key, mode, notes in scales:
         for other_key, other_mode, other_notes in scales:
             shared = len(notes & other_notes)
             assert keys_agree((key, mode), (other_key, other_mode)) == (shared >= 6), (key, mode, other_key, other_mode)
+
+
+def test_other_scales_agree_with_the_major_scale_that_they_share_most_notes_with() -> None:
+    for mode in MODES:
+        notes = {step % 12 for step in SCALES[mode]}
+        shared = {key: len(notes & {(at + step) % 12 for step in SCALES["major"]}) for at, key in enumerate(KEYS)}
+        agreeing = [key for key in KEYS if keys_agree(("C", mode), (key, "major"))]
+        assert len(agreeing) == 3
+        assert max(shared.values()) in [shared[key] for key in agreeing]
 
 
 def test_clips_without_beats_are_refused_by_name_where_beats_are_needed() -> None:

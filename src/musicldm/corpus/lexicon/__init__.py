@@ -3,6 +3,7 @@
 import hashlib
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -10,7 +11,7 @@ from importlib import resources
 
 from musicldm.errors import unknown_choice
 
-ATTRIBUTES = ("genre", "instrument", "mood", "energy", "quality", "tempo", "meter", "mode", "drums")
+ATTRIBUTES = ("genre", "instrument", "mood", "energy", "quality", "production", "tempo", "meter", "mode", "drums")
 HELD_OUT_SHARE = 5  # one in five
 HELD_OUT_SEED = 20261124
 # Upper limits in BPM, exclusive; from the last one on it is "very fast".
@@ -60,9 +61,26 @@ def split_held_out(tables: Tables) -> dict[str, dict[str, tuple[str, ...]]]:
 
 
 def _read(attribute: str) -> dict[str, dict[str, list[str]]]:
-    """One attribute's file: value → {"expressions": […]} and, for genres, {"names": […]} too."""
-    text = (resources.files(__name__) / f"{attribute}.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)
+    """One attribute's file or folder of files: value → {"expressions": […]} and, for genres, {"names": […]} too."""
+    here = resources.files(__name__)
+    folder = here / attribute
+    files = sorted(folder.iterdir(), key=lambda file: file.name) if folder.is_dir() else [here / f"{attribute}.toml"]
+    tables: dict[str, dict[str, list[str]]] = {}
+    for file in files:
+        if file.name.endswith(".toml"):
+            tables |= tomllib.loads(file.read_text(encoding="utf-8"))
+    return tables
+
+
+@cache
+def _by_rarest_word(runs: frozenset[tuple[str, ...]]) -> dict[str, list[tuple[int, tuple[str, ...]]]]:
+    """Each run with the place of its rarest word, under that word: few need to be compared with a text."""
+    counts = Counter(word for run in runs for word in set(run))
+    found: dict[str, list[tuple[int, tuple[str, ...]]]] = {}
+    for run in runs:
+        word = min(run, key=lambda word: counts[word])
+        found.setdefault(word, []).append((run.index(word), run))
+    return found
 
 
 @dataclass(frozen=True)
@@ -70,14 +88,13 @@ class Lexicon:
     """Expressions by attribute and value, in the order of the files.
 
     `usable` and `withheld` part all expressions of a value in two; `direct` holds the direct names of each genre;
-    `forbidden` is the withheld expressions as runs of words, and `longest` the words of the longest of them.
+    `forbidden` is the withheld expressions as runs of words.
     """
 
     usable: Tables
     withheld: Tables
     direct: Mapping[str, tuple[str, ...]]
     forbidden: frozenset[tuple[str, ...]]
-    longest: int
 
     @classmethod
     def of(cls, tables: Tables, direct: Mapping[str, tuple[str, ...]]) -> "Lexicon":
@@ -87,7 +104,7 @@ class Lexicon:
             a: {v: tuple(x for x in e if x not in withheld[a][v]) for v, e in t.items()} for a, t in tables.items()
         }
         forbidden = frozenset(words(e) for values in withheld.values() for hidden in values.values() for e in hidden)
-        return cls(usable, withheld, direct, forbidden, max(map(len, forbidden), default=0))
+        return cls(usable, withheld, direct, forbidden)
 
     @classmethod
     @cache
@@ -131,6 +148,9 @@ class Lexicon:
 
     def gives_away(self, text: str) -> bool:
         """Whether a text contains a held-out expression of any attribute."""
-        tokens = words(text)
-        runs = (tokens[i : i + n] for i in range(len(tokens)) for n in range(1, self.longest + 1))
-        return any(run in self.forbidden for run in runs)
+        tokens, rare = words(text), _by_rarest_word(self.forbidden)
+        return any(
+            at >= offset and tokens[at - offset : at - offset + len(run)] == run
+            for at, token in enumerate(tokens)
+            for offset, run in rare.get(token, ())
+        )

@@ -1,10 +1,11 @@
 """Ambient, bossa nova, celtic, cinematic, classical and jazz."""
 
 from musicldm.corpus.styles.style import Sound, Style, Swing
-from musicldm.corpus.theory import MAJOR_PENTATONIC, MINOR_PENTATONIC
 
 AMBIENT = Style(
     name="ambient",
+    forms=("AAAB",),
+    section_bars=4,
     tempo=(56, 84),
     meters={"4/4": 0.9, "3/4": 0.1},
     modes={"major": 0.3, "lydian": 0.35, "dorian": 0.15, "minor": 0.2},
@@ -39,7 +40,7 @@ AMBIENT = Style(
     bass={"4/4": ("R---------------", "R-----------5---"), "3/4": ("R-----------",)},
     comping={"4/4": ("x---------------",), "3/4": ("x-----------",)},
     voicing="open",
-    melody_scale={"major": MAJOR_PENTATONIC, "minor": MINOR_PENTATONIC, "dorian": MINOR_PENTATONIC},
+    melody_scale={"major": "major pentatonic", "minor": "minor pentatonic", "dorian": "minor pentatonic"},
     feels={"floating": 1.0},
     fills=("none",),
     energy_bias=-0.8,
@@ -57,6 +58,7 @@ AMBIENT = Style(
 
 BOSSA_NOVA = Style(
     name="bossa nova",
+    forms=("AABA",),
     tempo=(116, 146),
     modes={"major": 0.6, "minor": 0.4},
     progressions={
@@ -77,7 +79,7 @@ BOSSA_NOVA = Style(
     keys={"nylon guitar": 0.85, "electric piano": 0.15},
     pads={"slow strings": 1.0},
     kits={"brush drum kit": 0.4, "jazz drum kit": 0.6},
-    presence={"drums": 0.87, "pad": 0.12, "bass": 1.0, "chords": 1.0},
+    presence={"drums": 0.95, "pad": 0.12, "bass": 1.0, "chords": 1.0},
     drums={
         "4/4": (
             "k x..xx..xx..xx..x|r x..x..x...x..x..|h x.x.x.x.x.x.x.x.",
@@ -93,14 +95,15 @@ BOSSA_NOVA = Style(
     fills=("none", "rim"),
     energy_bias=-0.5,
     human=6.0,
-    sound=Sound(tilt=-0.5, room=(0.5, 1.1), wet=0.14, levels={"drums": -1.5, "chords": 3.0}),
+    sound=Sound(tilt=-0.5, room=(0.5, 1.1), wet=0.14, levels={"drums": 0.0, "chords": 5.0}),
 )
 
 CELTIC = Style(
     name="celtic",
+    forms=("AABB",),
     tempo=(100, 128),
     meters={"4/4": 0.45, "6/8": 0.55},
-    tempo_68=(100, 132),
+    compound_tempo=(100, 132),
     modes={"major": 0.35, "dorian": 0.35, "mixolydian": 0.3},
     progressions={
         "major": ("I IV I V", "I I IV V", "I vi IV V"),
@@ -136,9 +139,11 @@ CELTIC = Style(
 
 CINEMATIC = Style(
     name="cinematic",
+    forms=("AAB", "AB"),
+    section_bars=4,
     tempo=(70, 112),
-    meters={"4/4": 0.7, "3/4": 0.15, "6/8": 0.15},
-    tempo_68=(56, 84),
+    meters={"4/4": 0.68, "3/4": 0.12, "6/8": 0.13, "5/4": 0.07},
+    compound_tempo=(56, 84),
     modes={"minor": 0.6, "dorian": 0.15, "lydian": 0.15, "phrygian": 0.1},
     progressions={
         "minor": ("i bVI bIII bVII", "i bVI iv V", "i bIII bVII iv", "i v bVI bVII"),
@@ -159,8 +164,8 @@ CINEMATIC = Style(
     keys={"tremolo strings": 0.3, "string section": 0.4, "slow strings": 0.3},
     pads={"choir": 0.5, "slow strings": 0.25, "french horn": 0.25},
     counters={"pizzicato strings": 0.4, "harp": 0.3, "trombone": 0.3},
-    kits={"orchestral percussion": 1.0},
-    presence={"drums": 0.4, "bass": 1.0, "chords": 1.0, "pad": 0.55, "counter": 0.35, "lead": 0.85},
+    kits={"taiko drums": 0.55, "orchestral percussion": 0.45},
+    presence={"drums": 0.75, "bass": 1.0, "chords": 1.0, "pad": 0.8, "counter": 0.35, "lead": 0.85},
     drums={
         "4/4": (
             "3 X.....x.X...x.x.|2 ...o..o....o..o.|k X.......X.......",
@@ -169,42 +174,46 @@ CINEMATIC = Style(
         ),
         "3/4": ("3 X...x.x.x.x.|k X...........", "3 X.......x.xx|k X...........|y X..........."),
         "6/8": ("3 X.x.x.X.x.x.|k X.....X.....", "3 X.....x.x.x.|k X...........|y X..........."),
+        "5/4": ("3 X.xxX.xxX.xxX...X...|k X.......X.......X...", "3 X.....x.X.....x.X.xx|k X..................."),
     },
     bass={
         "4/4": ("R-------R-------", "R---------------", "R.R.R.R.R.R.R.R."),
         "3/4": ("R-----------", "R---R---R---"),
         "6/8": ("R-----------", "R-----R-----"),
+        "5/4": ("R.R.R.R.R.R.R.R.R.R.", "R-------------------"),
     },
     comping={
         "4/4": ("x---------------", "x.x.x.x.x.x.x.x.", "x.xxx.xxx.xxx.xx", "1.3.4.3.1.3.4.3."),
         "3/4": ("x-----------", "x.x.x.x.x.x.", "1.3.4.3.4.3."),
         "6/8": ("x-----------", "x.x.x.x.x.x.", "1.2.3.4.3.2."),
+        "5/4": ("x.xxx.xxx.xxx.xxx.xx", "1.3.4.3.1.3.4.3.1.3."),
     },
     voicing="open",
     feels={"long": 1.0},
     energy_bias=0.2,
     fills=("toms",),
     human=10.0,
-    sound=Sound(tilt=-1.5, room=(1.8, 3.0), wet=0.35, levels={"drums": 0.5, "chords": 3.0, "pad": 4.0}),
+    risers=0.3,
+    sound=Sound(space="hall", tilt=-1.5, room=(1.8, 3.0), wet=0.35, levels={"drums": 2.0, "chords": 3.0, "pad": 4.0}),
 )
 
 CLASSICAL = Style(
     name="classical",
     tempo=(84, 140),
     meters={"4/4": 0.45, "3/4": 0.4, "6/8": 0.15},
-    tempo_68=(60, 92),
+    compound_tempo=(60, 92),
     modes={"major": 0.6, "minor": 0.4},
     progressions={
         "major": ("I V7 I IV", "I IV V7 I", "I vi ii V7", "I V7 V7 I"),
         "minor": ("i V7 i iv", "i iv V7 i", "i bVI iim7b5 V7"),
     },
     moods={"calm": 0.24, "happy": 0.22, "playful": 0.24, "sad": 0.18, "dreamy": 0.12},
-    leads={"violin": 0.28, "flute": 0.15, "clarinet": 0.14, "oboe": 0.15, "acoustic piano": 0.14, "harpsichord": 0.14},
+    leads={"violin": 0.3, "flute": 0.18, "clarinet": 0.16, "oboe": 0.16, "acoustic piano": 0.2},
     basses={"cello": 0.65, "double bass section": 0.35},
-    keys={"acoustic piano": 0.4, "pizzicato strings": 0.25, "harpsichord": 0.2, "harp": 0.15},
+    keys={"acoustic piano": 1.0},
     counters={"cello": 0.5, "clarinet": 0.5},
     kits={"orchestral percussion": 1.0},
-    presence={"drums": 0.05, "bass": 0.8, "chords": 1.0, "counter": 0.35, "lead": 0.94},
+    presence={"drums": 0.05, "bass": 0.5, "chords": 1.0, "counter": 0.35, "lead": 0.94},
     chord_bars=(1.0, 0.5),
     drums={
         "4/4": (
@@ -220,23 +229,26 @@ CLASSICAL = Style(
         "6/8": ("R-----5-----",),
     },
     comping={
-        "4/4": ("1-3-2-3-1-3-2-3-", "x---....x---....", "..x.x.x...x.x.x.", "1-2-3-4-3-2-3-2-"),
-        "3/4": ("....x-..x-..", "1-2-3-4-3-2-", "1-3-4-3-4-3-"),
-        "6/8": ("1-2-3-4-3-2-", "x---x-x---x-"),
+        "4/4": ("1323132313231323", "1-3-2-3-1-3-2-3-", "1323132314241424", "b-x-x-x-f-x-x-x-"),
+        "3/4": ("132313231323", "1-3-2-3-2-3-", "b-x-x-x-x-x-"),
+        "6/8": ("1-3-2-1-3-2-", "132323132323"),
     },
-    feels={"classical": 0.85, "song": 0.15},
+    feels={"classical": 1.0},
     ornament=0.2,
     harmony=0.12,
     energy_bias=-0.2,
     fills=("none",),
     human=9.0,
-    sound=Sound(room=(0.9, 1.5), wet=0.17, levels={"lead": 1.0}),
+    trill=0.25,
+    forms=("AABB", "AABA"),
+    sound=Sound(tilt=1.0, room=(0.6, 1.1), wet=0.13, levels={"chords": 4.0}),
 )
 
 JAZZ = Style(
     name="jazz",
+    forms=("AABA",),
     tempo=(120, 196),
-    meters={"4/4": 0.82, "3/4": 0.18},
+    meters={"4/4": 0.78, "3/4": 0.16, "5/4": 0.06},
     modes={"major": 0.6, "dorian": 0.25, "minor": 0.15},
     progressions={
         "major": ("ii9 V13 Imaj9 vi7", "Imaj7 vi7 ii7 V7", "Imaj9 IV9 iii7 VI7", "ii7 V7b9 Imaj7 Imaj7"),
@@ -266,11 +278,17 @@ JAZZ = Style(
             "d x...x.x.x...x.x.|p ....x.......x...|k ......o.........|s ......o.....o...",
         ),
         "3/4": ("d x...x.x.x...|p ....x...x...|k o...........", "d x...x.x.x.x.|p ....x...x...|s ......o....."),
+        "5/4": ("d x...x.x.x...x...x.x.|p ....x.......x.......|k o...........o.......",),
     },
-    bass={"4/4": ("W---W---W---W---", "W---W---W-W-W---"), "3/4": ("W---W---W---",)},
+    bass={
+        "4/4": ("W---W---W---W---", "W---W---W-W-W---"),
+        "3/4": ("W---W---W---",),
+        "5/4": ("R-----5-----R---5---", "W---W---W---W---W---"),
+    },
     comping={
         "4/4": ("......x-....x---", "x-....x-........", "..x---....x-..x-", "x-----x-......x-"),
         "3/4": ("....x-..x-..", "x-----x-....", "......x-x---"),
+        "5/4": ("x-----x-....x---x---", "......x-....x-..x-.."),
     },
     feels={"bebop": 0.8, "song": 0.2},
     ornament=0.2,

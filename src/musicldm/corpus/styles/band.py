@@ -1,58 +1,80 @@
 """Genres played by a band: blues, country, funk, metal, reggae, rock."""
 
 from musicldm.corpus.styles.style import Sound, Style, Swing
-from musicldm.corpus.theory import MAJOR_BLUES, MAJOR_PENTATONIC, MINOR_BLUES, MINOR_PENTATONIC
 
 BLUES = Style(
     name="blues",
     tempo=(70, 116),
-    tempo_68=(52, 74),
-    meters={"4/4": 0.7, "6/8": 0.3},
+    forms=("AAAA",),
+    section_bars=12,
+    compound_tempo=(52, 74),
+    meters={"4/4": 0.85, "12/8": 0.15},
     modes={"mixolydian": 0.65, "minor": 0.35},
     progressions={
-        "mixolydian": ("I7 IV7 I7 I7", "IV7 IV7 I7 I7", "V7 IV7 I7 V7", "I7 I7 IV7 I7", "I7 IV7 I7 V7"),
-        "minor": ("i7 iv7 i7 i7", "iv7 iv7 i7 i7", "bVI7 V7 i7 V7", "i7 i7 iv7 i7"),
+        "mixolydian": (
+            "I7 I7 I7 I7 IV7 IV7 I7 I7 V7 IV7 I7 V7",
+            "I7 IV7 I7 I7 IV7 IV7 I7 VI7 ii7 V7 I7 V7",
+            "I7 IV7 I7 I7",
+            "IV7 IV7 I7 I7",
+            "V7 IV7 I7 V7",
+            "I7 I7 IV7 I7",
+            "I7 IV7 I7 V7",
+        ),
+        "minor": (
+            "i7 i7 i7 i7 iv7 iv7 i7 i7 bVI7 V7 i7 V7",
+            "i7 iv7 i7 i7",
+            "iv7 iv7 i7 i7",
+            "bVI7 V7 i7 V7",
+            "i7 i7 iv7 i7",
+        ),
     },
     moods={"sad": 0.34, "calm": 0.14, "dark": 0.16, "happy": 0.16, "playful": 0.14, "tense": 0.06},
-    leads={"overdriven guitar": 0.36, "harmonica": 0.3, "tenor sax": 0.12, "acoustic piano": 0.12, "clean guitar": 0.1},
+    leads={
+        "overdriven guitar": 0.42,
+        "harmonica": 0.36,
+        "tenor sax": 0.06,
+        "acoustic piano": 0.08,
+        "hammond organ": 0.08,
+    },
     basses={"electric bass": 0.7, "upright bass": 0.3},
-    keys={"acoustic piano": 0.5, "clean guitar": 0.5},
+    keys={"clean guitar": 0.65, "honky-tonk piano": 0.35},
     counters={"brass section": 1.0},
     kits={"acoustic drum kit": 0.4, "room drum kit": 0.6},
-    presence={"drums": 0.87, "counter": 0.12, "bass": 1.0, "chords": 1.0},
+    presence={"drums": 0.96, "counter": 0.12, "bass": 1.0, "chords": 1.0},
     drums={
         "4/4": (
             "k x.......x.......|s ....X.......X...|d x...x.x.x...x.x.",
             "k x.....x.x.....x.|s ....X.......X...|h x.x.x.x.x.x.x.x.",
             "k x.......x.x.....|s ....X.......X.o.|h x.x.x.x.x.x.x.x.",
         ),
-        "6/8": (
-            "k x.........x.|s ......X.....|h x.x.x.x.x.x.",
-            "k x.....o...x.|s ......X.....|d x.x.x.x.x.x.",
+        "12/8": (
+            "k x.........x.x.........x.|s ......X...........X.....|h x.x.x.x.x.x.x.x.x.x.x.x.",
+            "k x.....o...x.x.........x.|s ......X...........X...o.|d x.x.x.x.x.x.x.x.x.x.x.x.",
         ),
     },
     bass={
-        "4/4": ("R-R-3-3-5-5-7-5-", "R-R-5-5-7-7-5-5-", "R---3---5---a---", "R-R-8-8-7-7-5-5-"),
-        "6/8": ("R---5-8---5-", "R-----5---a-", "R---R-3---5-"),
+        "4/4": ("R-3-5-6-7-6-5-3-", "R-R-3-3-5-5-6-6-", "R-R-5-5-6-6-5-5-", "R---3---5---6---"),
+        "12/8": ("R---5-8---5-R---5-7---5-", "R-----3---5-R-----5---a-", "R---R-3---3-5---5-6---a-"),
     },
     comping={
         "4/4": ("x---..x-....x-..", "..x-..x-..x-..x-", "x-x-x-x-x-x-x-x-", "....x-......x-u-"),
-        "6/8": ("x-x-x-x-x-x-", "....x-....x-", "1-2-3-4-3-2-"),
+        "12/8": ("x-x-x-x-x-x-x-x-x-x-x-x-", "....x-....x-....x-....x-", "1-2-3-4-3-2-1-2-3-4-3-2-"),
     },
-    melody_scale={"mixolydian": MAJOR_BLUES, "minor": MINOR_BLUES},
+    melody_scale={"mixolydian": "major blues", "minor": "minor blues"},
     feels={"blues": 0.7, "song": 0.3},
     ornament=0.3,
     bend=0.4,
     fills=("toms", "snare"),
     swing=Swing(8, 0.62, 0.68),
     human=8.0,
-    sound=Sound(room=(0.3, 0.8), wet=0.14),
+    sound=Sound(tilt=1.0, room=(0.3, 0.8), wet=0.12, tape=0.2, levels={"bass": 3.0, "chords": 3.0, "drums": 1.0}),
 )
 
 COUNTRY = Style(
     name="country",
+    forms=("AABA", "ABAB"),
     tempo=(92, 132),
-    meters={"4/4": 0.75, "3/4": 0.25},
+    meters={"4/4": 0.86, "3/4": 0.14},
     modes={"major": 0.85, "mixolydian": 0.15},
     progressions={
         "major": ("I I IV V", "I V I I", "I IV V I", "I vi IV V", "IV I V I"),
@@ -60,22 +82,22 @@ COUNTRY = Style(
     },
     moods={"happy": 0.4, "playful": 0.22, "calm": 0.18, "sad": 0.2},
     leads={
-        "fiddle": 0.3,
-        "banjo": 0.24,
-        "harmonica": 0.14,
-        "steel guitar": 0.16,
+        "fiddle": 0.36,
+        "banjo": 0.28,
+        "harmonica": 0.1,
+        "steel guitar": 0.1,
         "honky-tonk piano": 0.16,
     },
     basses={"upright bass": 0.5, "electric bass": 0.5},
-    keys={"steel guitar": 0.65, "banjo": 0.35},
+    keys={"steel guitar": 0.55, "banjo": 0.35, "mandolin": 0.1},
     counters={"fiddle": 0.4, "harmonica": 0.3, "steel guitar": 0.3},
     kits={"acoustic drum kit": 0.6, "brush drum kit": 0.4},
-    presence={"drums": 0.86, "counter": 0.15, "bass": 1.0, "chords": 1.0},
+    presence={"drums": 0.86, "counter": 0.35, "bass": 1.0, "chords": 1.0},
     drums={
         "4/4": (
-            "k x.......x.......|s ....x..o....x..o|h x.x.x.x.x.x.x.x.",
+            "k x...x...x...x...|r ..x...x...x...x.|s oooooooooooooooo",
             "k x.......x.......|s o.ooX.ooo.ooX.oo",
-            "k x.......x.x.....|r ....x.......x...|h x.x.x.x.x.x.x.x.|m ....x.......x...",
+            "k x.......x.......|s o.o.X.o.o.o.X.oo|m ..x...x...x...x.",
         ),
         "3/4": ("k x...........|r ....x...x...|h x.x.x.x.x.x.", "k x...........|s ....x...x...|h x...x...x..."),
     },
@@ -84,13 +106,14 @@ COUNTRY = Style(
         "3/4": ("R-------....", "R-------a---", "L-------...."),
     },
     comping={
-        "4/4": ("1...x.u.3...x.u.", "....x-......x-u.", "1...x-u-3-u-x-u-", "1-3-4-2-1-3-4-2-"),
+        "4/4": ("b...x.u.f...x.u.", "b---x-u-f---x-u-", "1324132413241324", "b.x.b.x.f.x.f.x."),
         "3/4": ("....x---x---", "1...x.u.x.u.", "1-3-4-3-4-3-"),
     },
-    melody_scale={"major": MAJOR_PENTATONIC, "mixolydian": MAJOR_BLUES},
+    melody_scale={"major": "major pentatonic", "mixolydian": "major blues"},
     feels={"song": 0.5, "busy": 0.5},
+    strum=0.008,
     ornament=0.25,
-    bend=0.12,
+    bend=0.2,
     harmony=0.2,
     fills=("snare", "snare roll"),
     human=6.0,
@@ -99,6 +122,7 @@ COUNTRY = Style(
 
 FUNK = Style(
     name="funk",
+    forms=("AAAB",),
     tempo=(96, 118),
     modes={"dorian": 0.7, "mixolydian": 0.3},
     progressions={
@@ -139,7 +163,7 @@ FUNK = Style(
     comping={
         "4/4": ("..x...u..x....x.", "x..x..x...u.x...", "..xu..xu..xu..xu", "....x..u....x..u", "xuxuuxuuxuxuuxuu")
     },
-    melody_scale={"dorian": MINOR_BLUES, "mixolydian": MAJOR_BLUES},
+    melody_scale={"dorian": "minor blues", "mixolydian": "major blues"},
     feels={"stab": 0.75, "busy": 0.25},
     ornament=0.1,
     bend=0.12,
@@ -153,9 +177,11 @@ FUNK = Style(
 
 METAL = Style(
     name="metal",
+    forms=("ABAC", "AABB"),
+    section_bars=4,
     tempo=(140, 196),
-    meters={"4/4": 0.9, "6/8": 0.1},
-    tempo_68=(88, 124),
+    meters={"4/4": 0.76, "6/8": 0.08, "7/8": 0.1, "5/4": 0.06},
+    compound_tempo=(88, 124),
     modes={"minor": 0.5, "phrygian": 0.5},
     progressions={
         "minor": ("i5 bVI5 bVII5 i5", "i5 i5 bVI5 V5", "i5 bIII5 bVI5 bVII5", "i5 i5 bVII5 bVI5"),
@@ -178,11 +204,23 @@ METAL = Style(
             "k x.xx..x.x.xx..x.|s ........X.......|y x...x...x...x...",
         ),
         "6/8": ("k xxxxxxxxxxxx|s ......X.....|y x.....x.....", "k x.xx.xx.xx.x|s ......X.....|d x.x.x.x.x.x."),
+        "7/8": (
+            "k x.xxx.xxx.xxxx|s ....X.......X.|y x...x...x.....",
+            "k xx.xx.xx.xx.x.|s ........X.....|d x.x.x.x.x.x.x.",
+        ),
+        "5/4": ("k x.xxx.xxx.xxx.xxx.xx|s ....X.......X.......|y x...x...x...x...x...",),
     },
-    bass={"4/4": ("RRRRRRRRRRRRRRRR", "R.RRR.RRR.RRR.RR", "RR.RR.RRR.RR.RR."), "6/8": ("RRRRRRRRRRRR", "R.RR.RR.RR.R")},
+    bass={
+        "4/4": ("RRRRRRRRRRRRRRRR", "R.RRR.RRR.RRR.RR", "RR.RR.RRR.RR.RR."),
+        "6/8": ("RRRRRRRRRRRR", "R.RR.RR.RR.R"),
+        "7/8": ("R.RRR.RRR.RRRR", "RR.RR.RR.RR.R."),
+        "5/4": ("R.RRR.RRR.RRR.RRR.RR",),
+    },
     comping={
         "4/4": ("x.uuu.uux.uuu.uu", "xx.xx.xxx.xx.xx.", "x---------------", "x.x.uuuux.x.uuuu", "uuuuuuuuuuuux-x-"),
         "6/8": ("x.uu.ux.uu.u", "uuuuuuuuuuuu", "x-----x-----"),
+        "7/8": ("x.uuu.uux.uuuu", "xx.xx.xx.xx.x."),
+        "5/4": ("x.uuu.uux.uuu.uux.uu", "x-------x-----------"),
     },
     voicing="power",
     bend=0.2,
@@ -196,6 +234,7 @@ METAL = Style(
 
 REGGAE = Style(
     name="reggae",
+    forms=("ABAB", "AAB"),
     tempo=(66, 88),
     modes={"major": 0.5, "minor": 0.3, "mixolydian": 0.2},
     progressions={
@@ -231,7 +270,7 @@ REGGAE = Style(
     comping={
         "4/4": ("....x.......x...", "..x...x...x...x.", "....xu......xu..", "..xu..xu..xu..xu"),
     },
-    melody_scale={"major": MAJOR_PENTATONIC, "minor": MINOR_PENTATONIC, "mixolydian": MAJOR_PENTATONIC},
+    melody_scale={"major": "major pentatonic", "minor": "minor pentatonic", "mixolydian": "major pentatonic"},
     feels={"sparse": 0.4, "song": 0.6},
     ornament=0.1,
     bend=0.1,
@@ -252,9 +291,10 @@ REGGAE = Style(
 
 ROCK = Style(
     name="rock",
+    forms=("ABAB", "AABA"),
     tempo=(108, 146),
-    meters={"4/4": 0.92, "6/8": 0.08},
-    tempo_68=(60, 84),
+    meters={"4/4": 0.84, "6/8": 0.08, "7/8": 0.05, "5/4": 0.03},
+    compound_tempo=(60, 84),
     modes={"major": 0.4, "minor": 0.35, "mixolydian": 0.25},
     progressions={
         "major": ("I V vi IV", "I IV V IV", "vi IV I V", "I iii IV V"),
@@ -262,18 +302,12 @@ ROCK = Style(
         "mixolydian": ("I bVII IV I", "I IV bVII IV"),
     },
     moods={"happy": 0.25, "epic": 0.28, "tense": 0.2, "sad": 0.1, "dark": 0.1, "playful": 0.07},
-    leads={
-        "overdriven guitar": 0.5,
-        "rock organ": 0.15,
-        "acoustic piano": 0.1,
-        "clean guitar": 0.15,
-        "distorted guitar": 0.1,
-    },
+    leads={"overdriven guitar": 0.74, "distorted guitar": 0.14, "rock organ": 0.12},
     basses={"picked bass": 0.6, "electric bass": 0.4},
-    keys={"overdriven guitar": 0.7, "clean guitar": 0.3},
+    keys={"overdriven guitar": 0.85, "distorted guitar": 0.15},
     pads={"rock organ": 0.7, "string section": 0.3},
-    kits={"room drum kit": 0.5, "power drum kit": 0.25, "acoustic drum kit": 0.25},
-    presence={"drums": 0.91, "pad": 0.2, "bass": 1.0, "chords": 1.0},
+    kits={"power drum kit": 0.6, "room drum kit": 0.4},
+    presence={"drums": 0.96, "pad": 0.3, "bass": 1.0, "chords": 1.0},
     drums={
         "4/4": (
             "k x.......x.x.....|s ....X.......X...|h x.x.x.x.x.x.x.x.",
@@ -283,17 +317,26 @@ ROCK = Style(
             "k x.......x.......|s ....X..o....X...|y x...x...x...x...",
         ),
         "6/8": ("k x...x...x.x.|s ......X.....|h x.x.x.x.x.x.", "k x...x.......|s ......X.....|d x.x.x.x.x.x."),
+        "7/8": (
+            "k x.......x.....|s ....X.......X.|h x.x.x.x.x.x.x.",
+            "k x.....x.x.....|s ....X.......x.|d x.x.x.x.x.x.x.",
+        ),
+        "5/4": ("k x.......x.x.....x...|s ....X.......X.......|h x.x.x.x.x.x.x.x.x.x.",),
     },
     bass={
         "4/4": ("R-R-R-R-R-R-R-R-", "R---R-R-R---R-5-", "R-R-R-R-R-R-5-a-", "R--R--R-R--R--5-"),
         "6/8": ("R-R-R-R-R-R-", "R-----R---5-"),
+        "7/8": ("R-R-R-R-R-R-R-", "R---R---R-5-a-"),
+        "5/4": ("R-R-R-R-R-R-R-R-R-a-",),
     },
     comping={
         "4/4": ("x-------x-x-----", "x-u-u-u-x-u-u-u-", "x--x--x-x--x--x-", "x---------------", "x-x-..x-x-x-..x-"),
         "6/8": ("x-----x---x-", "1-3-4-5-4-3-", "x-----------"),
+        "7/8": ("x---x---x-----", "x-u-x-u-x-u-u-"),
+        "5/4": ("x-------x-x-----x---", "x-u-u-u-x-u-u-u-x-u-"),
     },
     voicing="power",
-    melody_scale={"major": MAJOR_PENTATONIC, "minor": MINOR_PENTATONIC, "mixolydian": MAJOR_BLUES},
+    melody_scale={"major": "major pentatonic", "minor": "minor pentatonic", "mixolydian": "major blues"},
     feels={"song": 0.7, "riff": 0.3},
     ornament=0.15,
     bend=0.25,
@@ -301,7 +344,7 @@ ROCK = Style(
     energy_bias=0.3,
     fills=("toms", "snare", "snare roll"),
     human=5.0,
-    sound=Sound(tilt=1.0, room=(0.4, 1.0), wet=0.12, levels={"chords": 3.5}),
+    sound=Sound(tilt=1.0, room=(0.4, 1.0), wet=0.12, punch=0.3, levels={"chords": 6.0, "drums": 2.0}),
 )
 
 BAND = (BLUES, COUNTRY, FUNK, METAL, REGGAE, ROCK)

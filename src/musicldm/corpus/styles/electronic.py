@@ -1,10 +1,10 @@
 """Drum and bass, hip hop, house, lo-fi, synthwave, techno."""
 
 from musicldm.corpus.styles.style import Sound, Style, Swing
-from musicldm.corpus.theory import MINOR_PENTATONIC
 
 DRUM_AND_BASS = Style(
     name="drum and bass",
+    forms=("AAAB",),
     tempo=(166, 180),
     modes={"minor": 0.75, "dorian": 0.25},
     progressions={
@@ -19,7 +19,7 @@ DRUM_AND_BASS = Style(
         "electric piano": 0.2,
         "flute": 0.1,
     },
-    basses={"sub bass": 0.5, "synth bass": 0.5},
+    basses={"reese bass": 0.6, "sub bass": 0.4},
     keys={"polysynth": 0.4, "electric piano": 0.25, "synth strings": 0.35},
     pads={"sweep pad": 0.4, "warm pad": 0.3, "halo pad": 0.3},
     kits={"room drum kit": 0.6, "acoustic drum kit": 0.4},
@@ -34,9 +34,10 @@ DRUM_AND_BASS = Style(
     },
     bass={"4/4": ("R-------..R-----", "R---..R-----R-..", "R-----R.8---5---", "R-.R-.R---.R7-8-")},
     comping={"4/4": ("x---------------", "x--x--..x--x--..", "x.....x.....x...", "....x-......x-..")},
-    melody_scale={"minor": MINOR_PENTATONIC, "dorian": MINOR_PENTATONIC},
+    melody_scale={"minor": "minor pentatonic", "dorian": "minor pentatonic"},
     feels={"synth": 0.6, "sparse": 0.4},
     fills=("snare roll", "break"),
+    risers=0.4,
     energy_bias=0.4,
     human=1.5,
     sound=Sound(
@@ -52,6 +53,8 @@ DRUM_AND_BASS = Style(
 
 HIP_HOP = Style(
     name="hip hop",
+    forms=("AAAB", "AB"),
+    section_bars=4,
     tempo=(82, 100),
     modes={"minor": 0.7, "dorian": 0.2, "phrygian": 0.1},
     progressions={
@@ -69,10 +72,10 @@ HIP_HOP = Style(
         "sitar": 0.1,
         "glockenspiel": 0.12,
     },
-    basses={"sub bass": 0.8, "electric bass": 0.2},
+    basses={"sub bass": 0.4, "electric bass": 0.4, "upright bass": 0.2},
     keys={"bright piano": 0.35, "string section": 0.35, "clavinet": 0.1, "synth strings": 0.2},
     pads={"choir": 0.4, "slow strings": 0.6},
-    kits={"808 drum machine": 0.85, "acoustic drum kit": 0.15},
+    kits={"acoustic drum kit": 0.3, "room drum kit": 0.25, "808 drum machine": 0.45},
     presence={"drums": 0.92, "pad": 0.2, "bass": 1.0, "chords": 1.0},
     chord_bars=(1.0, 0.5),
     drums={
@@ -85,16 +88,25 @@ HIP_HOP = Style(
     },
     bass={"4/4": ("R------R--R-----", "R--R------R--5--", "R-----..R-R-....", "R-----R---R-a---")},
     comping={"4/4": ("x---....x---....", "x.x.x.x.x.x.x.x.", "x---------------", "x..x..x.x..x..x.")},
-    melody_scale={"minor": MINOR_PENTATONIC},
+    melody_scale={"minor": "minor pentatonic"},
     feels={"loop": 0.8, "sparse": 0.2},
     fills=("hat roll", "break"),
     swing=Swing(16, 0.54, 0.6),
     human=3.0,
-    sound=Sound(tilt=-1.5, room=(0.3, 0.8), wet=0.09, levels={"drums": 3.0, "bass": 5.0, "lead": 1.5}),
+    sound=Sound(
+        tilt=-1.5,
+        room=(0.3, 0.8),
+        wet=0.09,
+        tape=0.4,
+        crackle=0.35,
+        punch=0.4,
+        levels={"drums": 3.0, "bass": 5.0, "lead": 1.5},
+    ),
 )
 
 HOUSE = Style(
     name="house",
+    forms=("AAAB",),
     tempo=(118, 127),
     modes={"minor": 0.6, "dorian": 0.2, "major": 0.2},
     progressions={
@@ -108,14 +120,14 @@ HOUSE = Style(
         "saw lead": 0.22,
         "voice oohs": 0.14,
         "alto sax": 0.12,
-        "hammond organ": 0.14,
+        "drawbar organ": 0.14,
         "steel drums": 0.06,
         "square lead": 0.08,
     },
-    basses={"synth bass": 0.8, "electric bass": 0.2},
-    keys={"bright piano": 0.5, "hammond organ": 0.25, "polysynth": 0.25},
+    basses={"analog bass": 0.5, "organ bass": 0.25, "synth bass": 0.25},
+    keys={"bright piano": 0.65, "drawbar organ": 0.2, "synth stab": 0.15},
     pads={"synth strings": 0.6, "warm pad": 0.4},
-    kits={"electronic drum kit": 1.0},
+    kits={"909 drum machine": 0.85, "electronic drum kit": 0.15},
     presence={"drums": 0.92, "pad": 0.35, "bass": 1.0, "chords": 1.0},
     drums={
         "4/4": (
@@ -130,6 +142,7 @@ HOUSE = Style(
     feels={"synth": 0.4, "song": 0.4, "stab": 0.2},
     fills=("snare roll", "break", "hat roll"),
     swing=Swing(16, 0.5, 0.56),
+    risers=0.4,
     harmony=0.12,
     energy_bias=0.3,
     human=1.5,
@@ -146,6 +159,8 @@ HOUSE = Style(
 
 LOFI = Style(
     name="lo-fi",
+    forms=("AAAB",),
+    section_bars=4,
     tempo=(66, 86),
     modes={"major": 0.4, "dorian": 0.35, "minor": 0.25},
     progressions={
@@ -188,6 +203,7 @@ LOFI = Style(
         wet=0.14,
         top=(3200, 4600),
         crackle=1.0,
+        tape=0.8,
         levels={"drums": 0.0, "chords": 4.0, "bass": 1.0},
         echo=0.1,
         echo_steps=4,
@@ -196,6 +212,7 @@ LOFI = Style(
 
 SYNTHWAVE = Style(
     name="synthwave",
+    forms=("ABAB",),
     tempo=(84, 116),
     modes={"minor": 0.7, "dorian": 0.15, "major": 0.15},
     progressions={
@@ -205,11 +222,11 @@ SYNTHWAVE = Style(
     },
     moods={"dreamy": 0.3, "epic": 0.26, "dark": 0.2, "sad": 0.1, "happy": 0.14},
     leads={"saw lead": 0.44, "square lead": 0.24, "fifths lead": 0.14, "alto sax": 0.1, "overdriven guitar": 0.08},
-    basses={"synth bass": 1.0},
-    keys={"polysynth": 0.5, "synth brass": 0.25, "synth strings": 0.25},
-    pads={"warm pad": 0.4, "synth strings": 0.3, "halo pad": 0.3},
+    basses={"analog bass": 0.7, "synth bass": 0.3},
+    keys={"polysynth": 0.4, "synth brass": 0.3, "string machine": 0.3},
+    pads={"analog pad": 0.4, "synth strings": 0.3, "halo pad": 0.3},
     counters={"FM electric piano": 0.5, "square lead": 0.5},
-    kits={"power drum kit": 0.6, "electronic drum kit": 0.4},
+    kits={"80s drum machine": 0.7, "electronic drum kit": 0.3},
     presence={"drums": 0.9, "pad": 0.45, "counter": 0.35, "bass": 1.0, "chords": 1.0},
     drums={
         "4/4": (
@@ -238,6 +255,7 @@ SYNTHWAVE = Style(
 
 TECHNO = Style(
     name="techno",
+    forms=("AAAA", "AAAB"),
     tempo=(129, 145),
     modes={"minor": 0.55, "phrygian": 0.45},
     progressions={
@@ -245,11 +263,11 @@ TECHNO = Style(
         "phrygian": ("i i i i", "i i bII i", "i bII i i"),
     },
     moods={"dark": 0.44, "tense": 0.4, "dreamy": 0.16},
-    leads={"square lead": 0.3, "saw lead": 0.34, "fifths lead": 0.14, "synth voice": 0.12, "marimba": 0.1},
-    basses={"synth bass": 0.6, "sub bass": 0.4},
-    keys={"polysynth": 0.55, "fifths lead": 0.2, "charang lead": 0.25},
-    pads={"sweep pad": 0.5, "synth strings": 0.3, "synth voice": 0.2},
-    kits={"808 drum machine": 1.0},
+    leads={"acid lead": 0.46, "saw lead": 0.2, "square lead": 0.14, "hoover lead": 0.1, "synth stab": 0.1},
+    basses={"analog bass": 0.4, "reese bass": 0.2, "acid bass": 0.4},
+    keys={"synth stab": 0.7, "fifths lead": 0.3},
+    pads={"sweep pad": 0.5, "drone pad": 0.5},
+    kits={"909 drum machine": 0.9, "808 drum machine": 0.1},
     presence={"drums": 0.94, "pad": 0.3, "chords": 0.7, "lead": 0.82, "bass": 1.0},
     chord_bars=(1.0, 2.0),
     drums={
@@ -264,6 +282,7 @@ TECHNO = Style(
     comping={"4/4": ("..x.....x.......", "...x..x....x..x.", "x.....x.........", "......x.......x.")},
     feels={"acid": 0.8, "loop": 0.2},
     fills=("hat roll", "break", "snare roll"),
+    risers=0.4,
     energy_bias=0.4,
     human=0.6,
     sound=Sound(

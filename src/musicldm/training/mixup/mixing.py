@@ -33,6 +33,9 @@ _OCTAVE = 80.0
 _KEYS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _MODES = {"major": 0, "dorian": 2, "phrygian": 4, "lydian": 5, "mixolydian": 7, "minor": 9, "aeolian": 9, "locrian": 11}
 """Semitones of a mode's tonic above that of the major scale with the same notes."""
+# And of scales that are none of its modes: of the major scale that they share most notes with.
+_MODES |= {"major pentatonic": 0, "double harmonic": 4, "phrygian dominant": 4, "minor pentatonic": 9}
+_MODES |= {"harmonic minor": 9, "hirajoshi": 9}
 
 Latent = npt.NDArray[np.floating[Any]]
 

@@ -1,0 +1,1 @@
+"""Music as notes: a seed and a style to a score. No audio."""

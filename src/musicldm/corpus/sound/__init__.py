@@ -1,0 +1,1 @@
+"""How a score sounds: instruments, sound fonts, synthesiser, effects, mixing, mastering, degradation."""
