@@ -9,6 +9,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from musicldm.cli.display import progress_bar
+from musicldm.errors import InvalidInputError
 
 _Workers = Annotated[int | None, typer.Option(help="Processes.", show_default="one a core")]
 _Beats = Annotated[
@@ -32,6 +33,10 @@ def prepare(
     seconds: Annotated[float, typer.Option(help="Length of a clip.", show_default=True)] = 10.24,
     sample_rate: Annotated[int, typer.Option(help="Hz.", show_default=True)] = 16000,
     mel_bins: Annotated[int, typer.Option(help="Of the log-mels.", show_default=True)] = 64,
+    hifi_rate: Annotated[
+        int | None, typer.Option(help="Keep the sound at this rate in Hz too, for train decoder.")
+    ] = None,
+    channels: Annotated[int, typer.Option(help="Of the sound at --hifi-rate: 1 or 2.", show_default=True)] = 1,
     workers: _Workers = None,
     engine: Annotated[str, typer.Option(metavar="local|ray", show_default=True)] = "local",
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster; without one it is started here.")] = None,
@@ -44,11 +49,14 @@ def prepare(
     from musicldm.audio import MelSpec
     from musicldm.checkpoints.resolve import parts_folder
     from musicldm.data.engines import Engine
-    from musicldm.data.manifest import REPORT, PrepareSettings
+    from musicldm.data.manifest import REPORT, HifiSpec, PrepareSettings
     from musicldm.data.prepare import prepare as prepare_folder
 
     spec = MelSpec(sample_rate=sample_rate, n_mels=mel_bins, f_max=min(MelSpec.f_max, sample_rate / 2))
-    settings = PrepareSettings(spec, seconds, cast(Any, normalize), cast(Any, beats or _default_beats()))
+    if hifi_rate is None and channels != 1:
+        raise InvalidInputError(f"--channels {channels} is of the sound at --hifi-rate: give that too")
+    hifi = None if hifi_rate is None else HifiSpec(hifi_rate, channels)
+    settings = PrepareSettings(spec, seconds, cast(Any, normalize), cast(Any, beats or _default_beats()), hifi)
     engine_here = Engine(cast(Any, engine), workers, address)
     with progress_bar("Looking") as advance:
         made = prepare_folder(

@@ -20,7 +20,7 @@ def train(
     part: Annotated[
         str,
         typer.Argument(
-            metavar="vae|vocoder|clap|ldm|distill|beats",
+            metavar="vae|vocoder|decoder|clap|ldm|distill|beats",
             help="Part of the model, its few-step version, or the beat tracker.",
         ),
     ],
@@ -32,7 +32,9 @@ def train(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(metavar="MODEL", help="Model with the parts that this one builds on: ldm needs vae and CLAP."),
+        typer.Option(
+            metavar="MODEL", help="Model with the parts that this one builds on: ldm needs vae and CLAP, decoder vae."
+        ),
     ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Clips in a batch.", show_default="the recipe's")] = None,
     learning_rate: Annotated[float | None, typer.Option(show_default="the recipe's")] = None,

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -196,12 +196,21 @@ class _Builder:
         spec, samples = job.settings.spec, job.settings.samples
         self.waves = ArrayFile(folder / "waves.npy", (samples,), "int16")
         self.mels = ArrayFile(folder / "mels.npy", (spec.frames(samples), spec.n_mels), "float16")
+        self.hifi: ArrayFile | None = None
+        if job.settings.hifi is not None:
+            row = (job.settings.hifi.channels, job.settings.hifi_samples)
+            self.hifi = ArrayFile(folder / "hifi.npy", row, "int16")
         self.made: list[Made] = []
         self.problems: list[Problem] = []
         self.seconds = 0.0
 
     def shard(self, unit: Unit) -> Shard:
-        with self.waves, self.mels, (self.folder / CLIPS).open("w", encoding="utf-8") as rows:
+        with (
+            self.waves,
+            self.mels,
+            self.hifi or nullcontext(),
+            (self.folder / CLIPS).open("w", encoding="utf-8") as rows,
+        ):
             for source, places in unit.sources:
                 self._add(source, places, rows.write)
             to_disk(rows)
@@ -215,7 +224,7 @@ class _Builder:
             tuple(self.problems),
             {},
         )
-        for name in (CLIPS, "waves.npy", "mels.npy"):
+        for name in (CLIPS, "waves.npy", "mels.npy", *(("hifi.npy",) if self.hifi is not None else ())):
             shard.add(name)
         return shard
 
@@ -237,6 +246,9 @@ class _Builder:
                 continue
             self.waves.append(clip.wave[None])
             self.mels.append(clip.mel[None])
+            if self.hifi is not None:
+                assert clip.hifi is not None
+                self.hifi.append(clip.hifi[None])
             write(json.dumps(clip.row, ensure_ascii=False) + "\n")
             self.seconds += clip.row["seconds"]
             yield len(clip.row["captions"])
@@ -248,6 +260,8 @@ class _Builder:
         clips = slice(place.first_clip, place.first_clip + place.clips)
         self.waves.append(mapped(folder / "waves.npy")[clips])
         self.mels.append(mapped(folder / "mels.npy")[clips])
+        if self.hifi is not None:
+            self.hifi.append(mapped(folder / "hifi.npy")[clips])
         for line in (folder / CLIPS).read_text(encoding="utf-8").split("\n")[clips]:
             row = json.loads(line)
             write(line + "\n")

@@ -14,10 +14,10 @@ import torch
 
 from musicldm.data.clips import ClipStore
 from musicldm.data.conditions import Conditions, stored_conditions, stored_latents
-from musicldm.data.encoders import embed_texts, load_part, module_hash
+from musicldm.data.encoders import embed_texts, latents_name, load_part, module_hash
 from musicldm.data.mixup import Mixer
 from musicldm.errors import CheckpointError, InvalidInputError, unknown_choice
-from musicldm.training import beats, clap, consistency, ldm, vae, vocoder
+from musicldm.training import beats, clap, consistency, decoder, ldm, vae, vocoder
 from musicldm.training.assemble import SCHEDULER_CONFIG
 from musicldm.training.examples import Mixing
 from musicldm.training.loop import Loop, LoopOptions, make_accelerator
@@ -40,7 +40,7 @@ class Paths:
         data: prepared folder.
         out: folder of the run.
         init: model folder to start the weights from, instead of random ones.
-        model: model folder whose other parts the training needs (the VAE and CLAP for ldm; the VAE for vocoder).
+        model: model folder whose other parts the training needs (the VAE and CLAP for ldm; the VAE for vocoder and decoder).
     """
 
     data: Path
@@ -110,6 +110,22 @@ def _vocoder_task(store: ClipStore, wanted: Wanted, paths: Paths, device: torch.
         *split(store),
         vocoder=_load(SpeechT5HifiGan, paths.init, "vocoder"),
         vae=_load(AutoencoderKL, paths.model, "vae"),
+    )
+
+
+def _decoder_task(store: ClipStore, wanted: Wanted, paths: Paths, device: torch.device) -> Task:
+    from diffusers import AutoencoderKL
+
+    from musicldm.model.decoder import Decoder
+
+    if paths.model is None:
+        raise InvalidInputError("training of decoder needs --model: a folder with the vae/ whose latents it decodes")
+    settings = wanted.of(decoder.RECIPES)
+    decoder.check_data(store)
+    autoencoder = _load(AutoencoderKL, paths.model, "vae").to(device).eval()
+    stored_latents(store, autoencoder, progress=_progress("latents"))
+    return decoder.DecoderTask(
+        settings, *split(store), latents_name(autoencoder), decoder=_load(Decoder, paths.init, "decoder")
     )
 
 
@@ -241,6 +257,7 @@ def _take_over_condition(unet: Any, init: Path, clap_model: Any, store: ClipStor
 _TASKS: Mapping[str, Callable[[ClipStore, Wanted, Paths, torch.device], Task]] = {
     "vae": _vae_task,
     "vocoder": _vocoder_task,
+    "decoder": _decoder_task,
     "clap": _clap_task,
     "ldm": _ldm_task,
     "distill": _distill_task,
@@ -283,7 +300,7 @@ def train(
     patience: int | None = None,
     tracker: str | None = None,
 ) -> None:
-    """Trains one part (`vae`, `vocoder`, `clap`, `ldm`, `beats`) on a prepared folder and writes it into `out`.
+    """Trains one part (`vae`, `vocoder`, `decoder`, `clap`, `ldm`, `beats`) on a prepared folder and writes it into `out`.
 
     `recipe` is a name in the part's `RECIPES`, `changes` are settings of it that are to be others; `init` and `model`
     are as in `Paths`, and all the rest as in `LoopOptions`.

@@ -1,0 +1,1 @@
+"""A model folder's parts that are classes of this package."""

@@ -1,0 +1,421 @@
+"""Decoder: latents to waves at the sound's own rate, spectral losses first, discriminators on short windows later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from musicldm.audio import MelSpec, log_mel, resample
+from musicldm.data.clips import ClipStore
+from musicldm.data.cutting import FULL_SCALE
+from musicldm.data.manifest import HifiSpec
+from musicldm.errors import DataError, InvalidInputError
+from musicldm.model.decoder import Decoder
+from musicldm.training.discriminators import (
+    SoundDiscriminators,
+    adversarial_loss,
+    discriminator_loss,
+    feature_matching_loss,
+)
+from musicldm.training.spectral_losses import Bands, Resolution, spectral_distance
+from musicldm.training.task import Batch, Losses, Schedule, Turn
+
+_LEVEL_CLIPS = 16
+_VALIDATED = 12
+
+
+@dataclass(frozen=True)
+class DecoderRecipe:
+    """Sizes and weights of a decoder training; the defaults make the shipped model's.
+
+    Rate and channels of the sound are the data's; frames follow from the log-mels' hop, one to one.
+
+    Args:
+        latent_width, latent_hidden, latent_layers, width, hidden, layers, noise_channels: see `Decoder`.
+        windows_a_hop: n_fft in hops.
+        crop_latents: length of a training crop in latent frames.
+        noised: share of the crops whose latents get noise.
+        noise: its largest deviation; each such crop draws its own, from zero.
+        optimizer: of the hidden weights.
+        resolutions: of the spectra compared; windows in samples at 48 kHz, scaled with the rate.
+        convergence_weight, magnitude_weight, mel_weight: of the terms of `spectral_distance`.
+        side_weight: of the side's terms, where the mid's have 1.
+        adversarial_from: share of the run from which the discriminators train; 1 for never.
+        adversarial_samples: of the window that they see of each crop.
+    """
+
+    latent_width: int = 384
+    latent_hidden: int = 1152
+    latent_layers: int = 4
+    width: int = 384
+    hidden: int = 1152
+    layers: int = 6
+    noise_channels: int = 16
+    windows_a_hop: int = 4
+    batch_size: int = 4
+    crop_latents: int = 24
+    noised: float = 0.5
+    noise: float = 0.15
+    optimizer: Literal["muon", "adamw"] = "adamw"
+    learning_rate: float = 1e-3
+    betas: tuple[float, float] = (0.9, 0.99)
+    resolutions: tuple[Resolution, ...] = (
+        Resolution(512, 128),
+        Resolution(1024, 256),
+        Resolution(2048, 512),
+        Resolution(3072, 768),
+        Resolution(4096, 1024),
+    )
+    convergence_weight: float = 1.0
+    magnitude_weight: float = 1.0
+    mel_weight: float = 1.0
+    side_weight: float = 0.5
+    adversarial_from: float = 1.0
+    adversarial_weight: float = 0.1
+    feature_weight: float = 0.2
+    adversarial_samples: int = 16384
+    discriminator_rate: float = 4e-4
+    periods: tuple[int, ...] = (2, 3, 5, 7, 11)
+    period_channels: tuple[int, ...] = (8, 16, 32, 64, 64)
+    spectrum_windows: tuple[int, ...] = (2048, 1024, 512)
+    spectrum_bands: tuple[float, ...] = (0.0, 0.1, 0.25, 0.5, 1.0)
+    spectrum_channels: tuple[int, ...] = (8, 16, 16, 16)
+    schedule: Schedule = Schedule()  # noqa: RUF009 - frozen
+
+
+RECIPES: Mapping[str, DecoderRecipe] = {
+    "default": DecoderRecipe(),
+    "published": DecoderRecipe(
+        latent_width=512,
+        latent_hidden=1536,
+        width=512,
+        hidden=1536,
+        layers=8,
+        batch_size=16,
+        optimizer="adamw",
+        learning_rate=5e-4,
+        betas=(0.9, 0.9),
+        mel_weight=15.0,
+        adversarial_from=0.0,
+        adversarial_weight=1.0,
+        feature_weight=1.0,
+        adversarial_samples=65536,
+        discriminator_rate=5e-4,
+        period_channels=(32, 128, 512, 1024, 1024),
+        spectrum_channels=(32, 32, 32, 32),
+        schedule=Schedule(warmup=0, decay=1.0),
+    ),
+}
+"""`published` has the sizes, rate and discriminators of Vocos (arXiv 2306.00814, section 4), for a large GPU."""
+
+
+def build_decoder(
+    recipe: DecoderRecipe, spec: MelSpec, latent: tuple[int, int, int], rate: int, channels: int
+) -> Decoder:
+    """A decoder with random weights.
+
+    Args:
+        recipe: its sizes.
+        spec: log-mels that the latents are of, for the frames a second.
+        latent: channels and bins of the latents, and log-mel frames to one of theirs.
+        rate, channels: of the sound.
+    """
+    hop = spec.hop_length * rate // spec.sample_rate
+    return Decoder(
+        in_channels=latent[0],
+        in_bins=latent[1],
+        frames_a_latent=latent[2],
+        latent_width=recipe.latent_width,
+        latent_hidden=recipe.latent_hidden,
+        latent_layers=recipe.latent_layers,
+        width=recipe.width,
+        hidden=recipe.hidden,
+        layers=recipe.layers,
+        noise_channels=recipe.noise_channels,
+        n_fft=recipe.windows_a_hop * hop,
+        hop_length=hop,
+        sample_rate=rate,
+        channels=channels,
+    )
+
+
+def widened(decoder: Decoder, channels: int) -> Decoder:
+    """The decoder with as many channels: to two, silent sides are added to a mono one, whose sound they leave.
+
+    Raises:
+        InvalidInputError: a stereo decoder for mono sound.
+    """
+    if decoder.config.channels == channels:
+        return decoder
+    if channels == 1:
+        raise InvalidInputError("the decoder of --init is stereo and the data are mono: prepare them with --channels 2")
+    wide = Decoder.from_config({**decoder.config, "channels": channels})
+    missing = wide.load_state_dict(decoder.state_dict(), strict=False).missing_keys
+    assert all(name.startswith("side.") for name in missing), missing
+    return wide
+
+
+class DecoderTask:
+    """Trains the decoder on crops of clips and the latents that a VAE made of them."""
+
+    name = "decoder"
+    ema: tuple[str, ...] = ("decoder",)
+    compiled = ("decoder", "discriminators")
+    goal = "log_mel_l1_16k"
+
+    def __init__(
+        self,
+        recipe: DecoderRecipe,
+        train: ClipStore,
+        held_out: ClipStore,
+        latents: str,
+        *,
+        decoder: Decoder | None = None,
+    ) -> None:
+        """Opens the arrays.
+
+        Args:
+            recipe: sizes and weights.
+            train, held_out: clips of a folder that was prepared with its sound at full rate.
+            latents: name of the array of latents, means and then deviations.
+            decoder: to start from; None for random weights.
+
+        Raises:
+            DataError: no sound at full rate, or another rate than the decoder's.
+        """
+        self.recipe, self.train, self.held_out, self.latents = recipe, train, held_out, latents
+        hifi = check_data(train)
+        self.sample_rate, self.channels = hifi.sample_rate, hifi.channels
+        self.waves, self.codes = train.array("hifi"), train.array(latents)
+        _, doubled, frames, bins = self.codes.shape
+        latent = doubled // 2, bins, train.mels.shape[1] // frames
+        if decoder is None:
+            decoder = build_decoder(recipe, train.spec, latent, self.sample_rate, self.channels)
+            set_levels(decoder, _mids(self.waves, range(min(_LEVEL_CLIPS, len(train)))))
+        decoder = widened(decoder, self.channels)
+        check_fit(decoder, latent, self.sample_rate)
+        self.decoder: Any = decoder
+        self.discriminators = SoundDiscriminators(
+            recipe.periods,
+            recipe.period_channels,
+            recipe.spectrum_windows,
+            recipe.spectrum_bands,
+            recipe.spectrum_channels,
+        )
+        self.modules = nn.ModuleDict({"decoder": decoder, "discriminators": self.discriminators})
+        self.batch_size, self.schedule = recipe.batch_size, recipe.schedule
+        self.turns: tuple[Turn, ...] = (
+            Turn("discriminator", ("discriminators",), recipe.discriminator_rate, (0.8, 0.99), 0.0, 10.0),
+            Turn(
+                "generator",
+                ("decoder",),
+                recipe.learning_rate,
+                recipe.betas,
+                0.0,
+                1.0,
+                optimizer=recipe.optimizer,
+                outer=tuple(f"decoder.{name}" for name in outer_layers(decoder)),
+            ),
+        )
+        scale = self.sample_rate / 48000
+        self.resolutions = [Resolution(round(r.window * scale), round(r.hop * scale)) for r in recipe.resolutions]
+        self.bands = mel_bands(self.sample_rate, train.spec)
+        self._pass: tuple[Tensor, Tensor, Tensor] | None = None
+
+    def __len__(self) -> int:
+        return len(self.train)
+
+    def batch(self, clips: npt.NDArray[np.int64], rng: np.random.Generator) -> Batch:
+        """Of random crops: `wave` (B, channels, samples), and `mean` and `deviation` (B, C, T, bins) of latents."""
+        length, hop = min(self.recipe.crop_latents, self.codes.shape[2]), self.decoder.samples_a_frame
+        waves, codes = [], []
+        for clip in clips:
+            start = int(rng.integers(0, self.codes.shape[2] - length + 1))
+            waves.append(np.asarray(self.waves[clip, :, start * hop : (start + length) * hop], np.float32) / FULL_SCALE)
+            codes.append(np.asarray(self.codes[clip, :, start : start + length], np.float32))
+        mean, deviation = torch.from_numpy(np.stack(codes)).chunk(2, dim=1)
+        return {"wave": torch.from_numpy(np.stack(waves)), "mean": mean, "deviation": deviation}
+
+    def _noised(self, batch: Batch) -> Tensor:
+        """Latents as the UNet leaves them, near what the encoder makes: some with noise of a deviation of their own."""
+        mean = batch["mean"]
+        amount = torch.rand(len(mean), 1, 1, 1) * (torch.rand(len(mean), 1, 1, 1) < self.recipe.noised)
+        noise: Tensor = self.recipe.noise * amount.to(mean) * torch.randn(mean.shape).to(mean)
+        return mean + noise
+
+    def losses(self, turn: str, batch: Batch, progress: float) -> Losses | None:
+        if turn == "discriminator":
+            return self._discriminate(batch, progress)
+        assert self._pass is not None
+        fake, real, _ = self._pass
+        terms = self._distances(fake, real)
+        recipe = self.recipe
+        weights = {"convergence": recipe.convergence_weight, "magnitude": recipe.magnitude_weight}
+        parts = [
+            weights.get(name.removeprefix("side_"), recipe.mel_weight) * self._weight(name) * value
+            for name, value in terms.items()
+        ]
+        loss = torch.stack(parts).sum()
+        if progress >= recipe.adversarial_from:
+            more = self._adversarial()
+            loss = loss + recipe.adversarial_weight * more["adversarial"] + recipe.feature_weight * more["features"]
+            terms |= more
+        self._pass = None
+        return {"loss": loss, **terms}
+
+    def _discriminate(self, batch: Batch, progress: float) -> Losses | None:
+        """Makes the step's waves; the discriminators' loss on a window of them once they train."""
+        latents = self._noised(batch)
+        frames = latents.shape[2] * self.decoder.config.frames_a_latent
+        noise = torch.randn(len(latents), frames, self.recipe.noise_channels) if self.recipe.noise_channels else None
+        mid, side = self.decoder.mid_and_side(latents, noise=noise)
+        real = mid_and_side(batch["wave"])
+        fake = mid[:, None] if side is None else torch.stack([mid, side], dim=1)
+        size = min(self.recipe.adversarial_samples, mid.shape[1])
+        start = int(torch.randint(0, mid.shape[1] - size + 1, ()))
+        self._pass = fake, real, torch.arange(start, start + size, device=mid.device)
+        if progress < self.recipe.adversarial_from:
+            return None
+        seen, true = (_heard(x, self._pass[2]) for x in (fake, real))
+        return {"loss": discriminator_loss(self.discriminators(true), self.discriminators(seen.detach()))}
+
+    def _adversarial(self) -> Losses:
+        assert self._pass is not None
+        fake, real, window = self._pass
+        verdicts = self.discriminators(_heard(fake, window))
+        with torch.no_grad():
+            reference = self.discriminators(_heard(real, window))
+        return {"adversarial": adversarial_loss(verdicts), "features": feature_matching_loss(reference, verdicts)}
+
+    def _distances(self, fake: Tensor, real: Tensor) -> Losses:
+        """Of mids, and of sides where there are any."""
+        with torch.autocast(fake.device.type, enabled=False):
+            terms = spectral_distance(fake[:, 0], real[:, 0], self.resolutions, self.bands, self.sample_rate)
+            if self.channels == 2:
+                side = spectral_distance(fake[:, 1], real[:, 1], self.resolutions, self.bands, self.sample_rate)
+                terms |= {f"side_{name}": value for name, value in side.items()}
+        return terms
+
+    def _weight(self, name: str) -> float:
+        return self.recipe.side_weight if name.startswith("side_") else 1.0
+
+    def validate(self) -> dict[str, float]:
+        """Distances on whole held-out clips; the log-mel L1 in nats after resampling to the log-mels' own rate."""
+        sums: dict[str, list[float]] = {}
+        for index in range(min(_VALIDATED, len(self.held_out))):
+            fake, real = self._decoded(index)
+            terms = {name: float(value) for name, value in self._distances(fake, real).items()}
+            terms["log_mel_l1_16k"] = self._error(fake[0, 0], index)
+            for name, value in terms.items():
+                sums.setdefault(name, []).append(value)
+        return {name: float(np.mean(values)) for name, values in sums.items()}
+
+    def _decoded(self, index: int) -> tuple[Tensor, Tensor]:
+        """Mid, and side where there is one, (1, 1 or 2, samples) of a held-out clip: made and true."""
+        device = next(self.decoder.parameters()).device
+        mean, _ = np.split(np.asarray(self.held_out.array(self.latents)[index], np.float32), 2)
+        wave = torch.from_numpy(np.asarray(self.held_out.array("hifi")[index], np.float32) / FULL_SCALE)
+        parts = self.decoder.mid_and_side(torch.from_numpy(mean)[None].to(device))
+        fake = torch.stack([part for part in parts if part is not None], dim=1)
+        return fake, mid_and_side(wave[None].to(device))[..., : fake.shape[-1]]
+
+    def _error(self, wave: Tensor, index: int) -> float:
+        spec = self.train.spec
+        low = resample(wave.cpu().numpy(), self.sample_rate, spec.sample_rate)
+        mel = log_mel(torch.from_numpy(low), spec)
+        true = torch.from_numpy(np.asarray(self.held_out.mels[index], np.float32))
+        return float(F.l1_loss(mel[: len(true)], true[: len(mel)]))
+
+    def samples(self) -> dict[str, npt.NDArray[np.float32]]:
+        out: dict[str, npt.NDArray[np.float32]] = {}
+        for index in range(min(2, len(self.held_out))):
+            fake, real = self._decoded(index)
+            out[f"clip{index}/wave"] = fake[0, 0].cpu().numpy()
+            for name, wave in (("made", fake), ("true", real)):
+                out[f"clip{index}/{name}"] = log_spectrum(wave[0, 0])
+        return out
+
+    def export(self, folder: Path) -> None:
+        self.decoder.save_pretrained(folder / "decoder")
+
+
+def check_data(store: ClipStore) -> HifiSpec:
+    """Rate and channels of the sound at full rate; raises DataError where the folder has none."""
+    if store.hifi is None:
+        command = f"musicldm prepare {store.source} --out {store.folder} --hifi-rate 48000"
+        raise DataError(f"{store.folder} has no sound at full rate: {command}")
+    return store.hifi
+
+
+def outer_layers(decoder: Decoder) -> list[str]:
+    """First and last layers and depthwise kernels, whose matrices are none that Muon would make orthogonal."""
+    blocks = [
+        f"{stack}.{i}.depthwise" for stack in ("latent_blocks", "blocks") for i in range(len(getattr(decoder, stack)))
+    ]
+    ends = [name for name in ("embed", "add_noise", "mid", "side") if getattr(decoder, name) is not None]
+    return ends + blocks
+
+
+def mel_bands(rate: int, spec: MelSpec) -> dict[str, Bands]:
+    """Bands of the whole sound, and those of the log-mels that the latents are made of."""
+    like = round(spec.n_fft * rate / spec.sample_rate)
+    return {"mel": Bands(round(2048 * rate / 48000), 128, rate / 2), "mel_16k": Bands(like, spec.n_mels, spec.f_max)}
+
+
+def check_fit(decoder: Decoder, latent: tuple[int, int, int], rate: int) -> None:
+    """Raises DataError where decoder and data do not belong together."""
+    config = decoder.config
+    made = (config.in_channels, config.in_bins, config.frames_a_latent, config.sample_rate)
+    if made != (*latent, rate):
+        names = ("latent channels", "latent bins", "frames a latent", "Hz")
+        wrong = [
+            f"{given} {name}, not {want}"
+            for name, want, given in zip(names, made, (*latent, rate), strict=True)
+            if want != given
+        ]
+        raise DataError(f"the data have {', '.join(wrong)} as the decoder: prepare them for it, or leave --init out")
+
+
+def mid_and_side(wave: Tensor) -> Tensor:
+    """Mono (B, 1, n) as it is; left and right (B, 2, n) to half their sum and half their difference."""
+    if wave.shape[1] == 1:
+        return wave
+    left, right = wave.unbind(1)
+    return torch.stack([(left + right) / 2, (left - right) / 2], dim=1)
+
+
+def _heard(mid_side: Tensor, window: Tensor) -> Tensor:
+    """What discriminators see (B, samples): the mid; of stereo left and right below each other (2 B, samples)."""
+    x = mid_side[..., window].float()
+    return x[:, 0] if x.shape[1] == 1 else torch.cat([x[:, 0] + x[:, 1], x[:, 0] - x[:, 1]])
+
+
+def _mids(waves: Any, clips: range) -> Tensor:
+    """(clips, samples) of the sound at full rate."""
+    chosen = np.stack([np.asarray(waves[clip], np.float32) / FULL_SCALE for clip in clips])
+    return mid_and_side(torch.from_numpy(chosen))[:, 0]
+
+
+@torch.no_grad()
+def set_levels(decoder: Decoder, waves: Tensor) -> None:
+    """Starts the decoder at the mean spectrum of waves (n, samples), in the logarithm, instead of at white noise."""
+    size, hop = decoder.config.n_fft, decoder.config.hop_length
+    window = torch.hann_window(size)
+    spectrum = torch.stft(waves, size, hop, window=window, normalized=True, return_complex=True).abs()
+    decoder.mid.bias[: size // 2 + 1] = spectrum.clamp_min(1e-5).log().mean(dim=(0, 2))
+
+
+def log_spectrum(wave: Tensor) -> npt.NDArray[np.float32]:
+    """A wave (samples,) to a picture (256 bands to half the rate, frames) in decibels, from -100 to 0."""
+    window = torch.hann_window(2048, device=wave.device)
+    spectrum = torch.stft(wave, 2048, 1024, window=window / window.sum(), return_complex=True).abs()[:1024]
+    power = spectrum.square().unflatten(0, (256, 4)).mean(1)
+    return (10 * power.clamp_min(1e-10).log10()).cpu().numpy()
