@@ -1,7 +1,6 @@
 """The training of a decoder on tones at 48 kHz, and the losses that it is trained by."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,16 +8,14 @@ import pytest
 import soundfile
 import torch
 
-from musicldm.data.clips import ClipStore
 from musicldm.data.engines import Engine
 from musicldm.data.manifest import HifiSpec, PrepareSettings
 from musicldm.data.prepare import prepare
-from musicldm.errors import CheckpointError, DataError, InvalidInputError
 from musicldm.model.decoder import Decoder
 from musicldm.training import decoder
-from musicldm.training.decoder import DecoderRecipe, DecoderTask, mid_and_side, set_levels, widened
+from musicldm.training.decoder import DecoderRecipe
 from musicldm.training.run import train
-from musicldm.training.spectral_losses import Bands, Resolution, spectral_distance
+from musicldm.training.spectral_losses import Resolution
 
 RATE = 48000
 SMALL = DecoderRecipe(

@@ -105,7 +105,10 @@ def _by_pyav(file: IO[bytes], tags: dict[str, str]) -> Iterator[tuple[int, Block
 
 
 def _resampled(blocks: Iterator[tuple[int, Block]], rate: int, channels: int) -> Iterator[Block]:
-    """Blocks (n, channels) at one rate to blocks at another, by soxr's high quality; a file whose rate changes is refused."""
+    """Blocks (n, channels) at one rate to blocks at another, by soxr's high quality.
+
+    A file whose rate changes is refused.
+    """
     import soxr
 
     stream, source = None, rate

@@ -45,7 +45,8 @@ class Block(nn.Module):
         self.scale = nn.Parameter(torch.full((width,), scale))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.scale * self.narrow(F.gelu(self.widen(self.norm(self.depthwise(x)))))
+        added: Tensor = self.scale * self.narrow(F.gelu(self.widen(self.norm(self.depthwise(x)))))
+        return x + added
 
 
 class FrameConv(nn.Conv2d):
@@ -85,7 +86,7 @@ class Decoder(ModelMixin, ConfigMixin):
     config_name = "config.json"
     _supports_gradient_checkpointing = False
 
-    @register_to_config
+    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
         self,
         in_channels: int = 8,
@@ -102,7 +103,7 @@ class Decoder(ModelMixin, ConfigMixin):
         noise_channels: int = 16,
         n_fft: int = 1920,
         hop_length: int = 480,
-        sample_rate: int = 48000,
+        sample_rate: int = 48000,  # noqa: ARG002 - it goes into the configuration
         channels: int = 1,
     ) -> None:
         super().__init__()
@@ -138,14 +139,16 @@ class Decoder(ModelMixin, ConfigMixin):
     @property
     def samples_a_frame(self) -> int:
         """Samples of the wave to one frame of the latents."""
-        return int(self.config.frames_a_latent * self.config.hop_length)
+        samples: int = self.config.frames_a_latent * self.config.hop_length
+        return samples
 
     @property
     def halo(self) -> int:
         """Latent frames to each side that are heard in a frame: what a piece needs to be as in the whole."""
         config = self.config
         around = math.ceil(config.n_fft / config.hop_length / 2) + config.layers * (config.kernel // 2)
-        return math.ceil(around / config.frames_a_latent) + (1 + config.latent_layers) * (config.latent_kernel // 2)
+        frames: int = math.ceil(around / config.frames_a_latent)
+        return frames + (1 + int(config.latent_layers)) * (int(config.latent_kernel) // 2)
 
     def forward(self, latents: Tensor, first: int = 0, noise: Tensor | None = None) -> Tensor:
         """Latents (B, in_channels, T, in_bins) to waves (B, channels, T · samples_a_frame), float32.
@@ -196,7 +199,8 @@ class Decoder(ModelMixin, ConfigMixin):
     def _stored_noise(self, first: int, x: Tensor) -> Tensor:
         """(frames, noise_channels) from frame `first` of the latents on."""
         places = torch.arange(x.shape[1], device=x.device) + first * self.config.frames_a_latent
-        return self.noise[places % _NOISE_FRAMES].to(x)
+        noise: Tensor = self.noise[places % _NOISE_FRAMES].to(x)
+        return noise
 
     def _wave(self, spectrum: Tensor) -> Tensor:
         """Spectra (B, frames, n_fft / 2 + 1) over the root of n_fft to the wave (B, frames · hop_length)."""
@@ -236,12 +240,8 @@ def overlap_add(frames: Tensor, window: Tensor, hop: int) -> Tensor:
 def _add(frames: Tensor, hop: int) -> Tensor:
     """Frames (B, T, n), each `hop` samples after the one before, added up to (B, (T − 1) · hop + n)."""
     parts = frames.shape[-1] // hop
-    total = 0
-    for part in range(parts):
-        piece = frames[..., part * hop : (part + 1) * hop].flatten(1)
-        total = total + F.pad(piece, (part * hop, (parts - 1 - part) * hop))
-    assert isinstance(total, Tensor)
-    return total
+    pieces = [frames[..., part * hop : (part + 1) * hop].flatten(1) for part in range(parts)]
+    return torch.stack([F.pad(one, (part * hop, (parts - 1 - part) * hop)) for part, one in enumerate(pieces)]).sum(0)
 
 
 def _float_linear(layer: nn.Linear, x: Tensor) -> Tensor:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +15,18 @@ from musicldm.audio import MelSpec, log_mel, resample
 from musicldm.data.clips import ClipStore
 from musicldm.data.cutting import FULL_SCALE
 from musicldm.data.manifest import HifiSpec
-from musicldm.errors import DataError, InvalidInputError
+from musicldm.errors import DataError
 from musicldm.model.decoder import Decoder
+from musicldm.training.decoder_start import (
+    RECIPES,
+    DecoderRecipe,
+    Latent,
+    build_decoder,
+    check_fit,
+    outer_layers,
+    set_levels,
+    widened,
+)
 from musicldm.training.discriminators import (
     SoundDiscriminators,
     adversarial_loss,
@@ -26,141 +34,12 @@ from musicldm.training.discriminators import (
     feature_matching_loss,
 )
 from musicldm.training.spectral_losses import Bands, Resolution, spectral_distance
-from musicldm.training.task import Batch, Losses, Schedule, Turn
+from musicldm.training.task import Batch, Losses, Turn
+
+__all__ = ["RECIPES", "DecoderRecipe", "DecoderTask", "check_data", "log_spectrum", "mel_bands", "mid_and_side"]
 
 _LEVEL_CLIPS = 16
 _VALIDATED = 12
-
-
-@dataclass(frozen=True)
-class DecoderRecipe:
-    """Sizes and weights of a decoder training; the defaults make the shipped model's.
-
-    Rate and channels of the sound are the data's; frames follow from the log-mels' hop, one to one.
-
-    Args:
-        latent_width, latent_hidden, latent_layers, width, hidden, layers, noise_channels: see `Decoder`.
-        windows_a_hop: n_fft in hops.
-        crop_latents: length of a training crop in latent frames.
-        noised: share of the crops whose latents get noise.
-        noise: its largest deviation; each such crop draws its own, from zero.
-        optimizer: of the hidden weights.
-        resolutions: of the spectra compared; windows in samples at 48 kHz, scaled with the rate.
-        convergence_weight, magnitude_weight, mel_weight: of the terms of `spectral_distance`.
-        side_weight: of the side's terms, where the mid's have 1.
-        adversarial_from: share of the run from which the discriminators train; 1 for never.
-        adversarial_samples: of the window that they see of each crop.
-    """
-
-    latent_width: int = 384
-    latent_hidden: int = 1152
-    latent_layers: int = 4
-    width: int = 384
-    hidden: int = 1152
-    layers: int = 6
-    noise_channels: int = 16
-    windows_a_hop: int = 4
-    batch_size: int = 4
-    crop_latents: int = 24
-    noised: float = 0.5
-    noise: float = 0.15
-    optimizer: Literal["muon", "adamw"] = "adamw"
-    learning_rate: float = 1e-3
-    betas: tuple[float, float] = (0.9, 0.99)
-    resolutions: tuple[Resolution, ...] = (
-        Resolution(512, 128),
-        Resolution(1024, 256),
-        Resolution(2048, 512),
-        Resolution(3072, 768),
-        Resolution(4096, 1024),
-    )
-    convergence_weight: float = 1.0
-    magnitude_weight: float = 1.0
-    mel_weight: float = 1.0
-    side_weight: float = 0.5
-    adversarial_from: float = 1.0
-    adversarial_weight: float = 0.1
-    feature_weight: float = 0.2
-    adversarial_samples: int = 16384
-    discriminator_rate: float = 4e-4
-    periods: tuple[int, ...] = (2, 3, 5, 7, 11)
-    period_channels: tuple[int, ...] = (8, 16, 32, 64, 64)
-    spectrum_windows: tuple[int, ...] = (2048, 1024, 512)
-    spectrum_bands: tuple[float, ...] = (0.0, 0.1, 0.25, 0.5, 1.0)
-    spectrum_channels: tuple[int, ...] = (8, 16, 16, 16)
-    schedule: Schedule = Schedule()  # noqa: RUF009 - frozen
-
-
-RECIPES: Mapping[str, DecoderRecipe] = {
-    "default": DecoderRecipe(),
-    "published": DecoderRecipe(
-        latent_width=512,
-        latent_hidden=1536,
-        width=512,
-        hidden=1536,
-        layers=8,
-        batch_size=16,
-        optimizer="adamw",
-        learning_rate=5e-4,
-        betas=(0.9, 0.9),
-        mel_weight=15.0,
-        adversarial_from=0.0,
-        adversarial_weight=1.0,
-        feature_weight=1.0,
-        adversarial_samples=65536,
-        discriminator_rate=5e-4,
-        period_channels=(32, 128, 512, 1024, 1024),
-        spectrum_channels=(32, 32, 32, 32),
-        schedule=Schedule(warmup=0, decay=1.0),
-    ),
-}
-"""`published` has the sizes, rate and discriminators of Vocos (arXiv 2306.00814, section 4), for a large GPU."""
-
-
-def build_decoder(
-    recipe: DecoderRecipe, spec: MelSpec, latent: tuple[int, int, int], rate: int, channels: int
-) -> Decoder:
-    """A decoder with random weights.
-
-    Args:
-        recipe: its sizes.
-        spec: log-mels that the latents are of, for the frames a second.
-        latent: channels and bins of the latents, and log-mel frames to one of theirs.
-        rate, channels: of the sound.
-    """
-    hop = spec.hop_length * rate // spec.sample_rate
-    return Decoder(
-        in_channels=latent[0],
-        in_bins=latent[1],
-        frames_a_latent=latent[2],
-        latent_width=recipe.latent_width,
-        latent_hidden=recipe.latent_hidden,
-        latent_layers=recipe.latent_layers,
-        width=recipe.width,
-        hidden=recipe.hidden,
-        layers=recipe.layers,
-        noise_channels=recipe.noise_channels,
-        n_fft=recipe.windows_a_hop * hop,
-        hop_length=hop,
-        sample_rate=rate,
-        channels=channels,
-    )
-
-
-def widened(decoder: Decoder, channels: int) -> Decoder:
-    """The decoder with as many channels: to two, silent sides are added to a mono one, whose sound they leave.
-
-    Raises:
-        InvalidInputError: a stereo decoder for mono sound.
-    """
-    if decoder.config.channels == channels:
-        return decoder
-    if channels == 1:
-        raise InvalidInputError("the decoder of --init is stereo and the data are mono: prepare them with --channels 2")
-    wide = Decoder.from_config({**decoder.config, "channels": channels})
-    missing = wide.load_state_dict(decoder.state_dict(), strict=False).missing_keys
-    assert all(name.startswith("side.") for name in missing), missing
-    return wide
 
 
 class DecoderTask:
@@ -184,7 +63,8 @@ class DecoderTask:
 
         Args:
             recipe: sizes and weights.
-            train, held_out: clips of a folder that was prepared with its sound at full rate.
+            train: clips of a folder that was prepared with its sound at full rate.
+            held_out: others of it.
             latents: name of the array of latents, means and then deviations.
             decoder: to start from; None for random weights.
 
@@ -196,10 +76,11 @@ class DecoderTask:
         self.sample_rate, self.channels = hifi.sample_rate, hifi.channels
         self.waves, self.codes = train.array("hifi"), train.array(latents)
         _, doubled, frames, bins = self.codes.shape
-        latent = doubled // 2, bins, train.mels.shape[1] // frames
+        latent = Latent(doubled // 2, bins, train.mels.shape[1] // frames)
         if decoder is None:
             decoder = build_decoder(recipe, train.spec, latent, self.sample_rate, self.channels)
-            set_levels(decoder, _mids(self.waves, range(min(_LEVEL_CLIPS, len(train)))))
+            some = np.asarray(self.waves[:_LEVEL_CLIPS], np.float32) / FULL_SCALE
+            set_levels(decoder, mid_and_side(torch.from_numpy(some))[:, 0])
         decoder = widened(decoder, self.channels)
         check_fit(decoder, latent, self.sample_rate)
         self.decoder: Any = decoder
@@ -355,33 +236,10 @@ def check_data(store: ClipStore) -> HifiSpec:
     return store.hifi
 
 
-def outer_layers(decoder: Decoder) -> list[str]:
-    """First and last layers and depthwise kernels, whose matrices are none that Muon would make orthogonal."""
-    blocks = [
-        f"{stack}.{i}.depthwise" for stack in ("latent_blocks", "blocks") for i in range(len(getattr(decoder, stack)))
-    ]
-    ends = [name for name in ("embed", "add_noise", "mid", "side") if getattr(decoder, name) is not None]
-    return ends + blocks
-
-
 def mel_bands(rate: int, spec: MelSpec) -> dict[str, Bands]:
     """Bands of the whole sound, and those of the log-mels that the latents are made of."""
     like = round(spec.n_fft * rate / spec.sample_rate)
     return {"mel": Bands(round(2048 * rate / 48000), 128, rate / 2), "mel_16k": Bands(like, spec.n_mels, spec.f_max)}
-
-
-def check_fit(decoder: Decoder, latent: tuple[int, int, int], rate: int) -> None:
-    """Raises DataError where decoder and data do not belong together."""
-    config = decoder.config
-    made = (config.in_channels, config.in_bins, config.frames_a_latent, config.sample_rate)
-    if made != (*latent, rate):
-        names = ("latent channels", "latent bins", "frames a latent", "Hz")
-        wrong = [
-            f"{given} {name}, not {want}"
-            for name, want, given in zip(names, made, (*latent, rate), strict=True)
-            if want != given
-        ]
-        raise DataError(f"the data have {', '.join(wrong)} as the decoder: prepare them for it, or leave --init out")
 
 
 def mid_and_side(wave: Tensor) -> Tensor:
@@ -398,24 +256,9 @@ def _heard(mid_side: Tensor, window: Tensor) -> Tensor:
     return x[:, 0] if x.shape[1] == 1 else torch.cat([x[:, 0] + x[:, 1], x[:, 0] - x[:, 1]])
 
 
-def _mids(waves: Any, clips: range) -> Tensor:
-    """(clips, samples) of the sound at full rate."""
-    chosen = np.stack([np.asarray(waves[clip], np.float32) / FULL_SCALE for clip in clips])
-    return mid_and_side(torch.from_numpy(chosen))[:, 0]
-
-
-@torch.no_grad()
-def set_levels(decoder: Decoder, waves: Tensor) -> None:
-    """Starts the decoder at the mean spectrum of waves (n, samples), in the logarithm, instead of at white noise."""
-    size, hop = decoder.config.n_fft, decoder.config.hop_length
-    window = torch.hann_window(size)
-    spectrum = torch.stft(waves, size, hop, window=window, normalized=True, return_complex=True).abs()
-    decoder.mid.bias[: size // 2 + 1] = spectrum.clamp_min(1e-5).log().mean(dim=(0, 2))
-
-
 def log_spectrum(wave: Tensor) -> npt.NDArray[np.float32]:
     """A wave (samples,) to a picture (256 bands to half the rate, frames) in decibels, from -100 to 0."""
     window = torch.hann_window(2048, device=wave.device)
     spectrum = torch.stft(wave, 2048, 1024, window=window / window.sum(), return_complex=True).abs()[:1024]
-    power = spectrum.square().unflatten(0, (256, 4)).mean(1)
-    return (10 * power.clamp_min(1e-10).log10()).cpu().numpy()
+    power = spectrum.square().reshape(256, 4, -1).mean(1)
+    return np.asarray((10 * power.clamp_min(1e-10).log10()).cpu(), np.float32)

@@ -140,7 +140,7 @@ class SpectrumDiscriminator(nn.Module):
         bins = window // 2 + 1
         self.edges = [round(edge * bins) for edge in bands]
         widths = (1, *channels)
-        self.stacks = nn.ModuleList(
+        self.stacks: list[nn.ModuleList] = nn.ModuleList(  # type: ignore[assignment]
             nn.ModuleList(
                 weight_norm(nn.Conv2d(a, b, (3, 9 if index == 0 else 5), (1, 2), padding=(1, 4 if index == 0 else 2)))
                 for index, (a, b) in enumerate(pairwise(widths))
@@ -148,6 +148,7 @@ class SpectrumDiscriminator(nn.Module):
             for _ in pairwise(bands)
         )
         self.heads = nn.ModuleList(weight_norm(nn.Conv2d(channels[-1], 1, 3, padding=1)) for _ in pairwise(bands))
+        self.shape: Tensor
         self.register_buffer("shape", torch.hann_window(window) / (3 * window / 8) ** 0.5, persistent=False)
 
     def forward(self, wave: Tensor) -> list[Verdict]:

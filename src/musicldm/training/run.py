@@ -40,7 +40,8 @@ class Paths:
         data: prepared folder.
         out: folder of the run.
         init: model folder to start the weights from, instead of random ones.
-        model: model folder whose other parts the training needs (the VAE and CLAP for ldm; the VAE for vocoder and decoder).
+        model: model folder whose other parts the training needs (the VAE and CLAP for ldm; the VAE for vocoder
+            and decoder).
     """
 
     data: Path
@@ -300,7 +301,7 @@ def train(
     patience: int | None = None,
     tracker: str | None = None,
 ) -> None:
-    """Trains one part (`vae`, `vocoder`, `decoder`, `clap`, `ldm`, `beats`) on a prepared folder and writes it into `out`.
+    """Trains one part (`vae`, `vocoder`, `decoder`, `clap`, `ldm`, `beats`) on a prepared folder and writes it.
 
     `recipe` is a name in the part's `RECIPES`, `changes` are settings of it that are to be others; `init` and `model`
     are as in `Paths`, and all the rest as in `LoopOptions`.

@@ -59,7 +59,8 @@ def spectral_distance(
         for name, band in bands.items():
             if band.window == resolution.window:
                 filters = _filters(band, sample_rate, fake.device)
-                mels[name] = F.l1_loss(*((x @ filters).clamp_min(FLOOR).log() for x in (f, r)))
+                made, true = ((x @ filters).clamp_min(FLOOR).log() for x in (f, r))
+                mels[name] = F.l1_loss(made, true)
     return {"convergence": torch.stack(convergence).mean(), "magnitude": torch.stack(magnitude).mean(), **mels}
 
 
