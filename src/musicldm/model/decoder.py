@@ -20,6 +20,8 @@ from musicldm.errors import InvalidInputError
 
 _LARGEST_LOG_MAGNITUDE = 7.0
 """Of a frame's spectrum divided by the root of its length: a full-scale tone has 3."""
+_SIDE_AT_FIRST = 1e-3
+"""Of the mid, root mean square. A spectrum of zeros has no phase, from which nothing could be learned."""
 _NOISE_FRAMES = 4096
 """After these frames the input noise begins again."""
 _PIECE = 32
@@ -107,8 +109,10 @@ class Decoder(ModelMixin, ConfigMixin):
         channels: int = 1,
     ) -> None:
         super().__init__()
-        if n_fft % hop_length or n_fft < 2 * hop_length or (n_fft - hop_length) % 2:
-            raise InvalidInputError(f"n_fft {n_fft} must be an even multiple of hop_length {hop_length}, at least 2")
+        if n_fft % hop_length or n_fft < 2 * hop_length or n_fft % 2:
+            raise InvalidInputError(
+                f"n_fft {n_fft} must be even and a multiple, at least 2, of hop_length {hop_length}"
+            )
         if channels not in (1, 2):
             raise InvalidInputError(f"channels {channels}: valid are 1 (mono) and 2 (left and right)")
         self.embed = FrameConv(in_channels * in_bins, latent_width, latent_kernel)
@@ -131,7 +135,7 @@ class Decoder(ModelMixin, ConfigMixin):
         if self.add_noise is not None:
             nn.init.trunc_normal_(self.add_noise.weight, std=0.25 * noise_channels**-0.5)
         if self.side is not None:
-            nn.init.zeros_(self.side.weight)
+            nn.init.normal_(self.side.weight, std=_SIDE_AT_FIRST * width**-0.5)
         noise = torch.randn(_NOISE_FRAMES, noise_channels, generator=torch.Generator().manual_seed(0))
         self.register_buffer("noise", noise, persistent=False)
         self.register_buffer("window", torch.hann_window(n_fft), persistent=False)

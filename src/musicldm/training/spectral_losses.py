@@ -13,7 +13,7 @@ from torch import Tensor
 from musicldm.audio import MelSpec, mel_filters
 
 FLOOR = 1.5e-5
-"""Of a magnitude over the root of its window's power: that of white noise 96 dB below full scale."""
+"""Added to magnitudes over the root of their window's power: that of white noise 96 dB below full scale."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,11 @@ def spectral_distance(
             r = _spectrum(real, resolution)
         size = torch.linalg.vector_norm(r, dim=(1, 2)).clamp_min(FLOOR)
         convergence.append((torch.linalg.vector_norm(r - f, dim=(1, 2)) / size).mean())
-        magnitude.append(F.l1_loss(f.clamp_min(FLOOR).log(), r.clamp_min(FLOOR).log()))
+        magnitude.append(F.l1_loss(_log(f), _log(r)))
         for name, band in bands.items():
             if band.window == resolution.window:
                 filters = _filters(band, sample_rate, fake.device)
-                made, true = ((x @ filters).clamp_min(FLOOR).log() for x in (f, r))
-                mels[name] = F.l1_loss(made, true)
+                mels[name] = F.l1_loss(_log(f @ filters), _log(r @ filters))
     return {"convergence": torch.stack(convergence).mean(), "magnitude": torch.stack(magnitude).mean(), **mels}
 
 
@@ -70,9 +69,13 @@ def _spectrum(wave: Tensor, resolution: Resolution) -> Tensor:
     spectrum = torch.stft(
         wave.float(), resolution.window, resolution.hop, window=window, center=True, return_complex=True
     )
-    # A root of zero has no gradient.
     power = spectrum.real.square() + spectrum.imag.square()
-    return power.clamp_min(1e-12).sqrt().mT
+    return (power + 1e-12).sqrt().mT  # the root of zero has no gradient
+
+
+def _log(magnitude: Tensor) -> Tensor:
+    """With the floor added: a part that is too quiet is to be raised, which under a limit it would not be."""
+    return (magnitude + FLOOR).log()
 
 
 @lru_cache(maxsize=32)
