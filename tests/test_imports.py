@@ -16,11 +16,12 @@ ALLOWED = {
     "errors": set(),
     "audio": {"errors"},
     "checkpoints": {"errors", "audio"},
+    "model": {"errors"},
     "sampling": {"errors", "audio", "checkpoints"},
     "pipeline": {"errors", "audio", "checkpoints", "sampling"},
     "corpus": {"errors", "audio"},
     "data": {"errors", "audio", "checkpoints"},
-    "training": {"errors", "audio", "checkpoints", "sampling", "data", "pipeline"},
+    "training": {"errors", "audio", "checkpoints", "model", "sampling", "data", "pipeline"},
     "evaluation": {"errors", "audio", "checkpoints", "sampling", "data", "pipeline"},
 }
 """What each part may import besides itself; cli and the package's own names may import everything."""

@@ -213,7 +213,7 @@ def test_a_decoder_begins_at_the_mean_spectrum_of_the_sound() -> None:
 
 
 def test_data_without_sound_at_full_rate_are_refused_before_any_work(tone_corpus: Path, tiny_model_dir: Path) -> None:
-    with pytest.raises(DataError, match="has no sound at full rate: musicldm prepare .* --hifi-rate 48000"):
+    with pytest.raises(DataError, match=r"has no sound at full rate: musicldm prepare .* --hifi-rate 48000"):
         train("decoder", data=tone_corpus, out=tone_corpus / "run", steps=1, model=tiny_model_dir)
     assert not (tone_corpus / "run").exists()
 
