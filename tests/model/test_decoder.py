@@ -131,11 +131,19 @@ def test_the_fold_to_mono_is_the_mid() -> None:
 def test_a_new_stereo_decoder_makes_sides_that_nobody_hears() -> None:
     torch.manual_seed(0)
     decoder = Decoder(**TINY, channels=2)
-    torch.nn.init.normal_(decoder.mid.weight)  # at first all phases are alike
     with torch.no_grad():
         mid, side = decoder.mid_and_side(latents())
     assert side is not None
     assert -66 < 10 * float(torch.log10(side.square().mean() / mid.square().mean())) < -54
+
+
+def test_a_new_decoder_sounds_in_the_middle_of_its_frames() -> None:
+    torch.manual_seed(0)
+    decoder = Decoder(**{**TINY, "layers": 0, "latent_layers": 0, "noise_channels": 0})
+    torch.nn.init.zeros_(decoder.mid.weight)
+    with torch.no_grad():
+        wave = decoder(torch.zeros(1, 2, 8, 4))[0, 0].unflatten(0, (-1, 16))
+    assert (wave.abs().argmax(dim=1) == 8).all()
 
 
 def test_a_saved_decoder_makes_the_same_samples(tmp_path: Path) -> None:

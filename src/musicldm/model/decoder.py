@@ -127,18 +127,24 @@ class Decoder(ModelMixin, ConfigMixin):
         self.norm = nn.LayerNorm(width, eps=1e-6)
         self.mid = nn.Linear(width, n_fft + 2)
         self.side = nn.Linear(width, n_fft + 2) if channels == 2 else None
+        self._begin()
+        noise = torch.randn(_NOISE_FRAMES, noise_channels, generator=torch.Generator().manual_seed(0))
+        self.register_buffer("noise", noise, persistent=False)
+        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
+
+    @torch.no_grad()
+    def _begin(self) -> None:
+        """Random weights; phases that put a frame's sound in its middle, not at its ends, where the window is zero."""
         for layer in self.modules():
             if isinstance(layer, nn.Linear | nn.Conv2d):
                 nn.init.trunc_normal_(layer.weight, std=0.02)
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
+        self.mid.bias[len(self.mid.bias) // 2 + 1 :: 2] = math.pi
         if self.add_noise is not None:
-            nn.init.trunc_normal_(self.add_noise.weight, std=0.25 * noise_channels**-0.5)
+            nn.init.trunc_normal_(self.add_noise.weight, std=0.25 * self.config.noise_channels**-0.5)
         if self.side is not None:
-            nn.init.normal_(self.side.weight, std=_SIDE_AT_FIRST * width**-0.5)
-        noise = torch.randn(_NOISE_FRAMES, noise_channels, generator=torch.Generator().manual_seed(0))
-        self.register_buffer("noise", noise, persistent=False)
-        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
+            nn.init.normal_(self.side.weight, std=_SIDE_AT_FIRST * self.config.width**-0.5)
 
     @property
     def samples_a_frame(self) -> int:
