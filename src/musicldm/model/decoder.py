@@ -24,7 +24,7 @@ _SIDE_AT_FIRST = 1e-3
 """Of the mid, root mean square. A spectrum of zeros has no phase, from which nothing could be learned."""
 _NOISE_FRAMES = 4096
 """After these frames the input noise begins again."""
-_PIECE = 32
+_PIECE = 128
 """Latent frames decoded at once by default."""
 
 
