@@ -174,7 +174,7 @@ def timed(way: Way, latents: torch.Tensor, rounds: int) -> dict[str, float]:
 
 
 def draw(ways: dict[str, Way], store: ClipStore, vae: Any, folder: Path) -> None:
-    """A picture a clip: decibels from -100 to 0 of the original and of each way below it, over 24 kHz and the time."""
+    """A picture a clip: decibels from -95 to -25 of the original and of each way below it, over 24 kHz and the time."""
     assert store.hifi is not None
     folder.mkdir(parents=True, exist_ok=True)
     full = store.hifi.sample_rate
@@ -187,7 +187,7 @@ def draw(ways: dict[str, Way], store: ClipStore, vae: Any, folder: Path) -> None
         width = min(row.shape[1] for row in rows)
         gap = np.zeros((4, width), np.float32)
         shown = np.concatenate([part for row in rows for part in (row[::-1, :width], gap)])
-        shade = np.clip((shown + 100) / 100, 0, 1) ** 1.5
+        shade = np.clip((shown + 95) / 70, 0, 1)
         genre = str(store.rows[index].fields.get("genre", ""))
         picture = Image.fromarray(np.round(255 * shade).astype(np.uint8))
         picture.resize((2 * width, len(shown))).save(folder / f"{index:02d}-{genre}.png")
