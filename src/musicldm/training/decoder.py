@@ -219,7 +219,7 @@ class DecoderTask:
         out: dict[str, npt.NDArray[np.float32]] = {}
         for index in range(min(2, len(self.held_out))):
             fake, real = self._decoded(index)
-            out[f"clip{index}/wave"] = fake[0, 0].cpu().numpy()
+            out[f"clip{index}/wave"] = fake[0, 0].clamp(-1, 1).cpu().numpy()
             for name, wave in (("made", fake), ("true", real)):
                 out[f"clip{index}/{name}"] = log_spectrum(wave[0, 0])
         return out
