@@ -9,7 +9,8 @@ decoder and the vocoder. The figures, means over the clips, go to benchmarks/res
 - `magnitude`, `convergence`: L1 in nats of log magnitudes, and spectral convergence, over five resolutions.
 - `hum_db`: of white and brown noise given back, how far multiples of the frame rate stand out of their surroundings.
 - `side_db`, `side_true_db`: level of the side over the mid, made and true, where there are two channels.
-- `seconds`: for 10.24 s from latents, the best of several.
+- `seconds`: for 10.24 s from latents, the best of several; where `load_average` is above 0, others were at work too,
+  and `processor_seconds` of one thread say more.
 
 `--pictures FOLDER` also writes a picture of each of the first clips: original above, decoder, VAE and vocoder below.
 """
@@ -82,6 +83,7 @@ def main() -> None:
         "config": {name: value for name, value in decoder.config.items() if not name.startswith("_")},
         "ways": found,
         "threads": options.threads,
+        "load_average": round(os.getloadavg()[0], 1),
         "hardware": f"{processor()}, {os.cpu_count()} cores",
         "versions": {name: version(name) for name in PACKAGES},
         "date": datetime.now(UTC).date().isoformat(),
