@@ -10,6 +10,7 @@ import typer
 
 from musicldm.cli import options
 from musicldm.cli.display import listening
+from musicldm.errors import InvalidInputError
 
 _MELS = "Log-mels"
 _Workers = Annotated[int | None, options.workers("one a core")]
@@ -58,6 +59,10 @@ def prepare(
             rich_help_panel=_MELS,
         ),
     ] = None,
+    hifi_rate: Annotated[
+        int | None, typer.Option(help="Keep the sound at this rate in Hz too, for train decoder.")
+    ] = None,
+    channels: Annotated[int, typer.Option(help="Of the sound at --hifi-rate: 1 or 2.", show_default=True)] = 1,
     workers: _Workers = None,
     engine: Annotated[str, options.engine()] = "local",
     address: Annotated[str | None, options.address()] = None,
@@ -65,16 +70,19 @@ def prepare(
     mixed_precision: Annotated[str, options.mixed_precision("Of the VAE in --model.")] = "no",
 ) -> None:
     """Prepare music to train on: clips, log-mels, latents, embeddings; only what is new or changed."""
-    from musicldm.data.manifest import REPORT, PrepareSettings
+    from musicldm.data.manifest import REPORT, HifiSpec, PrepareSettings
     from musicldm.data.prepare import prepare as prepare_folder
     from musicldm.machine.parallel import WorkerPool
     from musicldm.model.folder import parts_folder
     from musicldm.model.mels import ModelMels
 
+    if hifi_rate is None and channels != 1:
+        raise InvalidInputError(f"--channels {channels} is of the sound at --hifi-rate: give that too")
+    hifi = None if hifi_rate is None else HifiSpec(hifi_rate, channels)
     folder = None if model is None else parts_folder(model)
     mels = ModelMels.of_folder(folder) if folder is not None else ModelMels()
     spec = mels.spec(sample_rate=sample_rate, n_mels=mel_bins, hop_length=hop, n_fft=fft, f_max=top_frequency)
-    settings = PrepareSettings(spec, seconds, cast(Any, normalize), cast(Any, beats or _default_beats()))
+    settings = PrepareSettings(spec, seconds, cast(Any, normalize), cast(Any, beats or _default_beats()), hifi)
     pool = WorkerPool(cast(Any, engine), workers, address)
     with listening("Looking") as listen:
         made = prepare_folder(

@@ -24,7 +24,7 @@ def train(
     part: Annotated[
         str,
         typer.Argument(
-            metavar="vae|vocoder|clap|ldm|distill|beats|judges",
+            metavar="vae|vocoder|decoder|clap|ldm|distill|beats|judges",
             help="Part of the model, its few-step version, the beat tracker, or the judges.",
         ),
     ],
@@ -36,7 +36,9 @@ def train(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(metavar="MODEL", help="Model with the parts that this one builds on: ldm needs vae and CLAP."),
+        typer.Option(
+            metavar="MODEL", help="Model with the parts that this one builds on: ldm needs vae and CLAP, decoder vae."
+        ),
     ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Clips in a batch.", show_default="the recipe's")] = None,
     learning_rate: Annotated[float | None, typer.Option(show_default="the recipe's")] = None,

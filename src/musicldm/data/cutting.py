@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from musicldm.audio import Wave
 from musicldm.audio.mel import log_mel
-from musicldm.data.manifest import PrepareSettings
-from musicldm.data.sounds import SILENCE, decode, level, peak
+from musicldm.data.manifest import HifiSpec, PrepareSettings
+from musicldm.data.sounds import SILENCE, decode, decode_channels, level, like, peak
 from musicldm.data.sources import Problem, Source
 from musicldm.errors import DataError
 
@@ -41,11 +41,15 @@ Tracker = Callable[[Wave, int], TrackedBeats]
 
 @dataclass(frozen=True)
 class CutClip:
-    """A clip: its entry in `clips.jsonl`, `wave` (samples,) int16 and `mel` (frames, bins) float16."""
+    """A clip: its entry in `clips.jsonl`, `wave` (samples,) int16 and `mel` (frames, bins) float16.
+
+    `hifi` is (channels, samples) int16 where it is wanted.
+    """
 
     row: dict[str, Any] = field(hash=False)
     wave: npt.NDArray[np.int16]
     mel: npt.NDArray[np.float16]
+    hifi: npt.NDArray[np.int16] | None = None
 
 
 def clips_of(
@@ -70,6 +74,7 @@ def clips_of(
     try:
         with source.open(root) as file:
             wave, tags = decode(file, Path(source.name).suffix.lower(), rate, scratch)
+        hifi = None if settings.hifi is None else _hifi(source, root, settings.hifi, scratch)
     except DataError as error:
         yield Problem(source.name, "corrupt", str(error))
         return
@@ -80,11 +85,32 @@ def clips_of(
     if peak(wave) < SILENCE:
         yield Problem(source.name, "silent", "peak below -60 dB")
         return
-    wave = level(wave, rate, settings.normalize)
+    levelled = level(wave.copy() if hifi is not None else wave, rate, settings.normalize)
+    if hifi is not None and settings.normalize != "none":
+        hifi = like(hifi, wave, levelled)
+    wave = levelled
     source = with_tags(source, tags) if source.tagged else source
     source = with_beats(source, wave, settings, tracker)
     for start in range(0, len(wave) - (samples + 1) // 2 + 1, samples):
-        yield _clip(source, wave[start : start + samples], start, settings)
+        clip = _clip(source, wave[start : start + samples], start, settings)
+        if hifi is not None and isinstance(clip, CutClip):
+            first, count = start // samples * settings.hifi_samples, settings.hifi_samples
+            clip = replace(clip, hifi=_as_int16(hifi[first : first + count].T, count))
+        yield clip
+
+
+def _hifi(source: Source, root: Path, wanted: HifiSpec, scratch: Path) -> Wave:
+    """The source's sound (n, channels) at the rate that is wanted beside that of log-mels."""
+    with source.open(root) as file:
+        suffix = Path(source.name).suffix.lower()
+        return decode_channels(file, suffix, wanted.sample_rate, wanted.channels, scratch)[0]
+
+
+def _as_int16(wave: Wave, count: int) -> npt.NDArray[np.int16]:
+    """(..., n) to (..., count), with silence after it."""
+    sound = np.zeros((*wave.shape[:-1], count), dtype=np.float32)
+    sound[..., : wave.shape[-1]] = wave[..., :count]
+    return np.round(np.clip(sound, -1, 1) * FULL_SCALE).astype(np.int16)
 
 
 def _clip(source: Source, wave: Wave, start: int, settings: PrepareSettings) -> CutClip | Problem:

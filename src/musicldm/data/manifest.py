@@ -24,6 +24,7 @@ BEATS = ("auto", "model", "metadata", "none")
 MANIFEST, REPORT, SHARDS, SHARD, CLIPS = "manifest.json", "report.jsonl", "shards", "shard.json", "clips.jsonl"
 MEANINGS = {
     "waves": "(clips, samples): sound, full scale 32767, at the sample rate of mel",
+    "hifi": "(clips, channels, samples): the same sound as it is heard, full scale 32767, at rate and channels of hifi",
     "mels": "(clips, frames, bins): natural log of the mel magnitude, see mel",
     "latents": "(clips, 2 channels, frames, bins): mean and deviation of a VAE's posterior, unscaled",
     "texts": "(captions, width): unit CLAP embeddings of all captions, those of a clip after those of the one before",
@@ -31,6 +32,28 @@ MEANINGS = {
 }
 """What an array holds, by the first word of its name; the second is the hash of the model that made it."""
 _LINE = 160
+
+
+@dataclass(frozen=True)
+class HifiSpec:
+    """The sound that a decoder learns to make, beside that which log-mels are made of.
+
+    Args:
+        sample_rate: samples a second.
+        channels: 1, the mean of the file's, or 2, left and right; mono files get two alike.
+
+    Raises:
+        InvalidInputError: a value outside its range.
+    """
+
+    sample_rate: int = 48000
+    channels: int = 1
+
+    def __post_init__(self) -> None:
+        if not 8000 <= self.sample_rate <= 192000:
+            raise InvalidInputError(f"hifi sample rate {self.sample_rate}: valid is 8000 to 192000 Hz")
+        if self.channels not in (1, 2):
+            raise InvalidInputError(f"hifi channels {self.channels}: valid are 1 (mono) and 2 (stereo)")
 
 
 @dataclass(frozen=True)
@@ -43,6 +66,7 @@ class PrepareSettings:
         normalize: "peak", "loudness" or "none", see `musicldm.data.sounds.level`.
         beats: "auto" (the metadata's where a file has them, else tracked), "model" (always tracked), "metadata" or
             "none".
+        hifi: keep the sound at this rate and with these channels too, for `train decoder`; None for not.
 
     Raises:
         InvalidInputError: a value outside its range.
@@ -52,6 +76,7 @@ class PrepareSettings:
     seconds: float = 10.24
     normalize: Literal["peak", "loudness", "none"] = "peak"
     beats: Literal["auto", "model", "metadata", "none"] = "auto"
+    hifi: HifiSpec | None = None
 
     def __post_init__(self) -> None:
         if self.normalize not in NORMALISATIONS:
@@ -61,14 +86,24 @@ class PrepareSettings:
         least = self.spec.n_fft / self.spec.sample_rate
         if not least <= self.seconds <= 600:
             raise InvalidInputError(f"clips of {self.seconds} s: valid is {least:g} to 600")
+        if self.hifi is not None and self.hifi.sample_rate * self.spec.hop_length % self.spec.sample_rate:
+            frame = f"{self.spec.hop_length / self.spec.sample_rate:g} s"
+            raise InvalidInputError(f"hifi sample rate {self.hifi.sample_rate}: a frame of {frame} is no whole samples")
 
     @property
     def samples(self) -> int:
         """Of a clip: whole frames."""
         return round(self.seconds * self.spec.sample_rate) // self.spec.hop_length * self.spec.hop_length
 
+    @property
+    def hifi_samples(self) -> int:
+        """Of a clip at the rate of `hifi`, which must be there."""
+        assert self.hifi is not None
+        return self.samples * self.hifi.sample_rate // self.spec.sample_rate
+
     def as_json(self) -> dict[str, Any]:
-        return {"mel": asdict(self.spec), "seconds": self.seconds, "normalize": self.normalize, "beats": self.beats}
+        said = {"mel": asdict(self.spec), "seconds": self.seconds, "normalize": self.normalize, "beats": self.beats}
+        return said if self.hifi is None else {**said, "hifi": asdict(self.hifi)}
 
     @property
     def identity(self) -> str:
@@ -242,6 +277,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 def spec_of(manifest: dict[str, Any]) -> MelSpec:
     """The log-mels that a manifest says."""
     return MelSpec(**manifest["mel"])
+
+
+def hifi_of(manifest: dict[str, Any]) -> HifiSpec | None:
+    """Rate and channels of the array "hifi" that a manifest says; None where there is none."""
+    return HifiSpec(**manifest["hifi"]) if "hifi" in manifest else None
 
 
 def row_starts(counts: Iterable[int]) -> np.ndarray[Any, np.dtype[np.int64]]:

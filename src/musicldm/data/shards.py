@@ -11,7 +11,7 @@ import json
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -174,6 +174,7 @@ class _ShardWriter:
         self.job, self.folder = job, folder
         self.waves: ArrayFile
         self.mels: ArrayFile
+        self.hifi: ArrayFile | None = None
         self.made: list[Made] = []
         self.problems: list[Problem] = []
         self.seconds = 0.0
@@ -185,6 +186,7 @@ class _ShardWriter:
             named(self.folder),
             ArrayFile(self.folder / "waves.npy", (samples,), "int16") as self.waves,
             ArrayFile(self.folder / "mels.npy", (spec.frames(samples), spec.n_mels), "float16") as self.mels,
+            self._hifi_file() as self.hifi,
             (self.folder / CLIPS).open("w", encoding="utf-8", newline="\n") as rows,
         ):
             for source, stored in plan.sources:
@@ -199,9 +201,15 @@ class _ShardWriter:
             tuple(self.problems),
             {},
         )
-        for name in (CLIPS, "waves.npy", "mels.npy"):
+        for name in (CLIPS, "waves.npy", "mels.npy", *(("hifi.npy",) if self.hifi is not None else ())):
             shard.add(name)
         return shard
+
+    def _hifi_file(self) -> AbstractContextManager[ArrayFile | None]:
+        hifi = self.job.settings.hifi
+        if hifi is None:
+            return nullcontext()
+        return ArrayFile(self.folder / "hifi.npy", (hifi.channels, self.job.settings.hifi_samples), "int16")
 
     def _add(self, source: Source, stored: Sequence[StoredClips], write: Callable[[str], object]) -> None:
         there = [clips for clips in stored if (self.job.out / SHARDS / clips.shard / SHARD).is_file()]
@@ -221,6 +229,9 @@ class _ShardWriter:
                 continue
             self.waves.append(clip.wave[None])
             self.mels.append(clip.mel[None])
+            if self.hifi is not None:
+                assert clip.hifi is not None
+                self.hifi.append(clip.hifi[None])
             write(json.dumps(clip.row, ensure_ascii=False) + "\n")
             self.seconds += clip.row["seconds"]
             yield len(clip.row["captions"])
@@ -232,6 +243,8 @@ class _ShardWriter:
         clips = slice(stored.first_clip, stored.first_clip + stored.clips)
         self.waves.append(memory_map(folder / "waves.npy")[clips])
         self.mels.append(memory_map(folder / "mels.npy")[clips])
+        if self.hifi is not None:
+            self.hifi.append(memory_map(folder / "hifi.npy")[clips])
         for line in (folder / CLIPS).read_text(encoding="utf-8").split("\n")[clips]:
             row = json.loads(line)
             write(line + "\n")

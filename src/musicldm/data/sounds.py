@@ -1,4 +1,4 @@
-"""A source's bytes to one mono wave at the wanted rate and level, in blocks, however long it is."""
+"""A source's bytes to one wave at the wanted rate, channels and level, in blocks, however long it is."""
 
 from __future__ import annotations
 
@@ -34,6 +34,18 @@ Block = npt.NDArray[np.float32]
 def decode(file: IO[bytes], suffix: str, rate: int, scratch: Path) -> tuple[Wave, dict[str, str]]:
     """Audio of any rate, channels and length to its mono wave (n,) at `rate` Hz and its tags.
 
+    As `decode_channels`.
+    """
+    wave, tags = decode_channels(file, suffix, rate, 1, scratch)
+    return wave[:, 0], tags
+
+
+def decode_channels(
+    file: IO[bytes], suffix: str, rate: int, channels: int, scratch: Path
+) -> tuple[Wave, dict[str, str]]:
+    """Audio of any rate and length to its wave (n, channels) at `rate` Hz and its tags.
+
+    One channel is the mean of all. Two are left and right; where a file has not just two, both are the mean.
     The wave lies in an unlinked file in `scratch`, so that hours of it take no memory.
 
     Raises:
@@ -45,9 +57,9 @@ def decode(file: IO[bytes], suffix: str, rate: int, scratch: Path) -> tuple[Wave
     watched = _Watched(file)
     with tempfile.TemporaryFile(dir=scratch, prefix=SCRATCH) as kept:
         try:
-            for block in _resampled(_mono(watched, suffix, tags), rate):
+            for block in _resampled(_folded(watched, suffix, tags, channels), rate, channels):
                 with named(scratch):
-                    kept.write(block.tobytes())
+                    kept.write(np.ascontiguousarray(block).tobytes())
         except DataError as error:
             watched.check()
             if is_refusal(error):
@@ -58,7 +70,7 @@ def decode(file: IO[bytes], suffix: str, rate: int, scratch: Path) -> tuple[Wave
             raise DataError("the file holds no samples")
         with named(scratch):
             kept.flush()
-        return np.memmap(kept, dtype=np.float32, mode="r+"), tags
+        return np.memmap(kept, dtype=np.float32, mode="r+").reshape(-1, channels), tags
 
 
 class _Watched:
@@ -102,13 +114,15 @@ class _Watched:
             return None
 
 
-def _mono(file: _Watched, suffix: str, tags: dict[str, str]) -> Iterator[tuple[int, Block]]:
-    """Rate in Hz and mean of the channels (n,) of each block; fills `tags` on the way."""
+def _folded(file: _Watched, suffix: str, tags: dict[str, str], channels: int) -> Iterator[tuple[int, Block]]:
+    """Rate in Hz and wanted channels (n, channels) of each block; fills `tags` on the way."""
     blocks = _by_pyav(file, tags) if suffix in PYAV else _by_soundfile(file, tags)
-    for rate, channels in blocks:
-        if not np.isfinite(channels).all():
+    for rate, block in blocks:
+        if not np.isfinite(block).all():
             raise DataError("the file holds samples that are not finite")
-        yield rate, channels.mean(axis=1, dtype=np.float32)
+        if block.shape[1] != channels:
+            block = np.repeat(block.mean(axis=1, dtype=np.float32, keepdims=True), channels, axis=1)
+        yield rate, block
 
 
 class _Forward(soundfile.SoundFile):
@@ -147,8 +161,11 @@ def _by_pyav(file: _Watched, tags: dict[str, str]) -> Iterator[tuple[int, Block]
         raise DataError(f"no audio that can be read ({error})") from None
 
 
-def _resampled(blocks: Iterator[tuple[int, Block]], rate: int) -> Iterator[Block]:
-    """Blocks at one rate to blocks at another, by soxr's high quality; a file whose rate changes is refused."""
+def _resampled(blocks: Iterator[tuple[int, Block]], rate: int, channels: int) -> Iterator[Block]:
+    """Blocks (n, channels) at one rate to blocks at another, by soxr's high quality.
+
+    A file whose rate changes is refused.
+    """
     import soxr
 
     stream, source = None, rate
@@ -157,12 +174,12 @@ def _resampled(blocks: Iterator[tuple[int, Block]], rate: int) -> Iterator[Block
             yield block
             continue
         if stream is None:
-            stream, first = soxr.ResampleStream(source, rate, 1, dtype="float32"), source
+            stream, first = soxr.ResampleStream(source, rate, channels, dtype="float32"), source
         if source != first:
             raise DataError(f"the sample rate changes from {first} to {source} Hz")
         yield stream.resample_chunk(block)
     if stream is not None:
-        yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
+        yield stream.resample_chunk(np.zeros((0, channels), np.float32), last=True).reshape(-1, channels)
 
 
 def level(wave: Wave, rate: int, how: str) -> Wave:
@@ -181,6 +198,19 @@ def level(wave: Wave, rate: int, how: str) -> Wave:
         return normalise(wave, rate, LUFS)
     wave *= np.float32(min(PUBLISHED_PEAK / max(peak(wave), 1e-9), MAX_GAIN))
     return wave
+
+
+def like(channels: Wave, before: Wave, after: Wave) -> Wave:
+    """Sound (n, channels) with the level that its mono wave was brought to, `before` to `after`; both (m,).
+
+    The gain is that of `level`, by least squares; what would exceed full scale is clipped when it is stored. Its mean
+    is taken out.
+    """
+    mean = before.mean(dtype=np.float64)
+    centred = before - np.float32(mean)
+    power = float(np.dot(centred, centred))
+    gain = float(np.dot(centred, after)) / power if power else 1.0
+    return np.asarray((channels - channels.mean(axis=0, dtype=np.float64)) * gain, dtype=np.float32)
 
 
 def peak(wave: Wave) -> float:

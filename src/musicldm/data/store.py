@@ -14,7 +14,7 @@ import numpy.typing as npt
 from musicldm.audio.mel import MelSpec
 from musicldm.data.arrays import Sharded
 from musicldm.data.cutting import FULL_SCALE
-from musicldm.data.manifest import CLIPS, SHARDS, read_json_lines, read_manifest, row_starts, spec_of
+from musicldm.data.manifest import CLIPS, SHARDS, HifiSpec, hifi_of, read_json_lines, read_manifest, row_starts, spec_of
 from musicldm.errors import DataError
 
 
@@ -47,6 +47,7 @@ class ClipStore:
         rows: what is known about each clip, in the order of the arrays.
         waves: (N, samples) int16, full scale 32767.
         mels: (N, frames, bins) float16.
+        hifi: rate and channels of `array("hifi")`, (N, channels, samples) int16; None where there is none.
     """
 
     def __init__(self, folder: Path, spec: MelSpec | None = None) -> None:
@@ -62,6 +63,7 @@ class ClipStore:
         self.folder = Path(folder)
         manifest = read_manifest(self.folder)
         self.spec = spec_of(manifest)
+        self.hifi: HifiSpec | None = hifi_of(manifest)
         if spec is not None and spec != self.spec:
             raise DataError(f"{folder} was prepared with {self.spec}, and {spec} is needed: prepare another folder")
         self.source = str(manifest["source"])

@@ -21,13 +21,14 @@ from musicldm.training.loop.options import Ending, LoopOptions, never_ends_early
 from musicldm.training.loop.task import Task
 from musicldm.training.loop.trainer import Loop, make_accelerator
 from musicldm.training.setup import Setup
-from musicldm.training.tasks import beats, clap, consistency, judges, ldm, vae, vocoder
+from musicldm.training.tasks import beats, clap, consistency, decoder, judges, ldm, vae, vocoder
 
 KIND = "a training run"
 
 TASKS: Mapping[str, Callable[[Setup], Task]] = {
     "vae": vae.make_task,
     "vocoder": vocoder.make_task,
+    "decoder": decoder.make_task,
     "clap": clap.make_task,
     "ldm": ldm.make_task,
     "distill": consistency.make_task,

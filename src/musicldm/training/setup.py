@@ -30,7 +30,8 @@ class Setup:
         recipe: by name.
         changes: settings in which this run differs from it.
         init: model folder to start the weights from, instead of random ones.
-        model: model folder whose other parts the training needs (the VAE and CLAP for ldm; the VAE for vocoder).
+        model: model folder whose other parts the training needs (the VAE and CLAP for ldm; the VAE for vocoder and
+            decoder).
         device: that it trains on.
         listen: gets progress of what is prepared first, and notes.
     """

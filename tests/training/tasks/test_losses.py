@@ -18,11 +18,12 @@ from musicldm.training.networks.discriminators import (
     feature_matching_loss,
 )
 from musicldm.training.networks.unet import build_unet, refit_condition, spread_condition
+from musicldm.training.spectral_losses import spectral_loss
 from musicldm.training.tasks.ldm import LdmTask
 from musicldm.training.tasks.ldm_inputs import LatentClips, LatentInputs
 from musicldm.training.tasks.ldm_recipe import LdmRecipe, build_scheduler, sampling_scheduler
 from musicldm.training.tasks.vae import VaeRecipe, VaeTask, build_vae
-from musicldm.training.tasks.vocoder import VocoderRecipe, VocoderTask, build_vocoder, spectral_loss
+from musicldm.training.tasks.vocoder import VocoderRecipe, VocoderTask, build_vocoder
 from tests.tolerances import layers, sums
 
 

@@ -120,3 +120,71 @@ def feature_matching_loss(real: list[Verdict], fake: list[Verdict]) -> Tensor:
         for r, f in zip(reals, fakes, strict=True)
     ]
     return torch.stack(terms).sum()
+
+
+class SpectrumDiscriminator(nn.Module):
+    """Sees magnitudes of the short-time spectrum of a wave (B, samples), a part of its bands at a time.
+
+    The multi-resolution discriminator of UnivNet (Jang et al., arXiv 2106.07889), over bands of its own as in
+    arXiv 2306.06546.
+
+    Args:
+        window: of the spectrum in samples; its hop is a quarter.
+        bands: edges of the parts as shares of half the sample rate, from 0 to 1.
+        channels: widths from the first convolution to the last.
+    """
+
+    def __init__(self, window: int, bands: tuple[float, ...], channels: tuple[int, ...]) -> None:
+        super().__init__()
+        self.window = window
+        bins = window // 2 + 1
+        self.edges = [round(edge * bins) for edge in bands]
+        widths = (1, *channels)
+        self.stacks: list[nn.ModuleList] = nn.ModuleList(  # type: ignore[assignment]
+            nn.ModuleList(
+                weight_norm(nn.Conv2d(a, b, (3, 9 if index == 0 else 5), (1, 2), padding=(1, 4 if index == 0 else 2)))
+                for index, (a, b) in enumerate(pairwise(widths))
+            )
+            for _ in pairwise(bands)
+        )
+        self.heads = nn.ModuleList(weight_norm(nn.Conv2d(channels[-1], 1, 3, padding=1)) for _ in pairwise(bands))
+        self.shape: Tensor
+        self.register_buffer("shape", torch.hann_window(window) / (3 * window / 8) ** 0.5, persistent=False)
+
+    def forward(self, wave: Tensor) -> list[Verdict]:
+        """A verdict for each part of the bands."""
+        spectrum = torch.stft(wave, self.window, self.window // 4, window=self.shape, return_complex=True)
+        magnitude = (spectrum.real.square() + spectrum.imag.square() + 1e-9).sqrt().mT
+        image = magnitude.pow(0.3)[:, None]  # the ear's compression, about: quiet parts count too
+        parts = [image[..., low:high] for low, high in pairwise(self.edges)]
+        return [_through(s, h, part) for s, h, part in zip(self.stacks, self.heads, parts, strict=True)]
+
+
+class SoundDiscriminators(nn.Module):
+    """Multi-period and multi-resolution discriminators side by side over (B, samples); a list of verdicts.
+
+    Args:
+        periods: in samples.
+        period_channels: widths of each period discriminator.
+        windows: of the spectrum discriminators, in samples.
+        bands: see `SpectrumDiscriminator`.
+        spectrum_channels: widths of each of theirs.
+    """
+
+    def __init__(
+        self,
+        periods: tuple[int, ...],
+        period_channels: tuple[int, ...],
+        windows: tuple[int, ...],
+        bands: tuple[float, ...],
+        spectrum_channels: tuple[int, ...],
+    ) -> None:
+        super().__init__()
+        self.by_period = nn.ModuleList(PeriodDiscriminator(period, period_channels) for period in periods)
+        self.by_spectrum = nn.ModuleList(SpectrumDiscriminator(window, bands, spectrum_channels) for window in windows)
+
+    def forward(self, wave: Tensor) -> list[Verdict]:
+        verdicts = [discriminator(wave) for discriminator in self.by_period]
+        for discriminator in self.by_spectrum:
+            verdicts += discriminator(wave)
+        return verdicts

@@ -32,6 +32,7 @@ from musicldm.training.networks.discriminators import (
     feature_matching_loss,
 )
 from musicldm.training.setup import Setup, check_bins, split
+from musicldm.training.spectral_losses import spectral_loss
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,6 @@ RECIPES: Mapping[str, VocoderRecipe] = {
 
 _SHOWN = 2
 """Clips of a validation that are kept to listen to."""
-_RESOLUTIONS = ((512, 128), (1024, 256), (2048, 512))
-"""Window and hop in samples of the spectra that `spectral_loss` compares."""
 
 
 def build_vocoder(recipe: VocoderRecipe, spec: MelSpec) -> SpeechT5HifiGan:
@@ -147,22 +146,6 @@ def build_vocoder(recipe: VocoderRecipe, spec: MelSpec) -> SpeechT5HifiGan:
     vocoder.mean.fill_(recipe.mel_mean)
     vocoder.scale.fill_(recipe.mel_deviation)
     return vocoder
-
-
-def spectral_loss(fake: Tensor, real: Tensor) -> Tensor:
-    """Multi-resolution STFT loss of waves (B, samples): spectral convergence and L1 of log magnitudes, on linear bins.
-
-    Yamamoto et al., arXiv 1910.11480, eqs. 3 to 6; the mean over the resolutions.
-    """
-    terms = []
-    for window, hop in _RESOLUTIONS:
-        shape = torch.hann_window(window, device=fake.device)
-        f, r = (torch.stft(x, window, hop, window=shape, return_complex=True).abs() for x in (fake, real))
-        convergence = torch.linalg.vector_norm(r - f, dim=(1, 2)) / torch.linalg.vector_norm(r, dim=(1, 2)).clamp_min(
-            1e-3
-        )
-        terms.append(convergence.mean() + F.l1_loss(f.clamp_min(1e-3).log(), r.clamp_min(1e-3).log()))
-    return torch.stack(terms).mean()
 
 
 class VocoderTask:
