@@ -22,8 +22,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from musicldm.listeners.embedders import open_embedder
+from musicldm.model.checksums import write_sums
 from musicldm.model.folder import DEFAULT
-from musicldm.model.integrity import write_sums
 from musicldm.model.settings import GenerationDefaults
 from musicldm.novelty.build import BuildOptions, build_index
 from musicldm.novelty.index import MANIFEST

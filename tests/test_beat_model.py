@@ -7,7 +7,7 @@ import pytest
 
 from musicldm.beats.network import CONFIG, DEFAULT_FOLDER, WEIGHTS
 from musicldm.beats.tracker import BeatTracker
-from musicldm.model.integrity import read_sums, verify
+from musicldm.model.checksums import read_sums, verify
 
 
 def test_the_folder_is_small_enough_and_its_files_are_listed() -> None:

@@ -9,7 +9,7 @@ import torch
 from musicldm import MusicLDMPipeline
 from musicldm.audio.mel import MelSpec, log_mel
 from musicldm.audio.reading import read
-from musicldm.model import integrity
+from musicldm.model import checksums
 from musicldm.model.folder import DEFAULT_FOLDER
 
 FIRST_EDITION = Path(__file__).parent / "oracles" / "first_edition"
@@ -24,10 +24,10 @@ def pipe() -> MusicLDMPipeline:
 
 
 def test_the_folder_is_whole_listed_and_within_its_size() -> None:
-    integrity.verify(DEFAULT_FOLDER)
+    checksums.verify(DEFAULT_FOLDER)
     files = [path for path in DEFAULT_FOLDER.rglob("*") if path.is_file()]
-    listed = set(integrity.read_sums(DEFAULT_FOLDER))
-    assert {path.relative_to(DEFAULT_FOLDER).as_posix() for path in files} == listed | {integrity.FILE_NAME}
+    listed = set(checksums.read_sums(DEFAULT_FOLDER))
+    assert {path.relative_to(DEFAULT_FOLDER).as_posix() for path in files} == listed | {checksums.FILE_NAME}
     assert sum(path.stat().st_size for path in files) <= MOST_BYTES
 
 

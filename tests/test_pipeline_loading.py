@@ -17,8 +17,8 @@ from transformers import ClapTextModelWithProjection, PreTrainedTokenizerFast
 
 from musicldm import CheckpointError, InvalidInputError, MusicLDMPipeline
 from musicldm.errors import DataError
+from musicldm.model import checksums
 from musicldm.model import folder as resolve
-from musicldm.model import integrity
 from musicldm.model.settings import GenerationDefaults
 from tests.tiny_model import TOKEN_LIMIT, WORDS, build_tiny_model
 from tests.tolerances import waves
@@ -130,7 +130,7 @@ def test_a_saved_pipeline_sounds_the_same_and_is_the_standard_folder(model: Path
 
 
 def test_saving_over_a_folder_with_sums_writes_them_anew(model: Path) -> None:
-    integrity.write_sums(model)
+    checksums.write_sums(model)
     pipeline = load(model)
     with torch.no_grad():
         pipeline.vocoder.conv_post.weight.mul_(0.5)
@@ -150,11 +150,11 @@ def test_a_saved_model_lists_its_hashes_and_what_is_beside_it_may_change(model: 
     for name in (".gitattributes", "README.md", "LICENSE"):
         (saved / name).write_text("mine", encoding="utf-8")
     load(model).save_pretrained(saved)
-    listed = integrity.read_sums(saved)
+    listed = checksums.read_sums(saved)
     assert set(listed) == {
         path.relative_to(saved).as_posix()
         for path in saved.rglob("*")
-        if path.is_file() and path.name not in ("README.md", "LICENSE", ".gitattributes", integrity.FILE_NAME)
+        if path.is_file() and path.name not in ("README.md", "LICENSE", ".gitattributes", checksums.FILE_NAME)
     }
     assert {(saved / name).read_text(encoding="utf-8") for name in (".gitattributes", "README.md", "LICENSE")} == {
         "mine"
@@ -378,11 +378,11 @@ def empty(path: Path) -> None:
 def test_a_harmed_file_is_one_clear_line_without_sums_and_named_with_them(
     model: Path, file: str, harm: Callable[[Path], None]
 ) -> None:
-    integrity.write_sums(model)
+    checksums.write_sums(model)
     harm(model / file)
     with pytest.raises(CheckpointError, match=f"{file}: the file is corrupt or was changed"):
         load(model)
-    (model / integrity.FILE_NAME).unlink()
+    (model / checksums.FILE_NAME).unlink()
     with pytest.raises(CheckpointError, match=rf"{file}: (not valid JSON|not a whole safetensors file)") as raised:
         load(model)
     assert "\n" not in str(raised.value)

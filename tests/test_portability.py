@@ -22,10 +22,9 @@ from musicldm.errors import CheckpointError, DataError, InvalidInputError
 from musicldm.files import read_lines
 from musicldm.generation.naming import Target, check_name, slug
 from musicldm.machine import cores as machine
-from musicldm.machine import freed_memory as memory
-from musicldm.machine import memory as mapped
-from musicldm.model import integrity
-from musicldm.model.folder import is_hub_id
+from musicldm.machine import memory
+from musicldm.model import checksums
+from musicldm.model.hub import is_hub_id
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "musicldm"
@@ -189,23 +188,22 @@ def test_memory_is_left_to_the_system_on_windows_and_macos(platform: str, monkey
         raise TypeError(f"CDLL({name}): there is no C library of that name")
 
     monkeypatch.setattr(sys, "platform", platform)
-    for module in (mapped, memory):
-        monkeypatch.setattr(module.ctypes, "CDLL", refuse)
+    monkeypatch.setattr(memory.ctypes, "CDLL", refuse)
     large = torch.nn.Linear(4096, 4097, bias=False)
-    monkeypatch.setattr(mapped, "_WORTHWHILE", 1)
+    monkeypatch.setattr(memory, "_WORTHWHILE", 1)
     assert memory.keep_freed_memory() is False
-    assert mapped.give_back(large) == 0
-    with mapped.layer_by_layer(torch.nn.Sequential(large)) as nothing:
+    assert memory.give_back(large) == 0
+    with memory.layer_by_layer(torch.nn.Sequential(large)) as nothing:
         assert nothing is None
-    mapped.narrow(large, torch.bfloat16)
+    memory.narrow(large, torch.bfloat16)
     assert large.weight.dtype == torch.bfloat16
 
 
 def test_memory_is_left_alone_where_proc_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mapped, "_WORTHWHILE", 1)
+    monkeypatch.setattr(memory, "_WORTHWHILE", 1)
     for name in ("_MAPS", "_PAGEMAP"):
-        monkeypatch.setattr(mapped, name, tmp_path / "none")
-        assert mapped.give_back(torch.nn.Linear(10, 10)) == 0
+        monkeypatch.setattr(memory, name, tmp_path / "none")
+        assert memory.give_back(torch.nn.Linear(10, 10)) == 0
 
 
 def test_a_folder_is_not_opened_on_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,9 +228,9 @@ def test_cores_are_those_of_the_container(
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
     container(tmp_path, monkeypatch, quota + "\n")
-    assert machine.cores() == cores
-    assert machine.processes() == cores
-    assert machine.processes(5) == 5
+    assert machine.available_cores() == cores
+    assert machine.process_count() == cores
+    assert machine.process_count(5) == 5
 
 
 def test_a_container_of_the_older_kind_says_its_cores_in_two_files(
@@ -242,18 +240,19 @@ def test_a_container_of_the_older_kind_says_its_cores_in_two_files(
     container(tmp_path, monkeypatch, "150000\n")
     (tmp_path / "period").write_text("100000\n", encoding="ascii")
     monkeypatch.setattr(machine, "_PERIOD", tmp_path / "period")
-    assert machine.cores() == 2
+    assert machine.available_cores() == 2
     container(tmp_path, monkeypatch, "-1\n")
-    assert machine.cores() == 8
+    assert machine.available_cores() == 8
 
 
 def test_windows_gets_no_more_processes_than_it_can_wait_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 128)
     monkeypatch.setattr(machine, "_QUOTAS", ())
-    assert machine.processes() == 128
+    assert machine.process_count() == 128
     monkeypatch.setattr(sys, "platform", "win32")
-    assert (machine.cores(), machine.processes(), machine.processes(200), machine.processes(3)) == (128, 60, 60, 3)
+    assert (machine.available_cores(), machine.process_count()) == (128, 60)
+    assert [machine.process_count(wanted) for wanted in (200, 3)] == [60, 3]
 
 
 @pytest.mark.parametrize(
@@ -320,9 +319,9 @@ def test_a_prompt_gives_one_name_however_its_accents_are_typed() -> None:
 
 @pytest.mark.parametrize("name", ["C:/x", "C:x", "/x", "\\\\host\\share\\x", "a/../../x", "a\\..\\..\\x"])
 def test_no_list_of_sums_leads_out_of_its_folder_by_any_systems_rules(name: str, tmp_path: Path) -> None:
-    (tmp_path / integrity.FILE_NAME).write_bytes(f"{'0' * 64}  {name}\n".encode())
+    (tmp_path / checksums.FILE_NAME).write_bytes(f"{'0' * 64}  {name}\n".encode())
     with pytest.raises(CheckpointError, match="lies outside the model folder"):
-        integrity.read_sums(tmp_path)
+        checksums.read_sums(tmp_path)
 
 
 def test_a_path_of_windows_is_no_hub_id() -> None:

@@ -19,7 +19,7 @@ from safetensors import safe_open
 from benchmarks.tables.model_card_table import headlines, origin
 from benchmarks.tables.readme_results import load
 from musicldm.corpus.truth import GENRES
-from musicldm.model.integrity import write_sums
+from musicldm.model.checksums import write_sums
 from musicldm.model.settings import GenerationDefaults
 
 MODEL = Path(__file__).resolve().parents[2] / "src" / "musicldm" / "shipped" / "default"

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from musicldm import CheckpointError
+from musicldm.model import checksums
 from musicldm.model import folder as resolve
-from musicldm.model import integrity
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_a_part_without_weights_is_an_error(model: Path, component: str) -> None
 
 
 def test_changed_weights_are_found_and_can_be_meant(model: Path) -> None:
-    integrity.write_sums(model)
+    checksums.write_sums(model)
     config = model / "vae" / "config.json"
     config.write_text(config.read_text() + " ")
     with pytest.raises(CheckpointError, match=r"config\.json: the file is corrupt or was changed"):

@@ -19,7 +19,8 @@ from musicldm import CheckpointError, MusicLDMPipeline
 from musicldm.evaluation.codec import Codec
 from musicldm.listeners.embedders import open_embedder
 from musicldm.model.lora import read_lora
-from musicldm.model.parts import fill, load_model, load_part
+from musicldm.model.parts import load_part
+from musicldm.model.weights import fill, load_model
 from musicldm.training.assemble import CLASSES
 
 FILES = {

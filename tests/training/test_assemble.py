@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from musicldm import MusicLDMPipeline
 from musicldm.errors import CheckpointError
-from musicldm.model import integrity
+from musicldm.model import checksums
 from musicldm.model.settings import GenerationDefaults
 from musicldm.training.assemble import CLASSES, assemble
 from tests.tiny_model import build_tiny_model
@@ -20,7 +20,7 @@ def test_runs_become_a_model_in_half_precision_that_names_no_folder_of_this_mach
     DPMSolverMultistepScheduler().save_pretrained(run / "scheduler")
     defaults = GenerationDefaults(num_inference_steps=3, guidance_scale=1.5, audio_length_in_s=0.64)
     assemble(dict.fromkeys((*CLASSES, "scheduler"), run), tmp_path / "model", defaults, card="# A card\n")
-    integrity.verify(tmp_path / "model")
+    checksums.verify(tmp_path / "model")
     assert (tmp_path / "model" / "README.md").read_text() == "# A card\n"
     for path in (tmp_path / "model").rglob("*.json"):
         assert str(tmp_path) not in path.read_text(), path

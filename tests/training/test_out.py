@@ -14,7 +14,7 @@ import pytest
 
 from musicldm import files
 from musicldm.errors import DataError, InvalidInputError
-from musicldm.model.integrity import write_sums
+from musicldm.model.checksums import write_sums
 from musicldm.training.loop.checkpoint import CHECKPOINT
 from musicldm.training.run import train
 from musicldm.training.tasks import vae

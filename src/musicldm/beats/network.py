@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from musicldm.beats.spectrum import SPEC
 from musicldm.errors import CheckpointError, InvalidInputError, MissingDependencyError
 from musicldm.files import is_refusal, whole, write_whole
-from musicldm.model.integrity import verify, write_sums
-from musicldm.model.parts import fill, read_tensors
+from musicldm.model.checksums import verify, write_sums
+from musicldm.model.weights import fill, read_tensors
 
 DEFAULT = "default"
 DEFAULT_FOLDER = Path(__file__).resolve().parent.parent / "shipped" / "beats"

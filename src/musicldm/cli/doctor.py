@@ -15,7 +15,7 @@ import typer
 from musicldm import __version__
 from musicldm.cli.display import show_table
 from musicldm.errors import CheckpointError, MissingDependencyError
-from musicldm.machine.cores import cores
+from musicldm.machine.cores import available_cores
 
 LIBRARIES = ("torch", "diffusers", "transformers", "accelerate", "numpy", "scipy", "soundfile", "soxr", "pyloudnorm")
 EXTRAS = {
@@ -77,7 +77,7 @@ def _devices() -> Iterator[Finding]:
     except (ImportError, OSError) as error:
         yield Finding("cpu", "bad", f"torch does not load ({error}): install it again")
         return
-    yield Finding("cpu", "ok", f"{cores()} cores, {torch.get_num_threads()} threads")
+    yield Finding("cpu", "ok", f"{available_cores()} cores, {torch.get_num_threads()} threads")
     for index in range(torch.cuda.device_count()):
         gigabytes = torch.cuda.get_device_properties(index).total_memory / 2**30
         yield Finding(f"cuda:{index}", "ok", f"{torch.cuda.get_device_name(index)}, {gigabytes:.0f} GiB")
@@ -86,14 +86,14 @@ def _devices() -> Iterator[Finding]:
 
 
 def _model(name: str) -> Finding:
-    from musicldm.model import integrity
+    from musicldm.model import checksums
     from musicldm.model.folder import resolve
 
     try:
         folder = resolve(name, download=_cached)
     except CheckpointError as error:
         return Finding(f"model {name}", "bad", str(error))
-    listed = len(integrity.read_sums(folder))
+    listed = len(checksums.read_sums(folder))
     return Finding(f"model {name}", "ok", f"whole, {listed} files checked" if listed else "whole; it lists no hashes")
 
 
@@ -101,7 +101,7 @@ def _cached(hub_id: str) -> str:
     """The folder of a hub model that was fetched before."""
     from huggingface_hub import snapshot_download
 
-    from musicldm.model.loading import checkpoint_errors
+    from musicldm.model.errors import checkpoint_errors
 
     with checkpoint_errors(f"{hub_id} is not on this machine; the first musicldm generate --model fetches it"):
         return str(snapshot_download(hub_id, local_files_only=True))

@@ -34,7 +34,7 @@ from musicldm.corpus.sound.soundfont import SoundFont
 from musicldm.corpus.sound.soundfonts import find_soundfonts
 from musicldm.corpus.truth import GENRES, STEREO_PRODUCTIONS, Truth
 from musicldm.errors import DataError, InvalidInputError, unknown_choice
-from musicldm.machine.cores import processes
+from musicldm.machine.cores import process_count
 
 EDITION = 2
 """Of the composer: another edition makes other clips of the same seeds."""
@@ -133,7 +133,7 @@ def build_corpus(
         for place in settings.places:
             (folder / place).mkdir(exist_ok=True)
             files.clear_parts(folder / place)
-        return _complete(folder, settings, clips, processes(workers), progress)
+        return _complete(folder, settings, clips, process_count(workers), progress)
 
 
 def _complete(

@@ -102,12 +102,12 @@ def model_hash(folder: Path, lora: str | None = None) -> str:
 
     SHA-256 of the model's list of hashes, as SHA256SUMS or made here, and of the LoRA's file.
     """
-    from musicldm.model import integrity
+    from musicldm.model import checksums
     from musicldm.model.lora import lora_file
 
     if lora is not None:
         return f"{model_hash(folder)}+lora:{sha256(lora_file(Path(lora)))}"
-    listed = folder / integrity.FILE_NAME
+    listed = folder / checksums.FILE_NAME
     if listed.is_file():
         return f"sha256:{sha256(listed)}"
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())

@@ -22,10 +22,11 @@ from musicldm.errors import CheckpointError, InvalidInputError
 from musicldm.events import Listener, ignore, warn_of_notes
 from musicldm.machine.devices import choose_device
 from musicldm.model.clap import Clap, unit_vectors
-from musicldm.model.folder import DEFAULT, INDEX, is_hub_id, resolve
+from musicldm.model.errors import checkpoint_errors
+from musicldm.model.folder import DEFAULT, INDEX, resolve
+from musicldm.model.hub import is_hub_id
 from musicldm.model.identity import module_hash, sounds_name
-from musicldm.model.loading import checkpoint_errors
-from musicldm.model.parts import load_model
+from musicldm.model.weights import load_model
 
 Floats = npt.NDArray[np.float32]
 RESAMPLER = f"soxr {version('soxr')} HQ"

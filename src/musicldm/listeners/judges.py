@@ -24,8 +24,8 @@ from musicldm.data.store import ClipRow
 from musicldm.errors import CheckpointError, DataError, InvalidInputError, unknown_choice
 from musicldm.files import whole, write_whole
 from musicldm.listeners.tempo import ANY_MUSIC, TempoRange
-from musicldm.model.integrity import verify, write_sums
-from musicldm.model.parts import fill, read_tensors
+from musicldm.model.checksums import verify, write_sums
+from musicldm.model.weights import fill, read_tensors
 
 DRUMS = ("without drums", "with drums")
 HEADS = ("genre", "drums", "lead", "quality")

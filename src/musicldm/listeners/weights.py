@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from musicldm.errors import CheckpointError
-from musicldm.model.parts import fill, read_tensors
+from musicldm.model.weights import fill, read_tensors
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:

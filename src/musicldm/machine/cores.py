@@ -13,16 +13,16 @@ _QUOTAS = Path("/sys/fs/cgroup/cpu.max"), Path("/sys/fs/cgroup/cpu/cpu.cfs_quota
 _PERIOD = Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us")
 
 
-def cores() -> int:
+def available_cores() -> int:
     """How many cores this process may use: those that it is bound to, as far as a container's share of them goes."""
     affinity = getattr(os, "sched_getaffinity", None)
     bound = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
     return max(1, math.ceil(min(bound, _container_share())))
 
 
-def processes(wanted: int | None = None) -> int:
+def process_count(wanted: int | None = None) -> int:
     """How many processes share the work: those wanted, else one a core, and no more than the system can join."""
-    count = max(1, cores() if wanted is None else wanted)
+    count = max(1, available_cores() if wanted is None else wanted)
     return min(count, _MOST_ON_WINDOWS) if sys.platform == "win32" else count
 
 

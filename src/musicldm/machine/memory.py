@@ -1,4 +1,4 @@
-"""What large modules leave in memory after their use, and how to let go of it.
+"""What large modules leave in memory after their use and how to let go of it, and how a training keeps its own.
 
 Weights lie there as pages of their file, as safetensors gives them, and count as the process' memory from their first
 use on. The text tower of a published model is needed for a moment, and would then be carried along to the one at which
@@ -26,6 +26,8 @@ from musicldm.machine.locks import exclusively
 
 _MAPS, _PAGEMAP = Path("/proc/self/maps"), Path("/proc/self/pagemap")
 _DONTNEED = 4
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4
+"""Options of glibc's mallopt(3)."""
 _WORTHWHILE = 64 << 20
 """Bytes."""
 _PRESENT, _SWAPPED, _OF_FILE = (np.uint64(1) << np.uint64(bit) for bit in (63, 62, 61))
@@ -95,6 +97,18 @@ def stored_in_float32(folder: Path) -> bool:
         (length,) = struct.unpack("<Q", file.read(8))
         header = json.loads(file.read(length))
     return any(entry.get("dtype") == "F32" for entry in header.values())
+
+
+def keep_freed_memory() -> bool:
+    """Lets this process keep what a step frees for the next one, where the allocator is glibc's; whether it is.
+
+    Otherwise gradients and activations are fresh pages of the system at each step, which has to clear them first. Each
+    needs what the one before needed, so that after a few steps nothing is asked for any more.
+    """
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if set_option is None:
+        return False
+    return bool(set_option(_MMAP_MAX, 0)) and bool(set_option(_TRIM_THRESHOLD, -1))
 
 
 def _worthwhile(module: torch.nn.Module) -> bool:

@@ -14,7 +14,7 @@ from multiprocessing import get_context
 from typing import Any, Literal, TypeVar
 
 from musicldm.errors import InvalidInputError, MissingDependencyError, unknown_choice
-from musicldm.machine.cores import processes
+from musicldm.machine.cores import process_count
 
 POOLS = ("local", "ray")
 Item = TypeVar("Item")
@@ -62,7 +62,7 @@ class WorkerPool:
         """
         if not items:
             return
-        workers = min(processes(self.workers), len(items))
+        workers = min(process_count(self.workers), len(items))
         if self.kind == "ray":
             yield from _by_ray(work, items, workers, self.address)
         elif workers > 1:

@@ -12,7 +12,8 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from musicldm.errors import CheckpointError, DataError, InvalidInputError
-from musicldm.model import integrity
+from musicldm.model import checksums
+from musicldm.model.hub import is_hub_id
 
 DEFAULT = "default"
 DEFAULT_FOLDER = Path(__file__).resolve().parent.parent / "shipped" / "default"
@@ -71,7 +72,7 @@ def resolve(
         )
     validate(path, passed)
     if verify:
-        integrity.verify(path, partial=fetched)
+        checksums.verify(path, partial=fetched)
     for component in (*COMPONENTS, *OPTIONAL):
         if component not in passed and (path / component).is_dir():
             _check_readable(path / component)
@@ -85,12 +86,6 @@ def parts_folder(model: str | os.PathLike[str]) -> Path:
         CheckpointError: no such folder, and no such model.
     """
     return Path(model) if Path(model).is_dir() else resolve(model)
-
-
-def is_hub_id(name: str) -> bool:
-    """Whether a name has the form of a hub id, `owner/name`, and not that of a path."""
-    parts = name.split("/")
-    return len(parts) == 2 and all(part and part.strip(".~") == part for part in parts) and not set(name) & set("\\:")
 
 
 def read_index(folder: Path) -> dict[str, Any]:
@@ -108,7 +103,7 @@ def read_index(folder: Path) -> dict[str, Any]:
     return index
 
 
-def check_place(folder: Path) -> None:
+def check_save_folder(folder: Path) -> None:
     """Nothing if a model may be saved into a folder: one that is new, empty, or holds a MusicLDM already.
 
     Hidden files, a card and a licence may be there too, as in a fresh clone of a repository.

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from musicldm.errors import CheckpointError
-from musicldm.model.parts import read_tensors
+from musicldm.model.weights import read_tensors
 
 FILE_NAME = "pytorch_lora_weights.safetensors"
 """As diffusers names it in a folder."""

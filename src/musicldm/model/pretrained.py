@@ -21,8 +21,9 @@ from musicldm import files
 from musicldm.errors import InvalidInputError, MissingDependencyError
 from musicldm.machine.devices import choose_device, dtypes_of_parts, fast_dtype
 from musicldm.machine.memory import give_back, narrow, stored_in_float32
+from musicldm.model import checksums, hub, lora, parts, weights
 from musicldm.model import folder as resolve
-from musicldm.model import integrity, loading, lora, parts
+from musicldm.model.errors import checkpoint_errors
 from musicldm.model.settings import FILE_NAME, GenerationDefaults
 
 _LOADED_OTHERWISE = ("device_map", "quantization_config", "variant")
@@ -77,13 +78,13 @@ class PretrainedPipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
         defaults = kwargs.pop("generation_defaults", None) or GenerationDefaults.load(folder)
         narrowed = {} if passed else _take_narrowed(kwargs, folder)
         loaded = parts.load_parts(folder, kwargs, passed)
-        with loading.checkpoint_errors(f"{folder}: the model cannot be loaded"):
+        with checkpoint_errors(f"{folder}: the model cannot be loaded"):
             pipeline: Self = super().from_pretrained(str(folder), generation_defaults=defaults, **{**kwargs, **loaded})
         pipeline._settle_weights(narrowed)
         if name is not None:
             pipeline.set_scheduler(name)
         elif defaults.scheduler is not None and "scheduler" not in passed:
-            with loading.checkpoint_errors(f"{folder}: the scheduler of {FILE_NAME}"):
+            with checkpoint_errors(f"{folder}: the scheduler of {FILE_NAME}"):
                 pipeline.set_scheduler(defaults.scheduler)
         return pipeline
 
@@ -118,9 +119,9 @@ class PretrainedPipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
     @classmethod
     def _fetch(cls, hub_id: str, **kwargs: Any) -> Path:
         """Downloads a model from the hub, or finds it in the cache, and gives its folder."""
-        with loading.checkpoint_errors(f"{hub_id}: the model cannot be fetched from the hub"):
+        with checkpoint_errors(f"{hub_id}: the model cannot be fetched from the hub"):
             folder = Path(cls.download(hub_id, **kwargs))
-            loading.fetch_extras(hub_id, kwargs)
+            hub.fetch_extras(hub_id, kwargs)
         return folder
 
     def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
@@ -139,17 +140,17 @@ class PretrainedPipeline(DiffusionPipeline, StableDiffusionLoraLoaderMixin):
             InvalidInputError: `save_directory` is a file.
         """
         folder = Path(save_directory)
-        resolve.check_place(folder)
+        resolve.check_save_folder(folder)
         folder.mkdir(parents=True, exist_ok=True)
         if kwargs.get("push_to_hub"):
             kwargs.setdefault("repo_id", folder.resolve().name)
-        listed_all = (folder / integrity.FILE_NAME).exists()
+        listed_all = (folder / checksums.FILE_NAME).exists()
         with files.scratch(folder / "model") as made:
             replace(self.generation_defaults, scheduler=self._scheduler_name()).save(made)
             super().save_pretrained(str(made), **kwargs)
             saved = files.move_into(made, folder)
-        parts.remove_replaced_weights(folder, saved)
-        integrity.write_sums(folder, None if listed_all else {name.partition("/")[0] for name in saved})
+        weights.remove_replaced_weights(folder, saved)
+        checksums.write_sums(folder, None if listed_all else {name.partition("/")[0] for name in saved})
 
     def load_lora(self, path: str | os.PathLike[str], scale: float = 1.0, adapter_name: str | None = None) -> None:
         """Adds a LoRA to the UNet.

@@ -14,8 +14,8 @@ from transformers import AutoTokenizer, ClapFeatureExtractor, ClapModel, SpeechT
 
 from musicldm.errors import CheckpointError
 from musicldm.files import write_whole
+from musicldm.model import checksums
 from musicldm.model import folder as resolve
-from musicldm.model import integrity
 from musicldm.model.parts import load_part
 from musicldm.model.settings import GenerationDefaults
 from musicldm.pipeline import MusicLDMPipeline
@@ -53,7 +53,7 @@ def assemble(
         CheckpointError: a part is missing or cannot be loaded.
         DataError: `out` holds other things than a model.
     """
-    resolve.check_place(out)
+    resolve.check_save_folder(out)
     parts = {}
     for name in (*CLASSES, "scheduler"):
         folder = runs[name] / name
@@ -70,7 +70,7 @@ def assemble(
         _forget_origin(config)
     if card is not None:
         write_whole(out / "README.md", card)
-    integrity.write_sums(out)
+    checksums.write_sums(out)
 
 
 def _scheduler_class(folder: Path) -> Any:

@@ -24,7 +24,7 @@ from musicldm.errors import InvalidInputError, TrainingError
 from musicldm.events import Listener, ignore
 from musicldm.files import move_into, scratch
 from musicldm.machine.devices import choose_device
-from musicldm.machine.freed_memory import keep_freed_memory
+from musicldm.machine.memory import keep_freed_memory
 from musicldm.training.loop.average import Averages
 from musicldm.training.loop.batches import Batches
 from musicldm.training.loop.checkpoint import CHECKPOINT, read_checkpoint, write_checkpoint

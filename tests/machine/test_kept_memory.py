@@ -10,7 +10,7 @@ import pytest
 
 CODE = """
 import ctypes, resource, sys
-from musicldm.machine.freed_memory import keep_freed_memory
+from musicldm.machine.memory import keep_freed_memory
 
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]

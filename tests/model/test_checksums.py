@@ -10,7 +10,7 @@ import pytest
 
 from musicldm import CheckpointError
 from musicldm.files import sha256
-from musicldm.model.integrity import FILE_NAME, read_sums, verify, write_sums
+from musicldm.model.checksums import FILE_NAME, read_sums, verify, write_sums
 
 ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 """SHA-256 of "abc" (FIPS 180-2, B.1)."""
