@@ -1,8 +1,9 @@
-"""How well a decoder gives clips back, beside VAE and vocoder: `python -m benchmarks.quality.decoder DATA --decoder FOLDER`.
+"""How well a decoder gives clips back: `python -m benchmarks.quality.decoder DATA --decoder FOLDER`.
 
-DATA is a folder of clips that no part was trained on, prepared with its sound at full rate (`--hifi-rate 48000`). Each
-clip's log-mel goes through the VAE's encoder, and its latents (means) back to sound, by the decoder and by the VAE's
-decoder and the vocoder. The figures, means over the clips, go to benchmarks/results/decoder.json:
+VAE and vocoder do the same beside it. DATA is a folder of clips that no part was trained on, prepared with its sound at
+full rate (`--hifi-rate 48000`). Each clip's log-mel goes through the VAE's encoder, and its latents (means) back to
+sound, by the decoder and by the VAE's decoder and the vocoder. The figures, means over the clips, go to
+benchmarks/results/decoder.json:
 
 - `log_mel_l1_16k`: L1 in nats between log-mels, the model's own (16 kHz, 64 bins), after resampling by soxr.
 - `log_mel_l1_48k`: the same in 128 bins of the whole band, windows of 2048 samples; of the mean of the channels.

@@ -215,10 +215,12 @@ def test_a_decoder_begins_at_the_mean_spectrum_of_the_sound() -> None:
     assert float(low) > 1.5
 
 
-def test_data_without_sound_at_full_rate_are_refused_before_any_work(tone_corpus: Path, tiny_model_dir: Path) -> None:
+def test_data_without_sound_at_full_rate_are_refused_before_any_work(
+    tone_corpus: Path, tiny_model_dir: Path, tmp_path: Path
+) -> None:
     with pytest.raises(DataError, match=r"has no sound at full rate: musicldm prepare .* --hifi-rate 48000"):
-        train("decoder", data=tone_corpus, out=tone_corpus / "run", steps=1, model=tiny_model_dir)
-    assert not (tone_corpus / "run").exists()
+        train("decoder", data=tone_corpus, out=tmp_path / "run", steps=1, model=tiny_model_dir)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_training_without_a_model_says_what_it_is_for(tones48: Path, tmp_path: Path) -> None:
@@ -231,10 +233,10 @@ def test_a_decoder_of_other_latents_or_another_rate_is_refused(
     encoded: Path, tiny_model_dir: Path, tmp_path: Path
 ) -> None:
     other = build_decoder(SMALL, MelSpec(), Latent(8, 8, 8), 44100, 1)
-    other.save_pretrained(tmp_path / "decoder")
+    other.save_pretrained(tmp_path / "other" / "decoder")
     message = "16 latent bins, not 8, 4 frames a latent, not 8, 48000 Hz, not 44100 as the decoder of --init"
     with pytest.raises(DataError, match=message):
-        train("decoder", data=encoded, out=tmp_path / "run", steps=1, model=tiny_model_dir, init=tmp_path)
+        train("decoder", data=encoded, out=tmp_path / "run", steps=1, model=tiny_model_dir, init=tmp_path / "other")
     with pytest.raises(CheckpointError, match="has no decoder/"):
         train("decoder", data=encoded, out=tmp_path / "run", steps=1, model=tiny_model_dir, init=tiny_model_dir)
 
