@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from musicldm.audio.mel import MelSpec
-from musicldm.data.manifest import PrepareSettings, read_manifest
+from musicldm.data.manifest import HifiSpec, PrepareSettings, read_manifest
 from musicldm.data.prepare import Prepared
 from musicldm.machine.parallel import WorkerPool
 
@@ -32,7 +32,7 @@ def test_prepare_passes_on_its_options(command, monkeypatch: pytest.MonkeyPatch,
     outcome = command(
         "prepare", "s", "--out", "o", "--model", tiny_model_dir, "--normalize", "none", "--beats", "auto",
         "--seconds", 5, "--sample-rate", 16000, "--mel-bins", 64, "--hop", 160, "--fft", 2048, "--top-frequency", 7000,
-        "--workers", 3, "--engine", "ray", "--address", "a:1",
+        "--hifi-rate", 48000, "--channels", 2, "--workers", 3, "--engine", "ray", "--address", "a:1",
         "--device", "cpu", "--mixed-precision", "bf16",
     )  # fmt: skip
     assert (outcome.code, outcome.out) == (0, "5 clips, 0.50 h in o\n")
@@ -41,7 +41,9 @@ def test_prepare_passes_on_its_options(command, monkeypatch: pytest.MonkeyPatch,
     assert seen == {
         "src": Path("s"), "out": Path("o"), "model": tiny_model_dir, "device": "cpu",
         "mixed_precision": "bf16",
-        "settings": PrepareSettings(MelSpec(n_fft=2048, win_length=2048, f_max=7000.0), 5.0, "none", "auto"),
+        "settings": PrepareSettings(
+            MelSpec(n_fft=2048, win_length=2048, f_max=7000.0), 5.0, "none", "auto", HifiSpec(48000, 2)
+        ),
         "pool": WorkerPool("ray", 3, "a:1"),
     }  # fmt: skip
 
