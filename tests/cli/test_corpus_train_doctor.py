@@ -81,8 +81,8 @@ def test_train_passes_on_its_options(command, monkeypatch: pytest.MonkeyPatch) -
     defaults = {
         "part": "vae", "data": Path("d"), "out": Path("o"), "recipe": "default", "changes": {}, "minutes": 2.5,
         "steps": None, "resume": True, "init": DEFAULT_FOLDER, "model": None, "device": "auto", "mixed_precision": "no",
-        "seed": 0, "accumulate": 1, "checkpointing": False, "compile": False, "patience": None, "tracker": None,
-        "ending": at_next_chance, "report_seconds": 30.0,
+        "seed": 0, "accumulate": 1, "checkpointing": False, "compile": False, "patience": None,
+        "experiment_tracker": None, "ending": at_next_chance, "report_seconds": 30.0,
     }  # fmt: skip
     assert callable(seen.pop("listen"))
     assert seen == defaults
@@ -101,7 +101,7 @@ def test_train_passes_on_its_options(command, monkeypatch: pytest.MonkeyPatch) -
         "mixup": MixupOptions("bam", 0.25, "mixed", "joined", fold_tempo=True, match_loudness=True),
     }  # fmt: skip
     assert seen["changes"] == changes
-    assert [seen[name] for name in ("accumulate", "checkpointing", "compile", "patience", "tracker")] == [
+    assert [seen[name] for name in ("accumulate", "checkpointing", "compile", "patience", "experiment_tracker")] == [
         4, True, True, 2, "trackio",
     ]  # fmt: skip
 

@@ -142,7 +142,7 @@ def train(
         checkpointing=checkpointing,
         compile=compile_parts,
         patience=patience,
-        tracker=tracker,
+        experiment_tracker=tracker,
         report_seconds=1.0 if sys.stderr.isatty() else 30.0,
         ending=at_next_chance,
         listen=_printer(),

@@ -56,7 +56,7 @@ def train(
     checkpointing: bool = False,
     compile: bool = False,
     patience: int | None = None,
-    tracker: str | None = None,
+    experiment_tracker: str | None = None,
     report_seconds: float = 30.0,
     ending: Ending = never_ends_early,
     listen: Listener = warn_of_notes,
@@ -69,7 +69,7 @@ def train(
     first, a `TrainingProgress` every `report_seconds` and after each validation, and notes.
 
     Raises:
-        InvalidInputError: an unknown part, recipe, setting, device or tracker, a length that is no length, data whose
+        InvalidInputError: an unknown part, recipe, setting, device or experiment tracker, no length, data whose
             log-mels are not those of `init` or `model`, or an `out` that is in a folder which is read, is another
             training's, or written to by one that runs.
         DataError: a folder that is not prepared, or holds no clips; or an `out` that holds something else than a run.
@@ -90,7 +90,7 @@ def train(
         checkpointing=checkpointing,
         compile=compile,
         patience=patience,
-        tracker=tracker,
+        experiment_tracker=experiment_tracker,
     )
     make_task = task_maker(part)
     check_out(out, {"--data": data, "--init": init, "--model": model}, resume=resume)

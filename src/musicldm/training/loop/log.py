@@ -84,7 +84,7 @@ class Journal:
         self,
         out: Path,
         sample_rate: int,
-        tracker: str | None = None,
+        experiment_tracker: str | None = None,
         config: Mapping[str, Any] | None = None,
         *,
         resume: bool = False,
@@ -94,17 +94,17 @@ class Journal:
         Args:
             out: folder of the run, whose name the tracker's run has too, in the project "musicldm".
             sample_rate: of the waves, in Hz.
-            tracker: "trackio", "wandb" or None.
+            experiment_tracker: "trackio", "wandb" or None.
             config: settings of the run, for the tracker.
             resume: go on in the tracker's last run of this name.
 
         Raises:
-            InvalidInputError: an unknown tracker.
+            InvalidInputError: an unknown experiment tracker.
             MissingDependencyError: one that is not installed.
         """
         self.out, self.sample_rate = out, sample_rate
         self.config, self.resume = dict(config or {}), resume
-        self.tracker = None if tracker is None else _tracker_module(tracker)
+        self.experiment_tracker = None if experiment_tracker is None else _tracker_module(experiment_tracker)
         self.tensorboard: Any = None
 
     def __enter__(self) -> Journal:
@@ -112,8 +112,8 @@ class Journal:
             from torch.utils.tensorboard import SummaryWriter
 
             self.tensorboard = SummaryWriter(str(self.out / "tensorboard"))
-        if self.tracker is not None:
-            self._open_tracker(self.tracker)
+        if self.experiment_tracker is not None:
+            self._open_tracker(self.experiment_tracker)
         return self
 
     def _open_tracker(self, tracker: Any) -> None:
@@ -131,8 +131,8 @@ class Journal:
     def __exit__(self, *exc: object) -> None:
         if self.tensorboard is not None:
             self.tensorboard.close()
-        if self.tracker is not None:
-            self.tracker.finish()
+        if self.experiment_tracker is not None:
+            self.experiment_tracker.finish()
 
     def figures(self, kind: str, step: int, minutes: float, figures: Mapping[str, float]) -> None:
         """A line of the log, and a point of each curve."""
@@ -142,14 +142,14 @@ class Journal:
         if self.tensorboard is not None:
             for name, value in curves.items():
                 self.tensorboard.add_scalar(name, value, step)
-        if self.tracker is not None:
-            self.tracker.log(curves, step=step)
+        if self.experiment_tracker is not None:
+            self.experiment_tracker.log(curves, step=step)
 
     def samples(self, samples: Mapping[str, npt.NDArray[np.float32]], step: int) -> None:
         """Waves (samples,) as sound, pictures (height, width) from the bottom up, in a folder of the step."""
         media = {name: self._sample(name, value, step) for name, value in samples.items()}
-        if self.tracker is not None and media:
-            self.tracker.log(media, step=step)
+        if self.experiment_tracker is not None and media:
+            self.experiment_tracker.log(media, step=step)
 
     def _sample(self, name: str, value: npt.NDArray[np.float32], step: int) -> object:
         """Writes one, to TensorBoard too; returns what the tracker takes."""
@@ -167,9 +167,9 @@ class Journal:
             self.tensorboard.add_audio(name, value[None], step, sample_rate=self.sample_rate)
         elif self.tensorboard is not None:
             self.tensorboard.add_image(name, _shades(value)[None], step)
-        if self.tracker is None:
+        if self.experiment_tracker is None:
             return None
-        return self.tracker.Audio(str(path)) if is_sound else self.tracker.Image(str(path))
+        return self.experiment_tracker.Audio(str(path)) if is_sound else self.experiment_tracker.Image(str(path))
 
 
 def _tracker_module(name: str) -> Any:

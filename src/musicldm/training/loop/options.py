@@ -39,7 +39,7 @@ class LoopOptions:
         checkpointing: keep fewer activations and compute them again, for memory.
         compile: compile the parts by `torch.compile`, for long runs.
         patience: end after so many validations in a row that are no better, with the best weights exported.
-        tracker: "trackio" or "wandb", which gets curves and samples too.
+        experiment_tracker: "trackio" or "wandb", which gets curves and samples too.
 
     Raises:
         InvalidInputError: neither or both of steps and minutes, or a number that is not positive.
@@ -59,7 +59,7 @@ class LoopOptions:
     checkpointing: bool = False
     compile: bool = False
     patience: int | None = None
-    tracker: str | None = None
+    experiment_tracker: str | None = None
 
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.minutes is None):

@@ -77,7 +77,7 @@ class Loop:
         options = self.options
         settings = {"part": self.task.name, "recipe": asdict(self.task.recipe), **asdict(options)}
         settings["out"] = str(options.out)
-        return Journal(options.out, self.task.sample_rate, options.tracker, settings, resume=options.resume)
+        return Journal(options.out, self.task.sample_rate, options.experiment_tracker, settings, resume=options.resume)
 
     def _prepare_modules(self) -> None:
         modules = self.task.modules
