@@ -97,7 +97,7 @@ def small_vae(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def deaf(monkeypatch: pytest.MonkeyPatch) -> None:
     """An embedder without a network."""
-    for place in ("musicldm.listeners.embedders", "musicldm.novelty.index"):
+    for place in ("musicldm.listeners.embedders", "musicldm.evaluation.features", "musicldm.novelty.index"):
         monkeypatch.setattr(f"{place}.open_embedder", lambda name, device="auto": tiny_embedder())
 
 
