@@ -26,6 +26,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -97,7 +98,7 @@ def main() -> None:
     print(json.dumps(found, indent=2))
 
 
-def measured(way: Way, store: ClipStore, vae: Vae, rounds: int) -> dict[str, float]:
+def measured(way: Way, store: ClipStore, vae: Vae, rounds: int) -> dict[str, Any]:
     """All figures of one way back to sound."""
     figures: dict[str, list[float]] = {}
     for index in range(len(store)):
@@ -128,14 +129,14 @@ def distances(wave: torch.Tensor, rate: int, store: ClipStore, index: int) -> di
     true = torch.from_numpy(np.asarray(store.array("hifi")[index], np.float32) / FULL_SCALE)
     made = torch.from_numpy(np.stack([resample(one.numpy(), rate, full) for one in wave]))
     length = min(made.shape[1], true.shape[1])
-    mids = [mid_and_side(one[None, :, :length])[:, 0] for one in (made, true)]
-    low = resample(mids[0][0].numpy(), full, store.spec.sample_rate)
+    fake, real = (mid_and_side(wave[None, :, :length])[:, 0] for wave in (made, true))
+    low = resample(fake[0].numpy(), full, store.spec.sample_rate)
     mel = log_mel(torch.from_numpy(low), store.spec)
     whole = MelSpec(full, 2048, 2048, 512, 128, 0.0, full / 2)
-    terms = spectral_distance(*mids, DecoderRecipe().resolutions, mel_bands(full, store.spec), full)
+    terms = spectral_distance(fake, real, DecoderRecipe().resolutions, mel_bands(full, store.spec), full)
     said = {
         "log_mel_l1_16k": F.l1_loss(mel, torch.from_numpy(np.asarray(store.mels[index], np.float32))[: len(mel)]),
-        "log_mel_l1_48k": F.l1_loss(*(log_mel(mid, whole) for mid in mids)),
+        "log_mel_l1_48k": F.l1_loss(log_mel(fake, whole), log_mel(real, whole)),
         "magnitude": terms["magnitude"],
         "convergence": terms["convergence"],
     }
@@ -162,7 +163,7 @@ def hum(way: Way, store: ClipStore, vae: Vae) -> float:
         wave = torch.from_numpy((0.1 * noise / noise.std()).astype(np.float32))
         made, rate = way(vae.encode(log_mel(wave, spec)[None])[0])
         made = made.mean(0)[: made.shape[1] // rate * rate]
-        power = torch.fft.rfft(made.unflatten(0, (-1, rate)) * torch.hann_window(rate)).abs().square().mean(0)
+        power = torch.fft.rfft(made.reshape(-1, rate) * torch.hann_window(rate)).abs().square().mean(0)
         for tone in range(frames, 4001, frames):
             around = torch.cat([power[tone - 40 : tone - 9], power[tone + 10 : tone + 41]]).mean()
             found.append(float(10 * (power[tone - 1 : tone + 2].mean() / around).log10()))
