@@ -69,6 +69,14 @@ def test_the_limiter_holds_every_peak_and_changes_nothing_far_from_one() -> None
     assert levels.limit(quiet, 16000, 0.8) is quiet
 
 
+def test_the_limiter_turns_a_loud_passage_down_and_does_not_cut_its_crests() -> None:
+    """A sine that is too loud throughout stays a sine: its gain may move, but nothing is left for the final clip."""
+    wave = sine(440, amplitude=1.0)
+    held = levels.limit(wave, 16000, 0.5)
+    inside = slice(200, -200)
+    np.testing.assert_allclose(held[inside], 0.5 * wave[inside] / np.abs(wave[inside]).max(), atol=0.005)
+
+
 @pytest.mark.parametrize("target", ["loud", "", -61, 0.0, math.nan])
 def test_a_meaningless_loudness_is_refused(target: str | float) -> None:
     with pytest.raises(InvalidInputError, match="valid is 'peak' or LUFS from -60 to -5"):

@@ -62,6 +62,17 @@ def test_a_file_is_cut_into_clips_and_a_last_half_is_kept(tmp_path: Path) -> Non
     assert (made.clips, made.sources, dict(made.left_out)) == (5, 2, {})
 
 
+@pytest.mark.parametrize(("samples", "clips"), [(8000, 1), (7999, 0), (12000, 1)])
+def test_a_file_shorter_than_a_clip_is_kept_from_half_of_one_on(tmp_path: Path, samples: int, clips: int) -> None:
+    src = tones(tmp_path / "src", 1)
+    soundfile.write(src / "short.wav", tone(1.0, 440)[:samples], 16000)
+    (src / "short.txt").write_text("short")
+    made = run(src, tmp_path / "out")
+    kept = [row.fields["seconds"] for row in ClipStore(tmp_path / "out").rows if row.source == "short.wav"]
+    assert kept == [samples / 16000] * clips
+    assert dict(made.left_out) == ({} if clips else {"too short": 1})
+
+
 def test_the_level_belongs_to_the_file_and_not_to_the_clip(tmp_path: Path) -> None:
     (tmp_path / "src").mkdir()
     wave = np.concatenate([tone(1, 440, peak=0.1), tone(1, 440, peak=0.2)])

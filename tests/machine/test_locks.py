@@ -51,6 +51,24 @@ def test_two_threads_that_name_objects_in_other_orders_do_not_wait_for_each_othe
         assert list(pool.map(work, range(400), timeout=60)) == list(range(400))
 
 
+def test_two_threads_that_wait_for_the_same_objects_in_other_orders_both_go_on_once_these_are_free() -> None:
+    one, other = Thing(), Thing()
+
+    def work(objects: tuple[Thing, Thing]) -> None:
+        with exclusively(*objects):
+            pass
+
+    for _ in range(20):
+        threads = [threading.Thread(target=work, args=(order,), daemon=True) for order in ((one, other), (other, one))]
+        with exclusively(one, other):
+            for thread in threads:
+                thread.start()
+            threading.Event().wait(0.01)  # so that each waits for its first object
+        for thread in threads:
+            thread.join(20)
+        assert not any(thread.is_alive() for thread in threads)
+
+
 def test_the_same_thread_may_enter_again_and_an_error_lets_go() -> None:
     shared = Thing()
     try:

@@ -104,6 +104,7 @@ def test_a_small_pool_is_noted_and_recall_of_all_is_left_out():
     found = retrieval(units(0, 3), units(1, 6), [0, 1, 2])
     assert re.search("6 different prompts .* 50 are needed", *found.notes)
     assert sorted(found.recall) == [1, 5]
+    assert sorted(retrieval(units(0, 3), units(1, 5), [0, 1, 2]).recall) == [1]
     assert retrieval(units(0, 3), units(1, 50), [0, 1, 2]).notes == ()
 
 
