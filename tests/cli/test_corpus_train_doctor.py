@@ -128,7 +128,7 @@ def test_train_refuses_an_unknown_part(command) -> None:
     outcome = command("train", "drums", "--data", "d", "--out", "o", "--steps", 1)
     assert outcome.code == 2
     assert outcome.err.startswith(
-        "musicldm: unknown part 'drums': choose one of vae, vocoder, clap, ldm, distill, beats"
+        "musicldm: unknown part 'drums': choose one of vae, vocoder, decoder, clap, ldm, distill, beats, judges"
     )
 
 
