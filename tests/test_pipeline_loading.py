@@ -410,3 +410,11 @@ def test_the_vae_always_and_the_unet_in_bfloat16_lie_channels_last(model: Path) 
         for part, last in ((pipeline.vae.decoder, True), (pipeline.unet, unet_last)):
             weight = part.up_blocks[0].resnets[0].conv1.weight
             assert weight.is_contiguous(memory_format=torch.channels_last) == last
+
+
+def test_a_vocoder_of_an_unknown_class_is_refused_with_the_known_ones(model: Path) -> None:
+    index = json.loads((model / "model_index.json").read_text())
+    index["vocoder"] = ["transformers", "SpeechT5Model"]
+    (model / "model_index.json").write_text(json.dumps(index))
+    with pytest.raises(CheckpointError, match="vocoder is a SpeechT5Model: known are SpeechT5HifiGan"):
+        MusicLDMPipeline.from_pretrained(model, verify=False)

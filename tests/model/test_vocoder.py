@@ -2,8 +2,9 @@ import pytest
 import torch
 from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
 
+from musicldm.errors import InvalidInputError
 from musicldm.model import vocoder as decoding
-from musicldm.model.vocoder import receptive_frames, vocode
+from musicldm.model.vocoder import HifiGan, receptive_frames, vocoder_of
 from tests.tolerances import BFLOAT16, layers, roundings
 
 pytestmark = pytest.mark.numeric
@@ -36,15 +37,15 @@ def repetition(wave: torch.Tensor) -> float:
 @torch.no_grad()
 def test_without_dither_the_vocoder_alone_decides_and_repeats_itself(vocoder: SpeechT5HifiGan) -> None:
     mel = torch.ones(1, 200, 4)
-    torch.testing.assert_close(vocode(vocoder, mel), vocoder(mel), rtol=0, atol=layers(12, 64))
-    assert repetition(vocode(vocoder, mel)) < layers(12, 64) ** 2 / float(vocoder(mel).square().mean())
+    torch.testing.assert_close(HifiGan(vocoder)(mel), vocoder(mel), rtol=0, atol=layers(12, 64))
+    assert repetition(HifiGan(vocoder)(mel)) < layers(12, 64) ** 2 / float(vocoder(mel).square().mean())
 
 
 @torch.no_grad()
 def test_between_its_layers_a_vocoder_keeps_channels_together(vocoder: SpeechT5HifiGan) -> None:
     seen: list[int] = []
     hook = vocoder.conv_pre.register_forward_hook(lambda _module, _inputs, out: seen.append(out.stride(1)))
-    vocode(vocoder, torch.ones(1, 20, 4))
+    HifiGan(vocoder)(torch.ones(1, 20, 4))
     hook.remove()
     assert seen == [1]
 
@@ -55,10 +56,10 @@ def test_dither_breaks_the_repetition_in_the_same_way_each_time(
 ) -> None:
     monkeypatch.setattr(vocoder.config, "mel_dither", 0.25, raising=False)
     mel = torch.ones(2, 200, 4)
-    waves = vocode(vocoder, mel)
+    waves = HifiGan(vocoder)(mel)
     assert repetition(waves) > 1e-3
     torch.testing.assert_close(waves[0], waves[1], rtol=0, atol=layers(12, 64))
-    assert torch.equal(waves, vocode(vocoder, mel))
+    assert torch.equal(waves, HifiGan(vocoder)(mel))
 
 
 WIDEST = 160
@@ -93,11 +94,11 @@ def test_a_long_clip_in_pieces_is_the_whole_at_the_seams_too(
 ) -> None:
     vocoder = published_shape()
     mel = torch.randn(2, frames, 4, generator=torch.Generator().manual_seed(1))
-    whole = vocode(vocoder, mel)
+    whole = HifiGan(vocoder)(mel)
     torch.testing.assert_close(whole, vocoder(mel), rtol=0, atol=layers(ROUNDINGS, LONGEST_SUM))
     monkeypatch.setattr(decoding, "_VOCODER_FRAMES", 100)
     monkeypatch.setattr(decoding, "_VOCODER_VALUES", together * 148 * WIDEST)
-    made = vocode(vocoder, mel)
+    made = HifiGan(vocoder)(mel)
     assert made.shape == whole.shape
     assert float(whole.std()) > 0.01
     torch.testing.assert_close(made, whole, rtol=0, atol=layers(ROUNDINGS, LONGEST_SUM))
@@ -113,7 +114,7 @@ def test_no_layer_computes_more_at_once_than_is_said(together: int, monkeypatch:
     width = 86 + 2 * receptive_frames(vocoder.config)  # 430 frames are five pieces of 86
     monkeypatch.setattr(decoding, "_VOCODER_FRAMES", 100)
     monkeypatch.setattr(decoding, "_VOCODER_VALUES", together * width * WIDEST + 7)
-    vocode(vocoder, torch.randn(1, 430, 4))
+    HifiGan(vocoder)(torch.randn(1, 430, 4))
     assert max(sizes) == pytest.approx(together * width * WIDEST, rel=0.005)
 
 
@@ -123,7 +124,7 @@ def test_pieces_in_bfloat16_are_of_one_length_and_sound_like_the_whole() -> None
     widths: list[int] = []
     vocoder.conv_pre.register_forward_pre_hook(lambda _module, arguments: widths.append(arguments[0].shape[2]))
     mel = torch.randn(2, 1000, 4, generator=torch.Generator().manual_seed(1)).bfloat16()
-    made, whole = vocode(vocoder, mel), vocoder(mel)
+    made, whole = HifiGan(vocoder)(mel), vocoder(mel)
     exact = published_shape().bfloat16().double()(mel.double())
     # Twenty margins of 24 frames are 480 at most: three pieces of 334.
     assert set(widths[:-1]) == {334 + 2 * 24}
@@ -144,3 +145,20 @@ def test_a_frame_depends_on_mels_as_far_as_is_said_and_no_farther() -> None:
     assert frame - reach <= int(heard.min())
     assert int(heard.max()) <= frame + reach
     assert int(heard.max() - heard.min()) >= 2 * reach - 2  # nor is the margin much larger than it must be
+
+
+def test_a_vocoder_says_its_rate_hop_bins_and_channels() -> None:
+    made = vocoder_of(published_shape())
+    assert (made.sample_rate, made.hop_length, made.bins, made.channels) == (16000, 160, 4, 1)
+
+
+def test_a_class_of_vocoder_that_nobody_knows_is_named_with_those_that_are_known() -> None:
+    with pytest.raises(InvalidInputError, match="unknown class of vocoder 'Linear': choose one of SpeechT5HifiGan"):
+        vocoder_of(torch.nn.Linear(1, 1))
+
+
+def test_a_class_derived_from_a_known_one_is_known(vocoder: SpeechT5HifiGan) -> None:
+    class Mine(SpeechT5HifiGan):  # type: ignore[misc]
+        pass
+
+    assert vocoder_of(Mine(vocoder.config)).hop_length == HOP

@@ -18,8 +18,8 @@ def choose_device(name: str) -> str:
     """
     import torch
 
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    names = [one for one, is_there in there.items() if is_there]
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    names = [kind for kind, is_available in available.items() if is_available]
     device = names[0] if name == "auto" else name
     if device not in names:
         raise InvalidInputError(f"device {device!r} is not available here: choose one of {', '.join(['auto', *names])}")

@@ -45,8 +45,8 @@ def write_sums(folder: str | os.PathLike[str], only: Collection[str] | None = No
         only: names in it (of files, and of folders with all that is in them) that are listed; all where None.
     """
     folder = Path(folder)
-    found = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    names = [name.as_posix() for name in found if only is None or name.parts[0] in only]
+    paths = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    names = [name.as_posix() for name in paths if only is None or name.parts[0] in only]
     kept = [name for name in names if name.rpartition("/")[2] != FILE_NAME and not name.startswith(".")]
     write_whole(folder / FILE_NAME, "".join(f"{sha256(folder / name)}  {name}\n" for name in kept))
 
@@ -67,9 +67,9 @@ def verify(folder: str | os.PathLike[str], *, partial: bool = False) -> None:
     if missing and not partial:
         raise CheckpointError(f"{missing[0]}: the file is missing, but {FILE_NAME} lists it; fetch the model again")
     with ThreadPoolExecutor() as pool:
-        for path, found in zip(there, pool.map(sha256, there), strict=True):
-            if found != listed[path]:
+        for path, digest in zip(there, pool.map(sha256, there), strict=True):
+            if digest != listed[path]:
                 raise CheckpointError(
-                    f"{path}: the file is corrupt or was changed (SHA-256 {found[:12]}…, {FILE_NAME} says "
+                    f"{path}: the file is corrupt or was changed (SHA-256 {digest[:12]}…, {FILE_NAME} says "
                     f"{listed[path][:12]}…); fetch the model again, or pass verify=False if the change is yours"
                 )

@@ -49,8 +49,8 @@ def read_lora(path: Path, unet: Any) -> dict[str, Tensor]:
     for name, (down, up) in pairs.items():
         layer = modules.get(name)
         weight = getattr(getattr(layer, "base_layer", layer), "weight", None)
-        found = (up.shape[0], down.shape[1]) if down.shape[0] == up.shape[1] else None
-        if weight is None or found != tuple(weight.shape[:2]):
+        shape = (up.shape[0], down.shape[1]) if down.shape[0] == up.shape[1] else None
+        if weight is None or shape != tuple(weight.shape[:2]):
             raise CheckpointError(f"{file} is for another model: its {name} does not fit this one's UNet")
     return state
 

@@ -116,7 +116,7 @@ def mel_spec(**given: float) -> MelSpec:
 
 def beside_configuration(spec: MelSpec) -> dict[str, float]:
     """What a vocoder's configuration is to keep of its log-mels under `MEL_KEY`."""
-    return {one.name: getattr(spec, one.name) for one in fields(spec) if one.name in _BESIDE_CONFIGURATION}
+    return {entry.name: getattr(spec, entry.name) for entry in fields(spec) if entry.name in _BESIDE_CONFIGURATION}
 
 
 def read_config(folder: Path, part: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from torch import nn
 from musicldm.errors import CheckpointError
 from musicldm.model import folder as resolve
 from musicldm.model.errors import checkpoint_errors
+from musicldm.model.vocoder import VOCODERS
 from musicldm.model.weights import load_model
 
 _PLACED_BY_LIBRARY = ("device_map", "quantization_config")
@@ -50,6 +51,8 @@ def load_parts(folder: Path, options: Mapping[str, Any], passed: Collection[str]
     for name in resolve.WEIGHTED:
         if name not in passed:
             kind = _kind(folder, name, *index[name])
+            if name == "vocoder" and kind.__name__ not in VOCODERS:
+                raise CheckpointError(f"{folder}: vocoder is a {kind.__name__}: known are {', '.join(VOCODERS)}")
             loaded[name] = load_model(kind, folder / name, **_options(kind, folder / name, options))
     return {} if any(options.get(name) for name in _PLACED_BY_LIBRARY) else loaded
 

@@ -69,7 +69,7 @@ class GenerationDefaults:
         self._check_presets()
 
     def _check_presets(self) -> None:
-        known = [one.name for one in fields(self) if one.name != "presets"]
+        known = [entry.name for entry in fields(self) if entry.name != "presets"]
         for name, values in self.presets.items():
             if name == "default" or not isinstance(values, Mapping):
                 raise InvalidInputError(

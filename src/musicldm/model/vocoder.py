@@ -94,8 +94,18 @@ class HifiGan:
         return 1
 
     def __call__(self, mels: torch.Tensor) -> torch.Tensor:
-        """Log-mels (n, frames, bins) on the network's device to waves (n, frames · hop_length); see `vocode`."""
-        return vocode(self.network, mels.to(self.network.dtype))
+        """Log-mels (n, frames, bins) on the network's device to waves (n, frames · hop_length).
+
+        A vocoder repeats itself every frame where its input stays the same, and hums at the frame rate. One trained on
+        dithered input has `mel_dither` in its configuration: the deviation in nats of the noise, the same in every
+        call, that it makes breath and cymbals of.
+        """
+        mels = mels.to(self.network.dtype)
+        amount = getattr(self.network.config, "mel_dither", 0.0)
+        if amount:
+            noise = torch.randn(mels.shape[1:], generator=torch.Generator().manual_seed(0))
+            mels = mels + amount * noise.to(mels)
+        return _vocode_in_pieces(self.network, mels)
 
 
 VOCODERS: Mapping[str, Callable[[Any], Vocoder]] = {"SpeechT5HifiGan": HifiGan}
@@ -114,22 +124,8 @@ def vocoder_of(module: torch.nn.Module) -> Vocoder:
     return VOCODERS[kind](module)
 
 
-def vocode(network: HifiGanNetwork, mel: torch.Tensor) -> torch.Tensor:
-    """Log-mels (n, frames, bins) to waves (n, samples).
-
-    A vocoder repeats itself every frame where its input stays the same, and hums at the frame rate. One trained on
-    dithered input has `mel_dither` in its configuration: the deviation in nats of the noise, the same in every call,
-    that it makes breath and cymbals of.
-    """
-    amount = getattr(network.config, "mel_dither", 0.0)
-    if amount:
-        noise = torch.randn(mel.shape[1:], generator=torch.Generator().manual_seed(0))
-        mel = mel + amount * noise.to(mel)
-    return _vocode_in_pieces(network, mel)
-
-
 def _vocode_in_pieces(network: HifiGanNetwork, mel: torch.Tensor) -> torch.Tensor:
-    """Each piece is vocoded with what is heard of its neighbours, so that the seams are those of the whole.
+    """Each piece is vocoded with the frames of its neighbours that it depends on: the seams are those of the whole.
 
     All are of one length, so that a layer is prepared for it once.
     """
@@ -160,7 +156,7 @@ def _widest_layer(config: Any) -> int:
 
 
 def receptive_frames(config: Any) -> int:
-    """How many frames to each side of a frame a HiFi-GAN hears, of the configuration of a `SpeechT5HifiGan`."""
+    """On how many frames to each side the sound of a frame depends, by the configuration of a `SpeechT5HifiGan`."""
     reach = 3  # of the last convolution, of seven samples
     blocks = zip(config.resblock_kernel_sizes, config.resblock_dilation_sizes, strict=True)
     widest = max(sum((kernel - 1) // 2 * (dilation + 1) for dilation in dilations) for kernel, dilations in blocks)

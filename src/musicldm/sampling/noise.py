@@ -43,7 +43,7 @@ def settle_randomness(generator: torch.Generator | Sequence[torch.Generator] | N
         generator = [torch.Generator().manual_seed(first + index) for index in range(batch_size)]
     if isinstance(generator, torch.Generator):
         return Randomness(generator, [generator.initial_seed()] * batch_size)
-    if not isinstance(generator, (list, tuple)) or not all(isinstance(one, torch.Generator) for one in generator):
+    if not isinstance(generator, (list, tuple)) or not all(isinstance(item, torch.Generator) for item in generator):
         raise InvalidInputError(
             f"generator is {generator!r}: valid is one torch.Generator or a list of one for each audio"
         )
@@ -52,7 +52,7 @@ def settle_randomness(generator: torch.Generator | Sequence[torch.Generator] | N
             f"{len(generator)} generators for {batch_size} audios (prompts x num_waveforms_per_prompt): "
             f"pass one generator, or a list of {batch_size}"
         )
-    return Randomness(list(generator), [one.initial_seed() for one in generator])
+    return Randomness(list(generator), [item.initial_seed() for item in generator])
 
 
 def first_latents(
