@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -175,3 +177,17 @@ def test_without_extractor_or_audio_tower_no_sound_is_embedded(pipe: MusicLDMPip
 def test_without_a_tokenizer_no_text_is_embedded(pipe: MusicLDMPipeline) -> None:
     with pytest.raises(InvalidInputError, match="it has no tokenizer"):
         Clap(pipe.text_encoder).embed_texts(["jazz"])
+
+
+def test_texts_of_all_lengths_are_embedded_in_threads_as_in_a_row(pipe: MusicLDMPipeline) -> None:
+    """A fast tokenizer keeps padding and truncation of the call that it is in."""
+    clap, before = clap_of(pipe), sys.getswitchinterval()
+    texts = [" ".join(["loud"] * (1 + 13 * (number % 8))) for number in range(160)]
+    expected = {text: clap.embed_texts([text]) for text in set(texts)}
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            made = list(pool.map(lambda text: clap.embed_texts([text]), texts))
+    finally:
+        sys.setswitchinterval(before)
+    assert all(torch.equal(one, expected[text]) for one, text in zip(made, texts, strict=True))
